@@ -1,0 +1,60 @@
+"""Everything that srgan raises on purpose.
+
+    SrganError              one line that says what is wrong and where
+    ├── PictureError        a picture cannot be found, read or decoded, or is too large
+    ├── OutputError         a result cannot be written
+    ├── WeightsError        an unknown model, or a weights file that is damaged or of another network
+    ├── RuntimeMissingError a runtime that was asked for is not installed
+    ├── InferenceError      a network failed, or gave values that are not finite
+    ├── DataError           training or test pictures cannot be used
+    ├── RecipeError         a recipe with an unknown key or a value of the wrong kind
+    ├── CheckpointError     a checkpoint is damaged or belongs to another recipe
+    ├── TrainingError       a run cannot go on (a loss that is not finite, say)
+    └── ExportError         an exported network differs from the one it was made from
+
+The command line prints the message and exits with status 1; ``--debug`` shows the cause as well.
+"""
+
+
+class SrganError(Exception):
+    """Base of all errors that srgan raises on purpose; ``str()`` is one line for the user."""
+
+
+class PictureError(SrganError):
+    """A picture cannot be found, read or decoded, or is too large."""
+
+
+class OutputError(SrganError):
+    """A result cannot be written."""
+
+
+class WeightsError(SrganError):
+    """An unknown model, or a weights file that is damaged or of another network."""
+
+
+class RuntimeMissingError(SrganError):
+    """A runtime that was asked for is not installed."""
+
+
+class InferenceError(SrganError):
+    """A network failed, or gave values that are not finite."""
+
+
+class DataError(SrganError):
+    """Training or test pictures cannot be used."""
+
+
+class RecipeError(SrganError):
+    """A recipe with an unknown key or a value of the wrong kind."""
+
+
+class CheckpointError(SrganError):
+    """A checkpoint is damaged or belongs to another recipe."""
+
+
+class TrainingError(SrganError):
+    """A run cannot go on."""
+
+
+class ExportError(SrganError):
+    """An exported network differs from the one it was made from."""

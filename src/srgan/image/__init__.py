@@ -1,0 +1,1 @@
+"""Pictures as arrays: files, colour, resampling and tiles. NumPy and Pillow only."""
