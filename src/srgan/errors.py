@@ -1,6 +1,7 @@
 """Everything that srgan raises on purpose.
 
     SrganError              one line that says what is wrong and where
+    ├── ArgumentError       an argument that cannot be right, also a ValueError
     ├── PictureError        a picture cannot be found, read or decoded, or is too large
     ├── OutputError         a result cannot be written
     ├── WeightsError        an unknown model, or a weights file that is damaged or of another network
@@ -12,12 +13,17 @@
     ├── TrainingError       a run cannot go on (a loss that is not finite, say)
     └── ExportError         an exported network differs from the one it was made from
 
-The command line prints the message and exits with status 1; ``--debug`` shows the cause as well.
+The command line prints the message and exits with status 1, for an ArgumentError 2; ``--debug`` shows the
+cause as well.
 """
 
 
 class SrganError(Exception):
     """Base of all errors that srgan raises on purpose; ``str()`` is one line for the user."""
+
+
+class ArgumentError(SrganError, ValueError):
+    """An argument that cannot be right."""
 
 
 class PictureError(SrganError):
