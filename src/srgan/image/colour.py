@@ -1,0 +1,36 @@
+"""Between pixels as files hold them and pictures as networks take them: float32 NCHW RGB in [0, 1]."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
+"""A picture (H, W, 3), or one plane of it (H, W): uint8, or float32 in [0, 1]."""
+
+BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""How much red, green and blue weigh in the luma of ITU-R BT.601."""
+
+
+def to_uint8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return values in [0, 1], of any shape, as levels 0 to 255: clipped, then rounded with halves going up."""
+    levels = np.clip(values, 0, 1) * np.float32(255) + np.float32(0.5)
+    return levels.astype(np.uint8)
+
+
+def to_network(pixels: Pixels) -> NDArray[np.float32]:
+    """Return pixels (H, W, 3), or a plane (H, W) as three equal channels, as (1, 3, H, W) float32 in [0, 1]."""
+    values = pixels.astype(np.float32)
+    if pixels.dtype == np.uint8:
+        values /= np.float32(255)
+    channels = np.stack([values] * 3) if values.ndim == 2 else values.transpose(2, 0, 1)
+    return np.ascontiguousarray(channels[np.newaxis])
+
+
+def from_network(sr: NDArray[np.float32], *, gray: bool, dtype: np.dtype[np.uint8 | np.float32]) -> Pixels:
+    """Return sr (3, H, W) as pixels (H, W, 3), or as its BT.601 luma (H, W) where `gray` is set.
+
+    The values are clipped to [0, 1], and for uint8 rounded to levels.
+    """
+    values = np.tensordot(BT601, sr, 1) if gray else sr.transpose(1, 2, 0)
+    return to_uint8(values) if dtype == np.uint8 else np.clip(values, 0, 1).astype(np.float32)
