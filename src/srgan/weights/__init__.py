@@ -1,0 +1,109 @@
+"""The networks that are shipped, and the cards in weights files that say what a network is.
+
+Each network is a pair of files, .onnx to run without PyTorch and .safetensors to run or train with it. Both
+hold the same card, as JSON under the metadata key "srgan": name, network, scale, halo, parameters, licence,
+summary, training and scores.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from srgan.errors import WeightsError
+
+Card: TypeAlias = dict[str, Any]
+
+NAMES = ("srgan", "srresnet")
+"""What is shipped; the first is the default."""
+
+METADATA_KEY = "srgan"
+
+_FOLDER = Path(__file__).parent
+_REQUIRED: dict[str, type] = {"name": str, "network": str, "scale": int, "halo": int}
+_LONGEST_HEADER = 100_000_000  # of the safetensors format
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A network that is part of this installation; `size` is of its .onnx file, in bytes."""
+
+    name: str
+    size: int
+    card: Card
+
+
+@dataclass(frozen=True)
+class WeightsFiles:
+    """Where a network's weights lie; a network from a file of the user's has one of the two."""
+
+    onnx: Path | None
+    safetensors: Path | None
+
+
+def find_weights(model: str | Path) -> WeightsFiles:
+    """Return the files of a shipped network by its name, or of a path to an .onnx or .safetensors file.
+
+    Raises WeightsError where there is no such network or file.
+    """
+    if model in NAMES:
+        files = WeightsFiles(_FOLDER / f"{model}.onnx", _FOLDER / f"{model}.safetensors")
+        if missing := [path.name for path in (files.onnx, files.safetensors) if path and not path.is_file()]:
+            raise WeightsError(f"{model}: this installation lacks {' and '.join(missing)}")
+        return files
+    path = Path(model)
+    suffix = path.suffix.lower()
+    if suffix not in (".onnx", ".safetensors"):
+        known = ", ".join(NAMES)
+        raise WeightsError(f"{model}: no model of this name ({known}), and no .onnx or .safetensors file")
+    if not path.is_file():
+        raise WeightsError(f"{model}: no such file")
+    return WeightsFiles(path, None) if suffix == ".onnx" else WeightsFiles(None, path)
+
+
+def shipped() -> list[Shipped]:
+    """Return what is shipped, with the cards. Raises WeightsError where a file is missing or damaged."""
+    networks = []
+    for name in NAMES:
+        files = find_weights(name)
+        assert files.onnx is not None
+        assert files.safetensors is not None
+        networks.append(Shipped(name, files.onnx.stat().st_size, read_card(files.safetensors)))
+    return networks
+
+
+def parse_card(text: str | None, where: str) -> Card:
+    """Return the card that a weights file holds; `where` is the file's name for errors.
+
+    Raises WeightsError where there is none, or one that does not say what running the network needs.
+    """
+    if text is None:
+        raise WeightsError(f"{where}: holds no card under the metadata key {METADATA_KEY!r}: not a file of srgan's")
+    try:
+        card = json.loads(text)
+    except ValueError as error:
+        raise WeightsError(f"{where}: its card is not JSON") from error
+    if not isinstance(card, dict):
+        raise WeightsError(f"{where}: its card is not a JSON object")
+    for key, kind in _REQUIRED.items():
+        if type(card.get(key)) is not kind:
+            raise WeightsError(f"{where}: its card lacks {key!r}, or has one of the wrong kind")
+    if card["scale"] < 1 or card["halo"] < 0:
+        raise WeightsError(f"{where}: its card has an impossible scale or halo")
+    return card
+
+
+def read_card(path: Path) -> Card:
+    """Return the card of a safetensors file, from its header alone. Raises WeightsError."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
+                raise WeightsError(f"{path}: damaged, or not a safetensors file")
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path}: damaged, or not a safetensors file") from error
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+    return parse_card(metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None, str(path))
