@@ -1,0 +1,1 @@
+"""Running a network on pictures: the runtimes, tiles, and whole batches of files."""

@@ -1,0 +1,122 @@
+"""What a loaded network is to the rest of the program, and how one is loaded.
+
+A runtime is one module beside this one, imported only when it is chosen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from srgan.errors import ArgumentError, RuntimeMissingError, WeightsError
+from srgan.weights import Card, WeightsFiles, find_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RUNTIMES = ("openvino", "onnxruntime", "torch")
+PRECISIONS = ("auto", "bf16", "fp32")
+
+
+class Network(Protocol):
+    """A network that is ready to run. One caller at a time."""
+
+    @property
+    def runtime(self) -> str:
+        """One of RUNTIMES."""
+
+    @property
+    def device(self) -> str:
+        """What computes, for people to read."""
+
+    @property
+    def precision(self) -> str:
+        """bf16 or fp32: what the arithmetic is done in."""
+
+    @property
+    def card(self) -> Card:
+        """What the weights file says of the network."""
+
+    @property
+    def scale(self) -> int:
+        """How many times the size the result has."""
+
+    @property
+    def halo(self) -> int:
+        """How many lr pixels away an input pixel can still change an output pixel."""
+
+    @property
+    def tile_pixels(self) -> int:
+        """How large a window, in lr pixels, keeps the memory for one call near a gigabyte (on a GPU, a few)."""
+
+    def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return sr (N, 3, sH, sW) for lr (N, 3, H, W); float32 RGB, [0, 1] in, the same not clamped out."""
+
+    def in_fp32(self) -> Network:
+        """Return the same network computing in fp32: itself where it does."""
+
+
+def load_network(
+    model: str | Path = "srgan", *, runtime: str = "auto", precision: str = "auto", threads: int | None = None
+) -> Network:
+    """Return a network by its shipped name, or from an .onnx or .safetensors file, ready to run.
+
+    runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
+    precision  bf16 or fp32; auto is bf16 where the device has it in hardware
+    threads    how many processors to use; by default all that the process is allowed
+
+    Raises ArgumentError, WeightsError, or RuntimeMissingError where the runtime is not installed.
+    """
+    if precision not in PRECISIONS:
+        raise ArgumentError(f"no precision {precision!r}: {', '.join(PRECISIONS)}")
+    if runtime not in ("auto", *RUNTIMES):
+        raise ArgumentError(f"no runtime {runtime!r}: auto, {', '.join(RUNTIMES)}")
+    if threads is not None and threads < 1:
+        raise ArgumentError(f"{threads} threads cannot compute: at least 1")
+    files = find_weights(model)
+    if runtime == "auto":
+        runtime = choose_runtime(files)
+    path = files.safetensors if runtime == "torch" else files.onnx
+    if path is None:
+        kind, other = (".safetensors", "openvino") if runtime == "torch" else (".onnx", "torch")
+        raise WeightsError(f"{model}: the runtime {runtime} needs a {kind} file; {other} can run this one")
+    try:
+        if runtime == "openvino":
+            from srgan.inference.openvino import OpenVinoNetwork
+
+            return OpenVinoNetwork(path, precision=precision, threads=threads)
+        if runtime == "onnxruntime":
+            from srgan.inference.onnxruntime import OnnxRuntimeNetwork
+
+            return OnnxRuntimeNetwork(path, precision=precision, threads=threads)
+        from srgan.inference.torch import TorchNetwork
+
+        return TorchNetwork(path, precision=precision, threads=threads)
+    except ImportError as error:
+        extra = "srgan" if runtime == "openvino" else f"srgan[{runtime}]"
+        raise RuntimeMissingError(
+            f"the runtime {runtime} is not installed, or not completely ({error}): pip install '{extra}'"
+        ) from error
+
+
+def choose_runtime(files: WeightsFiles) -> str:
+    """Return the runtime that `auto` means for these files on this machine."""
+    if files.safetensors is not None and (files.onnx is None or _torch_has_cuda()):
+        return "torch"
+    return "onnxruntime" if not _installed("openvino") and _installed("onnxruntime") else "openvino"
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _torch_has_cuda() -> bool:
+    """Ask torch only where a device of NVIDIA's is in sight: the import alone takes seconds."""
+    in_sight = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+    if not in_sight or not _installed("torch") or not _installed("safetensors"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,173 @@
+"""Pictures through a network, tile by tile: the Python interface."""
+
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from srgan.errors import ArgumentError, InferenceError, SrganError
+from srgan.image.colour import Pixels, from_network, to_network
+from srgan.image.files import (
+    Picture,
+    array_from_picture,
+    image_from_picture,
+    picture_from_array,
+    picture_from_image,
+    read_picture,
+)
+from srgan.image.tiles import Plan, Tile, plan_tiles
+from srgan.inference.runtime import Network, load_network
+
+Progress: TypeAlias = Callable[[float], None]
+"""Is told, after every tile, what fraction of the picture is done."""
+
+_Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.float32])
+
+
+class Upscaler:
+    """A loaded network that upscales pictures one after another. Not for several threads at once."""
+
+    def __init__(
+        self,
+        model: str | Path = "srgan",
+        *,
+        runtime: str = "auto",
+        precision: str = "auto",
+        tile: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load a network.
+
+        model      "srgan" (sharp, invents plausible detail), "srresnet" (closest pixel by pixel), or the path
+                   of an .onnx or .safetensors file
+        runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
+        precision  bf16 or fp32; auto is bf16 where the device has it in hardware
+        tile       the side in pixels of the square windows that a large picture is cut into, 0 for none; by
+                   default shapes that keep the process under about 1.5 GB beside the picture and its result
+        threads    how many processors to use; by default all that the process is allowed
+
+        Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
+        """
+        self.network: Network = load_network(model, runtime=runtime, precision=precision, threads=threads)
+        self.tile = tile
+        self._plan(1, 1)  # complains of an impossible tile now
+
+    @property
+    def scale(self) -> int:
+        """How many times the size the result has."""
+        return self.network.scale
+
+    @overload
+    def upscale(self, picture: str | PathLike[str] | Image.Image) -> Image.Image: ...
+    @overload
+    def upscale(self, picture: _Array) -> _Array: ...
+    def upscale(self, picture: Any) -> Any:
+        """Return a picture at `scale` times the size, as what it came: see `srgan.upscale`."""
+        if isinstance(picture, (str, PathLike)):
+            return image_from_picture(self.upscale_picture(read_picture(Path(picture))))
+        if isinstance(picture, Image.Image):
+            return image_from_picture(self.upscale_picture(picture_from_image(picture)))
+        if isinstance(picture, np.ndarray):
+            return array_from_picture(self.upscale_picture(picture_from_array(picture)))
+        raise ArgumentError(f"a picture is a path, a Pillow image or an array, not {type(picture).__name__}")
+
+    def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
+        """Return a decoded picture at `scale` times the size; transparency goes through the network as gray.
+
+        Raises InferenceError where the network fails on a tile or gives values that are not finite.
+        """
+        plan = self._plan(*picture.pixels.shape[:2])
+        planes = [picture.pixels]
+        if picture.alpha is not None and picture.alpha.min() < picture.alpha.max():
+            planes.append(picture.alpha)
+        total, done = len(planes) * len(plan), 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done / total)
+
+        results = [upscale_pixels(self.network, plane, plan, step) for plane in planes]
+        alpha = results[1] if len(results) == 2 else None
+        if picture.alpha is not None and alpha is None:
+            alpha = cast(Pixels, np.full(results[0].shape[:2], picture.alpha[0, 0]))
+        return Picture(results[0], alpha, picture.icc)
+
+    def _plan(self, height: int, width: int) -> Plan:
+        network = self.network
+        return plan_tiles(height, width, halo=network.halo, tile=self.tile, pixels=network.tile_pixels)
+
+
+@overload
+def upscale(picture: str | PathLike[str] | Image.Image, model: str | Path = "srgan") -> Image.Image: ...
+@overload
+def upscale(picture: _Array, model: str | Path = "srgan") -> _Array: ...
+def upscale(picture: Any, model: str | Path = "srgan") -> Any:
+    """Return a picture at four times the size.
+
+    picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8 or of float32 in [0, 1]
+    model    "srgan", "srresnet", or the path of an .onnx or .safetensors file
+
+    For a path or an image the result is a Pillow image (L, LA, RGB or RGBA), turned as its EXIF orientation
+    says and with its ICC profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray,
+    and transparency is kept. This loads the network anew; for several pictures keep an `Upscaler`.
+
+    Raises PictureError where a file cannot be read, ArgumentError (a ValueError) for what is no picture,
+    WeightsError for an unknown model, InferenceError where the network fails.
+    """
+    return Upscaler(model).upscale(picture)
+
+
+def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], None]) -> Pixels:
+    """Return pixels (H, W, 3) or (H, W) upscaled tile by tile, of the same type; calls `step` after each tile.
+
+    Raises InferenceError that names the tile.
+    """
+    scale, gray = network.scale, lr.ndim == 2
+    height, width = lr.shape[:2]
+    sr = cast(Pixels, np.empty((height * scale, width * scale, *lr.shape[2:]), dtype=lr.dtype))
+    for number, tile in enumerate(plan, 1):
+        window = to_network(lr[tile.rows.window, tile.columns.window])
+        try:
+            result = _finite(network, window)
+        except SrganError as error:
+            raise InferenceError(f"{_name(number, tile, plan)}: {error}") from error
+        core = result[0, :, tile.rows.core_in_window(scale), tile.columns.core_in_window(scale)]
+        sr[tile.rows.core(scale), tile.columns.core(scale)] = from_network(core, gray=gray, dtype=lr.dtype)
+        step()
+    return sr
+
+
+def _finite(network: Network, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return sr for lr, computed again in fp32 where it is not finite."""
+    sr = _checked(network, lr)
+    if not np.isfinite(sr).all():
+        sr = _checked(network.in_fp32(), lr)
+        if not np.isfinite(sr).all():
+            raise InferenceError("the network gives values that are not finite")
+    return sr
+
+
+def _checked(network: Network, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+    try:
+        sr = network(lr)
+    except (MemoryError, SrganError):
+        raise
+    except Exception as error:  # each runtime has its own kinds
+        reason = str(error).strip().splitlines()
+        raise InferenceError(f"{network.runtime} failed: {reason[-1] if reason else type(error).__name__}") from error
+    expected = (*lr.shape[:2], lr.shape[2] * network.scale, lr.shape[3] * network.scale)
+    if sr.shape != expected:
+        raise InferenceError(f"the network gives an array {sr.shape} where its card promises {expected}")
+    return sr
+
+
+def _name(number: int, tile: Tile, plan: Plan) -> str:
+    rows, columns = tile.rows, tile.columns
+    place = f"rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
+    return f"tile {number} of {len(plan)} ({place})"
