@@ -1,0 +1,112 @@
+"""The command line. A command parses, calls one function and prints; it is imported when it is called."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from srgan import __version__
+from srgan.errors import ArgumentError, RuntimeMissingError, SrganError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+COMMANDS = {
+    "upscale": ("srgan.cli.upscale:upscale", "Make pictures four times as wide and high."),
+    "models": ("srgan.cli.models:models", "List the networks that are shipped."),
+    "train": ("srgan.cli.train:train", "Train a network by a recipe."),
+    "evaluate": ("srgan.cli.evaluate:evaluate", "Measure networks on test pictures."),
+    "export": ("srgan.cli.export:export", "Turn a checkpoint into weights files to run."),
+}
+"""Every command with where it is and its short help: `srgan --help` imports none of them."""
+
+EXAMPLES = """\b
+Examples:
+  srgan upscale photo.jpg              writes photo_x4.png beside it
+  srgan upscale photos -o large        a folder and all below it
+  srgan models                         what there is to choose from
+"""
+
+
+@dataclass
+class Settings:
+    """What holds for every command; the `obj` of click's context."""
+
+    debug: bool = False
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+"""Give a command the Settings as its first argument."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] == "srgan":
+                raise
+            raise RuntimeMissingError(
+                f"srgan {cmd_name} needs {error.name}, which is not installed: pip install 'srgan[train]'"
+            ) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def debug_option(command: _F) -> _F:
+    """Give a command the option --debug."""
+
+    def switch_on(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.ensure_object(Settings).debug = True
+
+    option = click.option(
+        "--debug", is_flag=True, expose_value=False, callback=switch_on, help="Show the cause of an error as well."
+    )
+    return option(command)
+
+
+@click.group(cls=_LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="srgan", message="%(prog)s %(version)s")
+@debug_option
+def cli() -> None:
+    """SRGAN (Ledig et al. 2017): photo-realistic pictures of four times the size."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+    settings = Settings()
+    try:
+        status = cli.main(arguments, prog_name="srgan", standalone_mode=False, obj=settings)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("srgan: interrupted", err=True)
+        return 130
+    except SrganError as error:
+        print_error(error, debug=settings.debug)
+        return 2 if isinstance(error, ArgumentError) else 1
+    except MemoryError as error:
+        print_error(SrganError("not enough memory"), debug=settings.debug, cause=error)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def print_error(error: SrganError, *, debug: bool, cause: BaseException | None = None) -> None:
+    """Print one line for an error on stderr, after the traceback of it and its causes with `debug`."""
+    if debug:
+        traceback.print_exception(cause or error, file=sys.stderr)
+    click.echo(f"srgan: error: {' '.join(str(error).split())}", err=True)

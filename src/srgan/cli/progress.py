@@ -1,0 +1,37 @@
+"""The progress bar: on stderr, and only where that is a terminal."""
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+from srgan.cli import print_error
+from srgan.errors import SrganError
+
+_FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
+
+
+class PictureBar:
+    """Counts pictures, with the part of one that is done; prints errors above the bar."""
+
+    def __init__(self, *, debug: bool) -> None:
+        self._debug = debug
+        self._bar = tqdm(unit="pictures", bar_format=_FORMAT, disable=None, leave=False, file=sys.stderr)
+
+    def __enter__(self) -> "PictureBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def update(self, done: float, total: int) -> None:
+        """Show that `done` of `total` pictures are done."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def error(self, error: SrganError) -> None:
+        """Print an error without tearing the bar."""
+        self._bar.clear()
+        print_error(error, debug=self._debug)
