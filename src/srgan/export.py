@@ -1,15 +1,14 @@
 """From a trained generator to an ONNX file that any runtime can run, checked against the generator itself.
 
-The graph is the generator with two exact rewrites. Batch norms are folded into their convolutions. And the
-end of the network, PixelShuffle, PReLU, conv 9x9 (64 to 3) at four times the size, becomes PReLU, conv 5x5
-(256 to 12), PixelShuffle at twice the size: the same sums with the taps in another place, so the arithmetic
-stays on wide channels that a vector unit can fill (see `tail_before_shuffle`). The network's own step from
-[-1, 1] to [0, 1] goes into the last convolution.
+Batch norms are folded into their convolutions, the network's own step from [-1, 1] to [0, 1] goes into the
+last one, and the tail stands before the last PixelShuffle, as `srgan.models.generator` explains.
 """
 
 import json
-import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,11 +17,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from srgan.errors import ExportError
 from srgan.atomic import written_whole
-from srgan.models.generator import Generator, Upsample, fold_batch_norm
+from srgan.errors import CheckpointError, ExportError
+from srgan.models.generator import GENERATORS, Generator, ResidualBlock, Upsample, fold_batch_norm, tail_before_shuffle
+from srgan.models.tensors import load_generator, save_generator
+from srgan.training import checkpoint
+from srgan.weights import METADATA_KEY, Card
 
-METADATA_KEY = "srgan"
 OPSET = 17
 PARITY_SIZES = ((24, 24), (1, 1), (1, 37), (23, 5), (31, 47))
 """Heights and widths on which an exported network must equal the generator."""
@@ -45,7 +46,7 @@ class _Graph:
         self.initializers.append(numpy_helper.from_array(stored, f"{name}.stored"))
         return self.add("Cast", [f"{name}.stored"], name, to=TensorProto.FLOAT)
 
-    def add(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 
@@ -61,39 +62,17 @@ class _Graph:
         return self.add("DepthToSpace", [x], name, blocksize=2, mode="CRD")
 
 
-def tail_before_shuffle(weight: Tensor) -> Tensor:
-    """Rearrange a convolution after PixelShuffle(2) into the one before it that gives the same values.
-
-    Takes weight (O, C, K, K), K odd, that follows `shuffle(x)`, where x has 4C channels; returns the weight
-    (4O, 4C, K', K') of the convolution of x whose PixelShuffle(2) is the same picture, zero padding included.
-    Output row 2Y + a and tap d meet row 2Y + a + d of the shuffled picture, which is row Y + (a + d) // 2 of
-    x, in the channel of phase (a + d) % 2.
-    """
-    outputs, channels, size, _ = weight.shape
-    reach = size // 2
-    wide = (reach + 1) // 2
-    result = weight.new_zeros(outputs, 2, 2, channels, 2, 2, 2 * wide + 1, 2 * wide + 1)
-    for a in range(2):
-        for b in range(2):
-            for dy in range(-reach, reach + 1):
-                for dx in range(-reach, reach + 1):
-                    (y, p), (x, q) = divmod(a + dy, 2), divmod(b + dx, 2)
-                    result[:, a, b, :, p, q, y + wide, x + wide] = weight[:, :, dy + reach, dx + reach]
-    return result.reshape(4 * outputs, 4 * channels, 2 * wide + 1, 2 * wide + 1)
-
-
-def build_onnx(
-    generator: Generator, metadata: dict[str, object], *, half: bool = True, rewrite_tail: bool = True
-) -> onnx.ModelProto:
+def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite_tail: bool = True) -> onnx.ModelProto:
     """Return the generator as an ONNX model: "lr" (N, 3, H, W) to "sr" (N, 3, 4H, 4W), float32 in [0, 1].
 
-    With `half` the weights are stored as float16 (computing stays float32). `metadata` goes into the file as
+    With `half` the weights are stored as float16 (computing stays float32). `card` goes into the file as
     JSON. `rewrite_tail=False` leaves the end as the paper draws it, to measure against.
     """
     graph = _Graph(np.float16 if half else np.float32)
     x = graph.conv("lr", "head", generator.head.weight, _bias(generator.head))
     first = x = graph.prelu(x, "head_act", generator.head_act.weight)
     for i, block in enumerate(generator.blocks):
+        assert isinstance(block, ResidualBlock)
         name = f"blocks.{i}"
         y = graph.conv(x, f"{name}.conv1", *fold_batch_norm(block.conv1, block.bn1))
         y = graph.prelu(y, f"{name}.act", block.act.weight)
@@ -118,8 +97,8 @@ def build_onnx(
     else:
         graph.conv(x, "tail", weight, bias)
         graph.add("Identity", ["tail"], "sr")
-    shape = ["n", 3, "height", "width"]
-    sr_shape = ["n", 3, f"{generator.scale}*height", f"{generator.scale}*width"]
+    shape: list[str | int | None] = ["n", 3, "height", "width"]
+    sr_shape: list[str | int | None] = ["n", 3, f"{generator.scale}*height", f"{generator.scale}*width"]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -133,7 +112,7 @@ def build_onnx(
         ir_version=8,
     )
     entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, json.dumps(metadata)
+    entry.key, entry.value = METADATA_KEY, json.dumps(card)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -158,23 +137,91 @@ def parity(model: onnx.ModelProto, generator: Generator) -> float:
 
 
 def export(
-    generator: Generator, path: Path, metadata: dict[str, object], *, half: bool = True, tolerance: float = 2e-3
+    source: Path,
+    outputs: Sequence[Path],
+    *,
+    name: str | None = None,
+    summary: str | None = None,
+    scores: Path | None = None,
+    tolerance: float = 2e-3,
 ) -> float:
-    """Write the generator to `path` as ONNX and return the largest difference that the parity check found.
+    """Write a trained generator as .onnx or .safetensors files, all with the same weights and the same card.
 
-    `tolerance` is in units of the picture's range [0, 1]: half a level of 255 by default. Raises ExportError
-    and writes nothing where the exported network differs by more.
+    source     a checkpoint, of which the averaged generator is taken, or a .safetensors file
+    outputs    where to write; the suffix says what
+    name, summary, scores   for the card; scores is a file of `srgan evaluate --json`, of which the entries
+               for a file named like one of `outputs` or for `name` count
+    tolerance  how far the ONNX network may be from the generator, in units of the range [0, 1]: half a level
+
+    The weights are rounded to float16, which is how they are stored. Returns the largest difference that
+    `parity` found. Raises ExportError where it is over `tolerance`, and writes nothing then.
     """
-    model = build_onnx(generator, metadata, half=half)
+    for path in outputs:
+        if path.suffix not in (".onnx", ".safetensors"):
+            raise ExportError(f"{path}: written are .onnx and .safetensors")
+    generator, card = _read(source)
+    card["name"] = name or card["name"]
+    card["summary"] = summary or card["summary"]
+    if scores is not None:
+        card["scores"] = _scores(scores, {card["name"], *map(str, outputs), str(source)})
+    for tensor in generator.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())
+    model = build_onnx(generator, card)
     difference = parity(model, generator)
     if not difference <= tolerance:
         raise ExportError(
-            f"{os.fspath(path)} not written: the exported network differs by {difference:.2g} from the"
-            f" checkpoint's, more than {tolerance:.2g}"
+            f"{outputs[0]}: not written: the exported network differs by {difference:.2g} from the trained one,"
+            f" more than {tolerance:.2g}"
         )
-    with written_whole(path) as file:
-        file.write(model.SerializeToString())
+    for path in outputs:
+        if path.suffix == ".safetensors":
+            save_generator(generator, path, card)
+        else:
+            with written_whole(path) as file:
+                file.write(model.SerializeToString())
     return difference
+
+
+def _read(source: Path) -> tuple[Generator, Card]:
+    """Return the generator of a checkpoint or a safetensors file, and its card as far as it is known."""
+    if source.suffix == ".safetensors":
+        return load_generator(source)
+    recipe, state = checkpoint.load(source)
+    generator = GENERATORS[recipe.network]()
+    try:
+        generator.load_state_dict(checkpoint.generator_state(state))
+    except RuntimeError as error:
+        raise CheckpointError(f"{source}: not the tensors of a {recipe.network}") from error
+    card: Card = {
+        "name": recipe.name,
+        "network": recipe.network,
+        "scale": generator.scale,
+        "halo": generator.halo,
+        "parameters": sum(p.numel() for p in generator.parameters()),
+        "licence": "Apache-2.0",
+        "summary": "",
+        "training": {
+            "patches": state["patches"],
+            "hours": round(state["seconds"] / 3600, 2),
+            **state["origin"],
+            "recipe": asdict(recipe),
+        },
+        "scores": {},
+    }
+    return generator.eval(), card
+
+
+def _scores(path: Path, names: set[str]) -> dict[str, dict[str, float]]:
+    """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model of these names."""
+    try:
+        results = json.loads(path.read_text())["results"]
+        found = {r["set"]: {k: round(v, 4) for k, v in r["mean"].items()} for r in results if r["model"] in names}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ExportError(f"{path}: not a file of scores: {error}") from error
+    if not found:
+        raise ExportError(f"{path}: no scores of {' or '.join(sorted(names))}")
+    return found
 
 
 def _bias(conv: torch.nn.Conv2d) -> Tensor:

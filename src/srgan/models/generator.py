@@ -1,11 +1,21 @@
-"""The generator of SRGAN, which trained for the pixel loss alone is SRResNet (Ledig et al. 2017, figure 4)."""
+"""The generator of SRGAN, which trained for the pixel loss alone is SRResNet (Ledig et al. 2017, figure 4).
+
+The end of the network, PixelShuffle, PReLU, conv 9x9 (64 to 3) at four times the size, is computed as PReLU,
+conv 5x5 (256 to 12), PixelShuffle at twice the size: the same sums with the taps in another place
+(`tail_before_shuffle`), so the arithmetic stays on wide channels that a vector unit can fill. The parameters
+are those of the 9x9 convolution.
+"""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ResidualBlock(nn.Module):
-    """Conv 3x3, BN, PReLU, conv 3x3, BN, and the sum with the input; (N, C, H, W) to the same shape."""
+    """Conv 3x3, BN, PReLU, conv 3x3, BN, and the sum with the input; (N, C, H, W) to the same shape.
+
+    The last batch norm's factor begins at zero, so that a fresh block is the identity (Goyal et al. 2017).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -15,11 +25,13 @@ class ResidualBlock(nn.Module):
         self.act = nn.PReLU(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output, of the input's shape."""
         y = self.act(self.bn1(self.conv1(x)))
-        return x + self.bn2(self.conv2(y))
+        z: Tensor = self.bn2(self.conv2(y))
+        return x + z
 
 
 class Upsample(nn.Module):
@@ -28,12 +40,15 @@ class Upsample(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, 4 * channels, 3, padding=1)
-        self.shuffle = nn.PixelShuffle(2)
         self.act = nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the picture of features at twice the size."""
-        return self.act(self.shuffle(self.conv(x)))
+        return F.pixel_shuffle(self.unshuffled(x), 2)
+
+    def unshuffled(self, x: Tensor) -> Tensor:
+        """Return (N, 4C, H, W), whose PixelShuffle(2) is the block's output: the PReLU goes channel by channel."""
+        return F.prelu(self.conv(x), self.act.weight.repeat_interleave(4))
 
 
 class Generator(nn.Module):
@@ -43,9 +58,11 @@ class Generator(nn.Module):
     Its scale is 2 to the power of `stages`.
     """
 
+    _taps: Tensor
+
     def __init__(self, *, channels: int, blocks: int, stages: int, end_kernel: int) -> None:
         super().__init__()
-        self.scale = 2**stages
+        self.scale = 1 << stages
         self.halo = halo(blocks=blocks, stages=stages, end_kernel=end_kernel)
         self.head = nn.Conv2d(3, channels, end_kernel, padding=end_kernel // 2)
         self.head_act = nn.PReLU(channels)
@@ -54,13 +71,28 @@ class Generator(nn.Module):
         self.trunk_bn = nn.BatchNorm2d(channels)
         self.upsample = nn.Sequential(*(Upsample(channels) for _ in range(stages)))
         self.tail = nn.Conv2d(channels, 3, end_kernel, padding=end_kernel // 2)
+        # where each tap of the rearranged tail lies in the flattened weight, counted from 1; 0 is none
+        taps = torch.arange(1, self.tail.weight.numel() + 1).view_as(self.tail.weight)
+        self.register_buffer("_taps", tail_before_shuffle(taps), persistent=False)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Return sr for lr, both RGB with 1.0 as white."""
         first = self.head_act(self.head(lr))
         trunk: Tensor = self.trunk_bn(self.trunk_conv(self.blocks(first)))
-        sr: Tensor = self.tail(self.upsample(first + trunk))
+        x = first + trunk
+        *stages, last = self.upsample
+        for stage in stages:
+            x = stage(x)
+        assert isinstance(last, Upsample)
+        weight, bias = self._tail()
+        sr = F.pixel_shuffle(F.conv2d(last.unshuffled(x), weight, bias, padding=weight.shape[-1] // 2), 2)
         return (sr.float() + 1) / 2
+
+    def _tail(self) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of the convolution that stands for the tail before the last PixelShuffle."""
+        assert self.tail.bias is not None
+        padded = F.pad(self.tail.weight.flatten(), (1, 0))
+        return padded[self._taps], self.tail.bias.repeat_interleave(4)
 
 
 def halo(*, blocks: int, stages: int, end_kernel: int) -> int:
@@ -69,12 +101,33 @@ def halo(*, blocks: int, stages: int, end_kernel: int) -> int:
     Walks back from the last row of an lr pixel's patch of the output: the tail reaches end_kernel // 2
     further, every stage's 3x3 convolution one further on its own grid, halving on the way down.
     """
-    low, high = 0, 2**stages - 1
+    low, high = 0, (1 << stages) - 1
     low, high = low - end_kernel // 2, high + end_kernel // 2
     for _ in range(stages):
         low, high = low // 2 - 1, high // 2 + 1
     trunk = 2 * blocks + 1 + end_kernel // 2
     return max(-low, high) + trunk
+
+
+def tail_before_shuffle(weight: Tensor) -> Tensor:
+    """Rearrange a convolution after PixelShuffle(2) into the one before it that gives the same values.
+
+    Takes weight (O, C, K, K), K odd, that follows `shuffle(x)`, where x has 4C channels; returns the weight
+    (4O, 4C, K', K') of the convolution of x whose PixelShuffle(2) is the same picture, zero padding included.
+    Output row 2Y + a and tap d meet row 2Y + a + d of the shuffled picture, which is row Y + (a + d) // 2 of
+    x, in the channel of phase (a + d) % 2.
+    """
+    outputs, channels, size, _ = weight.shape
+    reach = size // 2
+    wide = (reach + 1) // 2
+    result = weight.new_zeros(outputs, 2, 2, channels, 2, 2, 2 * wide + 1, 2 * wide + 1)
+    for a in range(2):
+        for b in range(2):
+            for dy in range(-reach, reach + 1):
+                for dx in range(-reach, reach + 1):
+                    (y, p), (x, q) = divmod(a + dy, 2), divmod(b + dx, 2)
+                    result[:, a, b, :, p, q, y + wide, x + wide] = weight[:, :, dy + reach, dx + reach]
+    return result.reshape(4 * outputs, 4 * channels, 2 * wide + 1, 2 * wide + 1)
 
 
 def srresnet_x4() -> Generator:

@@ -1,0 +1,30 @@
+"""`srgan export`: a checkpoint in, weights for running and for training on out."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("source", metavar="CHECKPOINT", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="An .onnx or .safetensors file; repeatable.",
+)
+@click.option("--name", help="The network's name in its card; the recipe's by default.")
+@click.option("--summary", help="What it is, in a line, for the card.")
+@click.option(
+    "--scores", type=click.Path(dir_okay=False, path_type=Path), help="Scores from srgan evaluate --json, for the card."
+)
+def export(source: Path, outputs: tuple[Path, ...], name: str | None, summary: str | None, scores: Path | None) -> None:
+    """Write the generator of CHECKPOINT (or of a .safetensors file) as ONNX or safetensors."""
+    from srgan import export as exporter
+
+    difference = exporter.export(source, outputs, name=name, summary=summary, scores=scores)
+    click.echo(f"{', '.join(map(str, outputs))}: within {difference:.2g} of the trained network")

@@ -1,0 +1,43 @@
+"""`srgan train`: a recipe and photographs in, checkpoints out."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    required=True,
+    help="Folder, tar, picture, glob or store of HR photographs; repeatable.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the recipe, e.g. optimiser.batch_size=32.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
+@click.option(
+    "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the weights of VGG19 and LPIPS."
+)
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder for decoded pictures.")
+def train(
+    recipe: Path,
+    sources: tuple[str, ...],
+    out: Path,
+    settings: tuple[str, ...],
+    resume: bool,
+    perceptual: Path | None,
+    cache: Path | None,
+) -> None:
+    """Train the network of RECIPE, a TOML file, on photographs."""
+    from srgan.training.run import run
+
+    last = run(recipe, sources, out, settings=settings, resume=resume, perceptual=perceptual, cache=cache)
+    click.echo(last)

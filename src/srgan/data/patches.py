@@ -1,0 +1,95 @@
+"""Random (lr, hr) patches, cut, downsampled, flipped and turned on the device where they are used.
+
+Sample k of step n is a function of (seed, n, k) alone: a run that resumes, or that is shared out over several
+processes, sees the same patches.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from srgan.data.store import Entry, Store
+from srgan.errors import DataError
+from srgan.image.resize import bicubic_taps
+
+
+class PatchSampler:
+    """Cuts square patches uniformly over all places of all pictures, and makes their lr side.
+
+    The pictures are cropped at the right and bottom to a multiple of `scale`, as test pictures are, and
+    patches begin at multiples of it. A patch's lr is bit for bit the same place of the whole picture's
+    `imresize(..., scale=1/scale)`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        entries: Sequence[Entry],
+        *,
+        patch_size: int,
+        scale: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if patch_size % scale:
+            raise DataError(f"patch_size {patch_size} is not a multiple of the scale {scale}")
+        self.patch_size, self.scale, self.seed = patch_size, scale, seed
+        self.device = torch.device(device)
+        shapes = np.array([(e.height // scale, e.width // scale) for e in entries])
+        steps = shapes - patch_size // scale + 1
+        if len(entries) == 0 or steps.min() < 1:
+            raise DataError(f"a picture is smaller than the patch size {patch_size}")
+        self._steps = steps
+        self._ends = np.cumsum(steps.prod(axis=1))
+        self._shapes = shapes * scale
+        self._widths = np.array([e.width for e in entries])
+        self._offsets = np.array([e.offset for e in entries])
+        self._pixels = torch.from_numpy(store.pixels).to(self.device)
+        places, weights = bicubic_taps(2, 1 / scale)
+        self._margin = -int(places[0, 0])
+        self._taps = torch.from_numpy(weights[0].astype(np.float32)).to(self.device)
+
+    def batch(self, step: int, size: int, *, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        """Return samples rank, rank + world, ... of `size` at a step: lr (n, 3, P/scale, P/scale), hr (n, 3, P, P).
+
+        Both are float32 in [0, 1], rounded to 8 bits as a file would be.
+        """
+        draws = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
+        uniform = draws.random((size, 2))[rank::world]
+        place = (uniform[:, 0] * self._ends[-1]).astype(np.int64)
+        which = np.searchsorted(self._ends, place, side="right")
+        place -= np.where(which > 0, self._ends[which - 1], 0)
+        top, left = np.divmod(place, self._steps[which, 1])
+        turns = (uniform[:, 1] * 8).astype(np.int64)
+        hr = self._cut(which, top * self.scale, left * self.scale)
+        lr = self._downsample(hr)
+        margin = self._margin
+        hr = hr[:, :, margin:-margin, margin:-margin]
+        eight = torch.from_numpy(turns).to(self.device).view(-1, 1, 1, 1)
+        return _turn(lr, eight) / 255, _turn(hr, eight) / 255
+
+    def _cut(self, which: NDArray[np.int64], top: NDArray[np.int64], left: NDArray[np.int64]) -> Tensor:
+        """Return float32 (n, 3, P + 2 margin, P + 2 margin) in 0..255, repeated from the border outside."""
+        span = np.arange(-self._margin, self.patch_size + self._margin)
+        rows = np.minimum(np.maximum(top[:, None] + span, 0), self._shapes[which, 0][:, None] - 1)
+        columns = np.minimum(np.maximum(left[:, None] + span, 0), self._shapes[which, 1][:, None] - 1)
+        rows = rows * self._widths[which][:, None] + self._offsets[which][:, None]
+        index = torch.from_numpy(rows).to(self.device)[:, :, None] + torch.from_numpy(columns).to(self.device)[:, None]
+        return self._pixels[index].permute(0, 3, 1, 2).float()
+
+    def _downsample(self, hr: Tensor) -> Tensor:
+        """Return the lr side of patches with their margin; every product and sum is exact in float32."""
+        for axis in (2, 3):
+            lines = hr.unfold(axis, len(self._taps), self.scale)
+            hr = ((lines * self._taps).sum(-1).clamp(0, 255) + 0.5).floor()
+        return hr
+
+
+def _turn(picture: Tensor, eight: Tensor) -> Tensor:
+    """Return every picture in one of its eight flips and turns, by the bits of `eight` (n, 1, 1, 1)."""
+    picture = torch.where(eight & 1 > 0, picture.flip(-1), picture)
+    picture = torch.where(eight & 2 > 0, picture.flip(-2), picture)
+    return torch.where(eight & 4 > 0, picture.transpose(-1, -2), picture)

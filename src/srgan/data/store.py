@@ -1,0 +1,202 @@
+"""Photographs decoded once into one memory-mapped file, so that training never waits for a decoder.
+
+A store is a folder with `pictures.bin`, the uint8 RGB pictures one after the other, and `index.json`, which
+says where each one lies. It appears whole or not at all.
+"""
+
+import glob
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from srgan.errors import DataError
+
+SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+"""Names of files that are taken for pictures inside folders and tars."""
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a store: `offset` counts pixels from the start of the file."""
+
+    name: str
+    height: int
+    width: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """Decoded pictures: `pixels` is (total, 3) uint8, memory-mapped; `entries` says which pixels are whose."""
+
+    pixels: NDArray[np.uint8]
+    entries: tuple[Entry, ...]
+
+    def picture(self, entry: Entry) -> NDArray[np.uint8]:
+        """Return one picture, (height, width, 3) uint8, as a view of the map."""
+        end = entry.offset + entry.height * entry.width
+        return self.pixels[entry.offset : end].reshape(entry.height, entry.width, 3)
+
+    def split(self, held_out: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """Return the entries to train on and `held_out` others, spread evenly over the store."""
+        if held_out >= len(self.entries):
+            raise DataError(f"{held_out} pictures cannot be held out of {len(self.entries)}")
+        chosen = {(2 * i + 1) * len(self.entries) // (2 * held_out) for i in range(held_out)}
+        inside = tuple(e for i, e in enumerate(self.entries) if i not in chosen)
+        return inside, tuple(e for i, e in enumerate(self.entries) if i in chosen)
+
+
+def open_store(folder: Path) -> Store:
+    """Map a store that `prepare_store` wrote; writing to its pixels changes memory, never the file.
+
+    Raises DataError where it is damaged or of another version.
+    """
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        if index["version"] != VERSION:
+            raise DataError(f"{folder}: a store of version {index['version']}, not {VERSION}; delete it")
+        entries = tuple(Entry(**entry) for entry in index["pictures"])
+        total = sum(e.height * e.width for e in entries)
+        pixels = np.memmap(folder / "pictures.bin", dtype=np.uint8, mode="c", shape=(total, 3))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: not a readable store of pictures: {error}") from error
+    return Store(pixels, entries)
+
+
+def prepare_store(
+    sources: Sequence[str], cache: Path, *, min_side: int, gray: Literal["convert", "skip"] = "convert"
+) -> Store:
+    """Return the store of all pictures in `sources`, decoding them into `cache` unless that was done before.
+
+    A source is a folder (read recursively), a tar, a picture, a glob of these, or a store. Pictures that
+    cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Raises
+    DataError where a source is missing, nothing usable is left, or the disk has no room.
+    """
+    files = _expand(sources)
+    if len(files) == 1 and (files[0] / "index.json").is_file():
+        return open_store(files[0])
+    state = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    key = hashlib.sha256(json.dumps([VERSION, state, min_side, gray]).encode()).hexdigest()[:16]
+    folder = cache / key
+    if not folder.is_dir():
+        _build(files, folder, min_side=min_side, gray=gray)
+    return open_store(folder)
+
+
+def default_cache() -> Path:
+    """Return the folder for stores: `srgan/stores` under XDG_CACHE_HOME, or under ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / "stores"
+
+
+def _expand(sources: Sequence[str]) -> list[Path]:
+    """Return the files that the sources stand for: pictures, tars, or a single store's folder."""
+    files: list[Path] = []
+    for source in sources:
+        matches = [Path(source)] if Path(source).exists() else [Path(p) for p in sorted(glob.glob(source))]  # noqa: PTH207 - absolute patterns too
+        if not matches:
+            raise DataError(f"{source}: no such file, folder or pattern")
+        for match in matches:
+            if match.is_dir() and not (match / "index.json").is_file():
+                inside = sorted(p for p in match.rglob("*") if p.suffix.lower() in SUFFIXES | {".tar"})
+                if not inside:
+                    raise DataError(f"{match}: no pictures in this folder")
+                files.extend(inside)
+            else:
+                files.append(match)
+    return files
+
+
+def _read(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and bytes of every picture in files and tars, in order."""
+    for file in files:
+        try:
+            if file.suffix.lower() != ".tar":
+                yield str(file), file.read_bytes()
+                continue
+            with tarfile.open(file) as tar:
+                for member in tar:
+                    if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
+                        content = tar.extractfile(member)
+                        assert content is not None
+                        yield f"{file}/{member.name}", content.read()
+        except (OSError, tarfile.TarError) as error:
+            raise DataError(f"{file}: cannot be read: {error}") from error
+
+
+def _decode(data: bytes, *, min_side: int, gray: str) -> NDArray[np.uint8] | str:
+    """Return the picture as (H, W, 3) uint8, upright, or why it is left out."""
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            picture = ImageOps.exif_transpose(file)
+            if gray == "skip" and picture.mode in ("1", "L", "LA", "I;16"):
+                return "gray"
+            if min(picture.size) < min_side:
+                return f"{picture.width}x{picture.height}, a side under {min_side} pixels"
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return f"cannot be decoded: {error}"
+
+
+def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> None:
+    """Decode everything into `folder` with all cores, in order, with bounded memory."""
+    entries: list[Entry] = []
+    offset = 0
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pending: deque[tuple[str, Future[NDArray[np.uint8] | str]]] = deque()
+    beside = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        with (
+            (beside / "pictures.bin").open("wb") as out,
+            ThreadPoolExecutor(workers) as pool,
+            tqdm(desc="decoding", unit=" pictures", leave=False) as progress,
+        ):
+
+            def take() -> None:
+                nonlocal offset
+                name, future = pending.popleft()
+                picture = future.result()
+                progress.update()
+                if isinstance(picture, str):
+                    progress.write(f"left out: {name}: {picture}")
+                    return
+                out.write(picture.tobytes())
+                height, width, _ = picture.shape
+                entries.append(Entry(name, height, width, offset))
+                offset += height * width
+
+            for name, data in _read(files):
+                pending.append((name, pool.submit(_decode, data, min_side=min_side, gray=gray)))
+                if len(pending) > 2 * workers:
+                    take()
+            while pending:
+                take()
+        if not entries:
+            raise DataError(f"no usable picture in {', '.join(str(f) for f in files[:3])}")
+        index = {"version": VERSION, "pictures": [asdict(e) for e in entries]}
+        (beside / "index.json").write_text(json.dumps(index))
+        beside.replace(folder)
+        beside = None
+    except OSError as error:
+        raise DataError(f"{folder}: the store cannot be written: {error.strerror or error}") from error
+    finally:
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)

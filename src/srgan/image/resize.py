@@ -1,0 +1,75 @@
+"""MATLAB's imresize with its bicubic kernel, the resampling that this field's published pictures come from.
+
+The 4x downsampled test pictures that the community shares are met bit for bit: cubic with a = -0.5, stretched
+against aliasing where the picture shrinks, rows before columns, uint8 pictures rounded to uint8 between the
+two passes, and places outside the picture taken from its border.
+"""
+
+import math
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T", np.uint8, np.float32, np.float64)
+
+
+def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Keys' cubic kernel with a = -0.5 at the distances x, in pixels."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def bicubic_taps(outputs: int, scale: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return where each output of one axis reads and with which weights, both (outputs, taps).
+
+    `scale` is outputs over inputs as the caller means it; weights of a row sum to 1; places are not clamped.
+    """
+    stretch = max(1.0, 1 / scale)
+    centre = (np.arange(outputs) + 0.5) / scale - 0.5
+    count = math.ceil(4 * stretch) + 2
+    places = np.floor(centre - 2 * stretch).astype(np.intp)[:, None] + np.arange(count)
+    weights = cubic((centre[:, None] - places) / stretch)
+    weights /= weights.sum(axis=1, keepdims=True)
+    used = np.any(weights != 0, axis=0)
+    return places[:, used], weights[:, used]
+
+
+def imresize(picture: NDArray[T], *, scale: float | None = None, size: tuple[int, int] | None = None) -> NDArray[T]:
+    """Resample a picture (H, W) or (H, W, C) by `scale`, or to `size` = (height, width), as MATLAB's imresize.
+
+    A scale gives ceil(scale * H) rows and ceil(scale * W) columns. uint8 in gives uint8 out, rounded half up
+    after each pass; floats are neither rounded nor clamped. Raises ValueError unless just one of the two is
+    given, and for an empty picture.
+    """
+    if (scale is None) == (size is None):
+        raise ValueError("give scale or size")
+    if picture.ndim not in (2, 3) or 0 in picture.shape:
+        raise ValueError(f"a picture has shape (H, W) or (H, W, C), none of them 0; got {picture.shape}")
+    height, width = picture.shape[:2]
+    if size is None:
+        assert scale is not None
+        size = (math.ceil(scale * height), math.ceil(scale * width))
+        scales = (scale, scale)
+    else:
+        scales = (size[0] / height, size[1] / width)
+    axes = (0, 1) if scales[0] <= scales[1] else (1, 0)
+    for axis in axes:
+        picture = _resize_axis(picture, axis, size[axis], scales[axis])
+    return picture
+
+
+def _resize_axis(picture: NDArray[T], axis: int, outputs: int, scale: float) -> NDArray[T]:
+    inputs = picture.shape[axis]
+    places, weights = bicubic_taps(outputs, scale)
+    places = places.clip(0, inputs - 1)
+    lines: NDArray[T] = np.moveaxis(picture, axis, 0)
+    shape = (-1,) + (1,) * (picture.ndim - 1)
+    total = np.zeros((outputs, *lines.shape[1:]))
+    for tap in range(places.shape[1]):
+        total += weights[:, tap].reshape(shape) * lines[places[:, tap]]
+    if picture.dtype == np.uint8:
+        total = np.floor(total.clip(0, 255) + 0.5)
+    return np.ascontiguousarray(np.moveaxis(total.astype(picture.dtype), 0, axis))

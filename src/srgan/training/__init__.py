@@ -1,0 +1,1 @@
+"""Training: a typed recipe, the steps, the loop and its checkpoints."""

@@ -1,0 +1,58 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped, written whole or not at all."""
+
+import pickle
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srgan.atomic import written_whole
+from srgan.errors import CheckpointError, RecipeError
+from srgan.training.recipe import Recipe, recipe_from
+
+VERSION = 1
+State = dict[str, Any]
+"""Nested dictionaries of tensors, numbers and texts, as state_dict() gives them."""
+
+
+def save(folder: Path, recipe: Recipe, state: State, *, keep: int) -> Path:
+    """Write `state`, which counts "patches", to FOLDER/PATCHES.pt, and remove all but the `keep` newest."""
+    path = folder / f"{state['patches']:012d}.pt"
+    with written_whole(path) as file:
+        torch.save({"version": VERSION, "recipe": asdict(recipe), **state}, file)
+    for old in found(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def found(folder: Path) -> list[Path]:
+    """Return the checkpoints of a run's folder, the newest last."""
+    return sorted(p for p in folder.glob("*.pt") if re.fullmatch(r"\d{12}\.pt", p.name))
+
+
+def load(path: Path) -> tuple[Recipe, State]:
+    """Return the recipe and the state of a checkpoint, on the CPU, without running any code in it.
+
+    Raises CheckpointError for a file that is damaged or not one of ours, naming the one before it.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["version"] != VERSION:
+            raise CheckpointError(f"{path}: a checkpoint of version {state['version']}, not {VERSION}")
+        recipe = recipe_from(state.pop("recipe"), where=str(path))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such checkpoint") from error
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError, RecipeError) as error:
+        before = [p for p in found(path.parent) if p.name < path.name]
+        offer = f"; the one before it is {before[-1]}" if before else ""
+        raise CheckpointError(f"{path}: a damaged checkpoint{offer}") from error
+    return recipe, state
+
+
+def generator_state(state: State) -> dict[str, Tensor]:
+    """Return the averaged generator's tensors, which are what a run makes."""
+    average: dict[str, Tensor] = state["average"]
+    return average

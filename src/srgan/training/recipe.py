@@ -1,0 +1,224 @@
+"""A recipe: every choice of a training run, typed and frozen, read from TOML."""
+
+import dataclasses
+import difflib
+import math
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from srgan.errors import RecipeError
+from srgan.models.generator import GENERATORS
+from srgan.models.vgg import Phi
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation."""
+
+    patch_size: int = 96
+    gray: Literal["convert", "skip"] = "convert"
+    held_out: int = 8
+    held_out_crop: int = 192
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Adam and its learning rate, all in patches seen: no figure depends on the batch size.
+
+    The rate rises linearly over `warmup` patches, then stays ("constant"), falls along half a cosine to
+    `final_learning_rate` ("cosine"), or takes that value from the patch `drop_at` on ("drop").
+    """
+
+    patches: int = 16_000_000
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.999
+    warmup: int = 0
+    decay: Literal["constant", "cosine", "drop"] = "constant"
+    final_learning_rate: float = 0.0
+    drop_at: int = 0
+
+    def learning_rate_at(self, patches: int) -> float:
+        """Return the learning rate of the step that begins after `patches` patches."""
+        if patches < self.warmup:
+            return self.learning_rate * (patches + self.batch_size) / (self.warmup + self.batch_size)
+        if self.decay == "cosine":
+            done = (patches - self.warmup) / max(1, self.patches - self.warmup)
+            half = (1 + math.cos(math.pi * min(1.0, done))) / 2
+            return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * half
+        if self.decay == "drop" and patches >= self.drop_at:
+            return self.final_learning_rate
+        return self.learning_rate
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Weights of the perceptual loss's terms; a term of weight 0 is neither built nor computed.
+
+    `content_layers` gives each phi_i,j, written "5,4", its weight. `content_factor` is 0 to calibrate the
+    factor on the first patches, so that bicubic costs as much in the content loss as in the pixel loss.
+    """
+
+    pixel: float = 0.0
+    content: float = 0.0
+    content_layers: dict[str, float] = field(default_factory=lambda: {"5,4": 1.0})
+    content_activated: bool = True
+    content_factor: float = 0.0
+    adversarial: float = 0.0
+    total_variation: float = 0.0
+
+    def layers(self) -> dict[Phi, float]:
+        """Return `content_layers` with its keys read."""
+        return {Phi.parse(name): weight for name, weight in self.content_layers.items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the run goes: seed, arithmetic, averaging, and how often (in patches) it saves and validates.
+
+    `average_over` is the half-life, in patches, of the generator's exponential moving average, which is what
+    is validated and exported.
+    """
+
+    seed: int = 0
+    precision: Literal["bf16", "fp32"] = "bf16"
+    average_over: int = 10_000
+    checkpoint_every: int = 100_000
+    validate_every: int = 100_000
+    log_every: int = 1_600
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run of one generator, and of a discriminator where `loss.adversarial` is not 0.
+
+    `initial` names the weights to start from: a shipped model, a checkpoint or a .safetensors file; empty is
+    a fresh network.
+    """
+
+    name: str
+    network: str = "srresnet_x4"
+    initial: str = ""
+    data: Data = field(default_factory=Data)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    loss: Loss = field(default_factory=Loss)
+    run: Run = field(default_factory=Run)
+
+    def __post_init__(self) -> None:
+        """Check what types alone cannot say."""
+        loss = self.loss
+        if self.network not in GENERATORS:
+            raise RecipeError(f"network: unknown {self.network!r}{_nearest(self.network, GENERATORS)}")
+        if not loss.pixel and not loss.content:
+            raise RecipeError("loss: pixel or content must have a weight")
+        try:
+            if not loss.layers():
+                raise RecipeError("loss.content_layers: names no layer")
+        except ValueError as error:
+            raise RecipeError(f"loss.content_layers: {error}") from error
+        for name, value in [
+            ("optimiser.patches", self.optimiser.patches),
+            ("optimiser.batch_size", self.optimiser.batch_size),
+            ("data.patch_size", self.data.patch_size),
+            ("data.held_out", self.data.held_out),
+            ("run.average_over", self.run.average_over),
+            ("run.checkpoint_every", self.run.checkpoint_every),
+            ("run.validate_every", self.run.validate_every),
+            ("run.log_every", self.run.log_every),
+            ("run.keep", self.run.keep),
+        ]:
+            if value < 1:
+                raise RecipeError(f"{name}: {value} is not a positive number")
+
+
+def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
+    """Read a TOML recipe; `settings` are overrides like "optimiser.batch_size=32", the value as TOML writes it.
+
+    Raises RecipeError for an unreadable file, an unknown key (with the nearest known one), or a value of
+    another type.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not TOML: {error}") from error
+    for setting in settings:
+        _override(tree, setting)
+    return recipe_from(tree, where=str(path))
+
+
+def recipe_from(tree: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
+    """Return the recipe of nested mappings, as `dataclasses.asdict` gives them. Raises RecipeError."""
+    try:
+        recipe = _build(Recipe, tree, "")
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def _override(tree: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals:
+        raise RecipeError(f"{setting!r}: a setting is written key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *groups, last = key.strip().split(".")
+    for group in groups:
+        tree = tree.setdefault(group, {})
+        if not isinstance(tree, dict):
+            raise RecipeError(f"{setting!r}: {group} is not a group of keys")
+    tree[last] = value
+
+
+def _build(kind: type, tree: Mapping[str, Any], prefix: str) -> object:
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key in tree:
+        if key not in fields:
+            raise RecipeError(f"unknown key {prefix}{key}{_nearest(key, fields)}")
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in tree:
+            raise RecipeError(f"key {prefix}{name} is missing")
+    return kind(**{key: _value(hints[key], value, prefix + key) for key, value in tree.items()})
+
+
+def _value(kind: Any, value: object, key: str) -> object:
+    """Return `value` as the type `kind`, or raise a RecipeError that names the key."""
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{key}: a group of keys, not {value!r}")
+        assert isinstance(kind, type)
+        return _build(kind, value, f"{key}.")
+    origin = get_origin(kind)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise RecipeError(f"{key}: {value!r} is none of {', '.join(map(repr, get_args(kind)))}")
+        return value
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{key}: a table, not {value!r}")
+        return {str(k): _value(get_args(kind)[1], v, f"{key}.{k}") for k, v in value.items()}
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise RecipeError(f"{key}: {value!r} is not {_NAMES[kind]}")
+    return value
+
+
+_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _nearest(name: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

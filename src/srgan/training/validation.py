@@ -1,0 +1,59 @@
+"""Scores on pictures held out of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from srgan.data.store import Entry, Store
+from srgan.image.colour import to_uint8
+from srgan.image.resize import imresize
+from srgan.metrics import LPIPS, as_tensor, cropped, luma, psnr, ssim
+from srgan.models.generator import Generator
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One held-out crop: lr (h, w, 3) and hr (scale h, scale w, 3), uint8."""
+
+    name: str
+    lr: NDArray[np.uint8]
+    hr: NDArray[np.uint8]
+
+
+def held_out_pairs(store: Store, entries: Sequence[Entry], *, crop: int, scale: int) -> list[Pair]:
+    """Return the middle of each picture, at most `crop` hr pixels a side, with its bicubic lr."""
+    pairs = []
+    for entry in entries:
+        picture = store.picture(entry)
+        height, width = (min(crop, side) // scale * scale for side in picture.shape[:2])
+        top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+        hr = np.ascontiguousarray(picture[top : top + height, left : left + width])
+        pairs.append(Pair(entry.name, imresize(hr, scale=1 / scale), hr))
+    return pairs
+
+
+def validate(
+    generator: Generator, pairs: Sequence[Pair], lpips: LPIPS | None
+) -> tuple[dict[str, float], list[NDArray[np.uint8]]]:
+    """Return the mean scores over the pairs, PSNR-Y, SSIM-Y and LPIPS where its weights are at hand, and every sr.
+
+    The border of one lr pixel is cut for PSNR and SSIM, sr is rounded to 8 bits.
+    """
+    device = next(generator.parameters()).device
+    scores: dict[str, list[float]] = {"psnr_y": [], "ssim_y": []}
+    pictures = []
+    for pair in pairs:
+        with torch.inference_mode():
+            sr = to_uint8(generator(as_tensor(pair.lr).to(device))[0].permute(1, 2, 0).cpu().numpy())
+        a, b = (cropped(luma(picture), generator.scale) for picture in (sr, pair.hr))
+        scores["psnr_y"].append(psnr(a, b))
+        scores["ssim_y"].append(ssim(a, b))
+        if lpips is not None:
+            with torch.inference_mode():
+                distance = lpips(as_tensor(sr), as_tensor(pair.hr))
+            scores.setdefault("lpips", []).append(float(distance[0]))
+        pictures.append(sr)
+    return {name: float(np.mean(values)) for name, values in scores.items()}, pictures

@@ -1,0 +1,98 @@
+"""What a person and a machine see of a run: a progress line, a log of JSON Lines, TensorBoard."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from srgan.image.resize import imresize
+from srgan.training.validation import Pair
+
+
+class Watch:
+    """Writes RUN/log.jsonl and RUN/tensorboard, and keeps the progress line on standard error.
+
+    A resumed run drops the lines that an earlier one wrote past `patches`, where it takes over.
+    """
+
+    def __init__(self, folder: Path, *, patches: int, total: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "log.jsonl"
+        kept = [line for line in _lines(log) if line["patches"] <= patches]
+        log.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._log = log.open("a", buffering=1)
+        self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches)
+        self._strips = folder / "strips"
+        self._progress = tqdm(
+            total=total, initial=patches, unit=" patches", unit_scale=True, smoothing=0.05, mininterval=1
+        )
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.close()
+        self._log.close()
+        self._board.close()
+
+    def stepped(self, patches: int) -> None:
+        """Count patches that were seen."""
+        self._progress.update(patches)
+
+    def values(self, kind: str, patches: int, values: Mapping[str, float]) -> None:
+        """Log values that belong together, "train" or "validation", measured after `patches` patches."""
+        rounded: dict[str, Any] = {k: _rounded(v) for k, v in values.items()}
+        self._log.write(json.dumps({"kind": kind, "patches": patches, **rounded}) + "\n")
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}", value, patches)
+        line = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if kind == "train":
+            self._progress.set_postfix_str(line)
+        else:
+            self._progress.write(f"{patches:>10} patches: {line}")
+
+    def say(self, line: str) -> None:
+        """Print a line above the progress line."""
+        self._progress.write(line)
+
+    def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]]) -> None:
+        """Keep a picture of every held-out pair: lr, bicubic, sr, hr side by side, the newest in RUN/strips."""
+        self._strips.mkdir(exist_ok=True)
+        for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
+            scale = pair.hr.shape[0] // pair.lr.shape[0]
+            nearest = pair.lr.repeat(scale, axis=0).repeat(scale, axis=1)
+            strip = np.concatenate([nearest, imresize(pair.lr, scale=float(scale)), sr, pair.hr], axis=1)
+            Image.fromarray(strip).save(self._strips / f"{i:02d}.png")
+            self._board.add_image(f"held out/{i:02d}", strip, patches, dataformats="HWC")
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log: "kind", "patches" and the values."""
+    return _lines(folder / "log.jsonl")
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    if not log.exists():
+        return []
+    lines = []
+    for line in log.read_text().splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:  # the last line of a run that was killed while it wrote
+            continue
+    return lines
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
