@@ -1,0 +1,32 @@
+# make demo    upscale a photograph with the shipped weights and show before and after
+# make test    the tests
+# make lint    ruff and mypy, strict
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/run.done
+	$(BIN)/python examples/before_after.py examples/pictures/chelsea.png --crop 120,60,130,110 -o demo
+
+test: $(VENV)/dev.done
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/run.done: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/dev.done: $(VENV)/run.done
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,72 @@
+"""Upscale a picture and put a part of it, at pixel size, beside what plain bicubic makes of it.
+
+    python examples/before_after.py PICTURE --crop LEFT,TOP,WIDTH,HEIGHT -o FOLDER
+
+The crop is in pixels of PICTURE. With --original PICTURE is a photograph that is first made four times as small,
+so that the network's result stands beside the truth.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from srgan import Upscaler
+from srgan.image.resize import imresize
+
+
+def main() -> None:
+    """Read the arguments, upscale, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--crop", required=True, help="left,top,width,height in pixels of the picture")
+    parser.add_argument("--models", nargs="+", default=["srgan"])
+    parser.add_argument("--original", action="store_true", help="shrink the picture first and show the original too")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    arguments = parser.parse_args()
+
+    crop = [int(number) for number in arguments.crop.split(",")]
+    picture = np.asarray(Image.open(arguments.picture).convert("RGB"))
+    lr = (
+        imresize(picture[: len(picture) // 4 * 4, : picture.shape[1] // 4 * 4], scale=1 / 4)
+        if arguments.original
+        else picture
+    )
+    left, top, width, height = (n // 4 if arguments.original else n for n in crop)
+
+    panels = {"bicubic": imresize(lr, scale=4.0)}
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for model in arguments.models:
+        upscaler = Upscaler(model)
+        start = time.perf_counter()
+        panels[model] = upscaler.upscale(lr)
+        seconds = time.perf_counter() - start
+        result = arguments.output / f"{arguments.picture.stem}_{model}_x4.png"
+        Image.fromarray(panels[model]).save(result, compress_level=1)
+        size = f"{lr.shape[1]}x{lr.shape[0]} to {panels[model].shape[1]}x{panels[model].shape[0]}"
+        print(f"{result}: {size} in {seconds:.1f} s")
+    if arguments.original:
+        panels["original"] = picture
+    box = (slice(4 * top, 4 * (top + height)), slice(4 * left, 4 * (left + width)))
+    beside = arguments.output / f"{arguments.picture.stem}_before_after.png"
+    labelled({name: panel[box] for name, panel in panels.items()}).save(beside)
+    print(f"{beside}: {', '.join(panels)}, side by side")
+
+
+def labelled(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
+    """Return the panels in a row, each with its name above it."""
+    gap, band = 6, 26
+    height, width = next(iter(panels.values())).shape[:2]
+    sheet = Image.new("RGB", (len(panels) * (width + gap) - gap, height + band), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (name, panel) in enumerate(panels.items()):
+        draw.text((i * (width + gap) + 2, 3), name, fill="black", font=ImageFont.load_default(16))
+        sheet.paste(Image.fromarray(np.ascontiguousarray(panel)), (i * (width + gap), band))
+    return sheet
+
+
+if __name__ == "__main__":
+    main()
