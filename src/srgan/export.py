@@ -142,6 +142,7 @@ def export(
     *,
     name: str | None = None,
     summary: str | None = None,
+    trained_on: str | None = None,
     scores: Path | None = None,
     tolerance: float = 2e-3,
 ) -> float:
@@ -149,8 +150,8 @@ def export(
 
     source     a checkpoint, of which the averaged generator is taken, or a .safetensors file
     outputs    where to write; the suffix says what
-    name, summary, scores   for the card; scores is a file of `srgan evaluate --json`, of which the entries
-               for a file named like one of `outputs` or for `name` count
+    name, summary, trained_on   for the card; trained_on says in words what the data were, and their licences
+    scores     a file of `srgan evaluate --json`; its entries for `source`, one of `outputs` or `name` count
     tolerance  how far the ONNX network may be from the generator, in units of the range [0, 1]: half a level
 
     The weights are rounded to float16, which is how they are stored. Returns the largest difference that
@@ -162,6 +163,8 @@ def export(
     generator, card = _read(source)
     card["name"] = name or card["name"]
     card["summary"] = summary or card["summary"]
+    if trained_on is not None:
+        card["training"]["data"] = trained_on
     if scores is not None:
         card["scores"] = _scores(scores, {card["name"], *map(str, outputs), str(source)})
     for tensor in generator.state_dict().values():

@@ -19,12 +19,20 @@ import click
 )
 @click.option("--name", help="The network's name in its card; the recipe's by default.")
 @click.option("--summary", help="What it is, in a line, for the card.")
+@click.option("--trained-on", help="What the data were, and their licences, for the card.")
 @click.option(
     "--scores", type=click.Path(dir_okay=False, path_type=Path), help="Scores from srgan evaluate --json, for the card."
 )
-def export(source: Path, outputs: tuple[Path, ...], name: str | None, summary: str | None, scores: Path | None) -> None:
+def export(
+    source: Path,
+    outputs: tuple[Path, ...],
+    name: str | None,
+    summary: str | None,
+    trained_on: str | None,
+    scores: Path | None,
+) -> None:
     """Write the generator of CHECKPOINT (or of a .safetensors file) as ONNX or safetensors."""
     from srgan import export as exporter
 
-    difference = exporter.export(source, outputs, name=name, summary=summary, scores=scores)
+    difference = exporter.export(source, outputs, name=name, summary=summary, trained_on=trained_on, scores=scores)
     click.echo(f"{', '.join(map(str, outputs))}: within {difference:.2g} of the trained network")
