@@ -1,0 +1,94 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from srgan import __version__
+from srgan.cli import COMMANDS, cli, main
+from srgan.errors import ArgumentError, RecipeError, SrganError
+
+
+def loaded(*arguments: str) -> tuple[set[str], str]:
+    """Run the command in a fresh interpreter; return the packages that it imported, and its output."""
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "srgan", *arguments], capture_output=True, text=True, check=True
+    )
+    lines = [line for line in result.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}, result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["upscale", "--help"]])
+def test_help_is_quick_since_it_imports_nothing_heavy(arguments: list[str]) -> None:
+    packages, output = loaded(*arguments)
+    assert "click" in packages
+    assert packages.isdisjoint({"numpy", "PIL", "openvino", "onnxruntime", "torch", "tqdm"})
+    assert "Examples:" in output
+
+
+def test_help_lists_every_command_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    output = capsys.readouterr().out
+    for name, (_, text) in COMMANDS.items():
+        assert f"  {name} " in output
+        assert text in output
+    assert set(COMMANDS) == {"upscale", "models", "train", "evaluate", "export"}
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"srgan {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["upscael"], ["upscale"], ["upscale", "a.png", "--tile", "x"], ["--what"]])
+def test_wrong_usage_is_status_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "Usage: srgan" in "".join(capsys.readouterr())
+
+
+def failing(error: BaseException) -> click.Command:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (SrganError("what\n and where"), 1, "srgan: error: what and where\n"),
+        (RecipeError("no key 'x'"), 1, "srgan: error: no key 'x'\n"),
+        (ArgumentError("a contradiction"), 2, "srgan: error: a contradiction\n"),
+        (MemoryError(), 1, "srgan: error: not enough memory\n"),
+        (KeyboardInterrupt(), 130, "srgan: interrupted\n"),
+    ],
+)
+def test_errors_are_one_line_and_a_status(
+    error: BaseException, status: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "get_command", lambda *_: failing(error))
+    assert main(["anything"]) == status
+    assert capsys.readouterr().err.lstrip("\n") == line
+
+
+def test_debug_shows_the_traceback_before_the_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "get_command", lambda *_: failing(SrganError("what and where")))
+    assert main(["--debug", "anything"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "srgan: error: what and where"
+
+
+def test_a_command_that_needs_a_package_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "needy_command.py").write_text("import a_package_that_is_not_there\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(COMMANDS, "train", ("needy_command:train", "Train."))
+    assert main(["train"]) == 1
+    expected = "srgan: error: srgan train needs a_package_that_is_not_there, which is not installed"
+    assert capsys.readouterr().err.startswith(f"{expected}: pip install 'srgan[train]'")

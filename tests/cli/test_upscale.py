@@ -1,0 +1,154 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from srgan.cli import main
+from srgan.image.colour import to_network, to_uint8
+from srgan.inference.openvino import OpenVinoNetwork
+
+
+@pytest.fixture
+def folder(tmp_path: Path, noise: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with one picture: photo.png, of 13x17 pixels."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(noise).save("photo.png")
+    return tmp_path
+
+
+def test_upscaling_as_a_user_does_imports_no_torch(folder: Path, tiny_onnx: Path, noise: NDArray[np.uint8]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "srgan", "upscale", "photo.png", "--precision", "fp32"]
+    result = subprocess.run(
+        [*command, "--model", str(tiny_onnx), "--runtime", "openvino"], capture_output=True, text=True, check=True
+    )
+    summary = r"1 done, 0 skipped, 0 failed in \d+\.\d s with openvino in fp32 on .+: photo_x4\.png\n"
+    assert re.fullmatch(summary, result.stdout)
+    names = {line.rsplit("|", 1)[1].strip() for line in result.stderr.splitlines()}
+    assert "openvino" in names
+    assert not [name for name in names if name.split(".")[0] in ("torch", "onnxruntime", "safetensors", "onnx")]
+    others = [line for line in result.stderr.splitlines() if not line.startswith("import time:")]
+    assert others == [], "no warning, and no progress bar where there is no terminal"
+    expected = to_uint8(OpenVinoNetwork(tiny_onnx, precision="fp32")(to_network(noise))[0].transpose(1, 2, 0))
+    with Image.open(folder / "photo_x4.png") as image:
+        assert np.abs(np.asarray(image).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_the_default_model_is_srgan(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upscale", "photo.png", "-o", "out"]) == 0
+    assert Path("out/photo_x4.png").is_file()
+    assert main(["upscale", "photo.png", "-o", "big.jpg", "--model", "srresnet"]) == 0
+    with Image.open("big.jpg") as image:
+        assert image.size == (68, 52)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("1 done, 0 skipped, 0 failed") == 2
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_a_second_run_keeps_what_is_there_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upscale", "."]) == 0
+    before = Path("photo_x4.png").stat().st_mtime_ns
+    assert main(["upscale", "."]) == 0
+    assert Path("photo_x4.png").stat().st_mtime_ns == before
+    assert "0 done, 1 skipped (there already; --overwrite makes them anew), 0 failed" in capsys.readouterr().out
+    assert main(["upscale", ".", "--overwrite"]) == 0
+    assert Path("photo_x4.png").stat().st_mtime_ns > before
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_a_failure_is_one_line_and_the_rest_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("broken.jpg").write_bytes(b"")
+    assert main(["upscale", "broken.jpg", "gone.jpg", "photo.png"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        "srgan: error: gone.jpg: no such file or folder",
+        "srgan: error: broken.jpg: the file is empty",
+    ]
+    assert captured.out.startswith("1 done, 0 skipped, 2 failed in ")
+    assert sorted(path.name for path in Path().iterdir()) == ["broken.jpg", "photo.png", "photo_x4.png"]
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("broken.jpg").write_bytes(b"")
+    assert main(["upscale", "broken.jpg", "--debug"]) == 1
+    error = capsys.readouterr().err
+    assert "PIL.UnidentifiedImageError" in error
+    assert error.endswith("srgan: error: broken.jpg: the file is empty\n")
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (
+            ["--model", "esrgan"],
+            1,
+            "esrgan: no model of this name (srgan, srresnet), and no .onnx or .safetensors file",
+        ),
+        (["--model", "gone.onnx"], 1, "gone.onnx: no such file"),
+        (["--runtime", "torch"], 1, "of an unknown network, 'tiny_x4'"),
+        (["--runtime", "onnxruntime", "--precision", "bf16"], 2, "the runtime onnxruntime computes in fp32 only"),
+        (["--tile", "24"], 2, "a tile of 24 pixels is too small: this network needs more than 24, or 0"),
+        (["-o", "photo.png"], 2, "photo.png is an input: a result cannot take its place"),
+        (["-o", "big.bmp"], 2, "big.bmp: results are written as .png, .jpg, .jpeg, .webp"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upscale", "photo.png", *arguments]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("srgan: error: ")
+    assert captured.err.endswith(f"{message}\n")
+    assert captured.err.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["photo.png"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_every_option_reaches_the_network(tiny_onnx: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.random.default_rng(6).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("noise.png")
+    for name, arguments in {
+        "whole": ["--runtime", "openvino", "--precision", "fp32", "--tile", "0"],
+        "tiled": ["--runtime", "openvino", "--precision", "fp32", "--tile", "25", "--threads", "1"],
+        "other": ["--runtime", "onnxruntime"],
+    }.items():
+        assert main(["upscale", "noise.png", "-o", f"{name}.png", "--model", str(tiny_onnx), *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert " with openvino in fp32 on " in lines[1]
+    assert " with onnxruntime in fp32 on " in lines[2]
+    whole, *others = (np.asarray(Image.open(f"{name}.png")).astype(int) for name in ("whole", "tiled", "other"))
+    assert whole.shape == (200, 240)
+    for other in others:
+        assert np.abs(whole - other).max() <= 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+@pytest.mark.usefixtures("folder")
+def test_a_terminal_shows_progress_with_the_time_left(tiny_onnx: Path) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    terminal, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
+    command = [sys.executable, "-m", "srgan", "upscale", "photo.png", "--model", str(tiny_onnx), "--tile", "25"]
+    process = subprocess.Popen(command, stderr=side, stdout=subprocess.PIPE, text=True)
+    output, _ = process.communicate(timeout=60)
+    shown = os.read(terminal, 10_000).decode()
+    os.close(side)
+    os.close(terminal)
+    assert process.returncode == 0
+    assert output.startswith("1 done")
+    assert re.search(r"0%\|.*\[00:00<\?", shown)
+    assert "pictures" in shown

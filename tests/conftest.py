@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from srgan.export import build_onnx
+from srgan.models.generator import Generator, srresnet_x4
+from srgan.models.tensors import save_generator
+from srgan.weights import Card
+
+
+def randomised(generator: Generator, seed: int) -> Generator:
+    """Give every parameter and statistic a random value, with results spread around 0.5 by 0.2."""
+    random = torch.Generator().manual_seed(seed)
+    for name, values in generator.state_dict().items():
+        if name.endswith("running_var") or (name.endswith("weight") and "bn" in name):
+            values.uniform_(0.5, 1, generator=random)
+        elif values.ndim == 4:
+            values.normal_(0, values[0].numel() ** -0.5, generator=random)
+        elif values.is_floating_point():
+            values.uniform_(-0.1, 0.1, generator=random)
+    generator.eval()
+    with torch.inference_mode():
+        sr = generator(torch.rand(1, 3, 32, 32, generator=random)) * 2 - 1
+        std, mean = torch.std_mean(sr)
+        for tensor in (generator.tail.weight, generator.tail.bias):
+            assert tensor is not None
+            tensor.mul_(0.4 / std)
+        generator.tail.bias.sub_(mean * 0.4 / std)  # type: ignore[union-attr]
+    return generator
+
+
+def card_of(generator: Generator, name: str, network: str) -> Card:
+    return {
+        "name": name,
+        "network": network,
+        "scale": generator.scale,
+        "halo": generator.halo,
+        "parameters": sum(values.numel() for values in generator.parameters()),
+        "licence": "Apache-2.0",
+        "summary": "random numbers, for tests",
+        "training": {"data": "none", "steps": 0},
+        "scores": {"Set5": {"psnr_y": 12.5}},
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Generator:
+    """A generator with the paper's parts, but small: four times the size, halo 12."""
+    return randomised(Generator(channels=8, blocks=2, stages=2, end_kernel=9), seed=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny generator as an ONNX file with float32 weights."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
+    model = build_onnx(tiny, card_of(tiny, "tiny", "tiny_x4"), half=False)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="session")
+def paper() -> Generator:
+    """The paper's generator with random weights."""
+    return randomised(srresnet_x4(), seed=1)
+
+
+@pytest.fixture(scope="session")
+def paper_onnx(paper: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("paper") / "paper.onnx"
+    model = build_onnx(paper, card_of(paper, "paper", "srresnet_x4"), half=False)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="session")
+def paper_safetensors(paper: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("paper") / "paper.safetensors"
+    save_generator(paper, path, card_of(paper, "paper", "srresnet_x4"), half=False)
+    return path
+
+
+@pytest.fixture
+def shipped(
+    tiny: Generator, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder with the tiny network in the place of the shipped ones."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("srgan", "srresnet"):
+        (folder / f"{name}.onnx").write_bytes(tiny_onnx.read_bytes())
+        save_generator(tiny, folder / f"{name}.safetensors", card_of(tiny, name, "tiny_x4"))
+    monkeypatch.setattr("srgan.weights._FOLDER", folder)
+    return folder
+
+
+@pytest.fixture
+def noise() -> NDArray[np.uint8]:
+    """A picture of 13x17 pixels with every level as likely."""
+    return np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)

@@ -1,0 +1,63 @@
+"""Networks of a few NumPy lines, whose values can be told by hand."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class Nearest:
+    """Every pixel four times along both axes."""
+
+    runtime = "fake"
+    device = "NumPy"
+    precision = "bf16"
+    scale = 4
+    halo = 0
+    tile_pixels = 40 * 40
+
+    def __init__(self) -> None:
+        self.card: dict[str, Any] = {"name": "nearest"}
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, lr: Array) -> Array:
+        self.shapes.append(lr.shape)
+        return lr.repeat(self.scale, 2).repeat(self.scale, 3)
+
+    def in_fp32(self) -> "Nearest":
+        return self
+
+
+class Box(Nearest):
+    """Twice the size; each pixel the sum, padded with zeros, of the 7x7 around it: halo 3."""
+
+    scale = 2
+    halo = 3
+
+    def __call__(self, lr: Array) -> Array:
+        padded = np.pad(lr, ((0, 0), (0, 0), (3, 3), (3, 3)))
+        height, width = lr.shape[2:]
+        total = np.zeros_like(lr)
+        for y in range(7):
+            for x in range(7):
+                total += padded[:, :, y : y + height, x : x + width]
+        return super().__call__(total / np.float32(49))
+
+
+class Broken(Nearest):
+    """Gives a value that is not finite, in bf16 or in fp32 as well, on the windows counted from `since`."""
+
+    def __init__(self, *, since: int = 1, fp32_too: bool) -> None:
+        super().__init__()
+        self._since, self._fp32_too = since, fp32_too
+
+    def __call__(self, lr: Array) -> Array:
+        sr = super().__call__(lr)
+        if len(self.shapes) >= self._since:
+            sr[0, 0, 0, 0] = np.inf
+        return sr
+
+    def in_fp32(self) -> Nearest:
+        return Broken(fp32_too=True) if self._fp32_too else Nearest()

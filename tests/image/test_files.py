@@ -1,0 +1,277 @@
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from srgan.errors import ArgumentError, OutputError, PictureError
+from srgan.image.files import (
+    Picture,
+    array_from_picture,
+    check_result,
+    image_from_picture,
+    picture_from_array,
+    picture_from_image,
+    read_picture,
+    write_picture,
+)
+
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+# top row red, green; bottom row blue, white
+CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm", ".tga", ".qoi"])
+def test_a_picture_is_read_as_it_is_stored(tmp_path: Path, noise: NDArray[np.uint8], suffix: str) -> None:
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise).save(path)
+    picture = read_picture(path)
+    assert np.array_equal(picture.pixels, noise)
+    assert picture.alpha is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif", ".gif", ".jp2"])
+def test_every_lossy_format_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"photo{suffix}"
+    Image.new("RGB", (20, 30), (200, 100, 50)).save(path)
+    picture = read_picture(path)
+    assert picture.pixels.shape == (30, 20, 3)
+    assert np.abs(picture.pixels.astype(int) - (200, 100, 50)).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("orientation", "expected"),
+    [
+        (1, [["red", "green"], ["blue", "white"]]),
+        (2, [["green", "red"], ["white", "blue"]]),
+        (3, [["white", "blue"], ["green", "red"]]),
+        (6, [["blue", "red"], ["white", "green"]]),
+        (8, [["green", "white"], ["red", "blue"]]),
+    ],
+)
+def test_the_exif_orientation_is_applied(tmp_path: Path, orientation: int, expected: list[list[str]]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.png"
+    Image.fromarray(CORNERS).save(path, exif=exif)
+    names = {(255, 0, 0): "red", (0, 255, 0): "green", (0, 0, 255): "blue", (255, 255, 255): "white"}
+    pixels = read_picture(path).pixels
+    assert [[names[tuple(pixel)] for pixel in row] for row in pixels.tolist()] == expected
+
+
+def test_damaged_exif_data_leaves_the_picture_as_stored(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(CORNERS).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
+    assert np.array_equal(read_picture(path).pixels, CORNERS)
+
+
+def test_gray_stays_gray_and_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    # a level is 257 steps of 65535; halves of one: 128 is still level 0, 129 is 1
+    values = np.array([[0, 128, 129, 257, 32768, 65406, 65407, 65535]], dtype=np.uint16)
+    expected = [[0, 0, 1, 1, 128, 254, 255, 255]]
+    for name in ("gray.png", "gray.tif"):
+        Image.fromarray(values).save(tmp_path / name)
+        assert read_picture(tmp_path / name).pixels.tolist() == expected
+    (tmp_path / "gray.pgm").write_bytes(b"P5 8 1 65535\n" + values.astype(">u2").tobytes())
+    assert read_picture(tmp_path / "gray.pgm").pixels.tolist() == expected
+
+
+def test_one_bit_and_gray_with_alpha(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[True, False]])).save(tmp_path / "bits.png")
+    assert read_picture(tmp_path / "bits.png").pixels.tolist() == [[255, 0]]
+    Image.fromarray(np.array([[[10, 20], [30, 40]]], dtype=np.uint8)).save(tmp_path / "la.png")
+    picture = read_picture(tmp_path / "la.png")
+    assert picture.pixels.tolist() == [[10, 30]]
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[20, 40]]
+
+
+def test_a_palette_becomes_rgb_and_its_transparency_a_plane(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putdata([0, 1])
+    image.save(tmp_path / "opaque.png")
+    picture = read_picture(tmp_path / "opaque.png")
+    assert picture.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert picture.alpha is None
+    image.save(tmp_path / "clear.png", transparency=b"\x80\xff")
+    picture = read_picture(tmp_path / "clear.png")
+    assert picture.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[128, 255]]
+
+
+def test_cmyk_becomes_rgb_without_a_profile_that_speaks_of_cmyk(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "ink.tif", icc_profile=ICC)
+    picture = read_picture(tmp_path / "ink.tif")
+    assert picture.pixels[0, 0].tolist() == [255, 0, 0]
+    assert picture.icc is None
+
+
+def test_floating_point_and_too_wide_integers_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((2, 2), dtype=np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(PictureError, match=r"float\.tif: a picture of floating-point numbers has no fixed range"):
+        read_picture(tmp_path / "float.tif")
+    Image.fromarray(np.full((2, 2), 70_000, dtype=np.int32)).save(tmp_path / "wide.tif")
+    with pytest.raises(PictureError, match=r"wide\.tif: .* values outside of 16 bits"):
+        read_picture(tmp_path / "wide.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.png", b"", r"empty\.png: the file is empty"),
+        ("text.jpg", b"hello", r"text\.jpg: not a picture, or not of a kind that can be read"),
+        ("page.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"page\.png: not a picture"),
+    ],
+)
+def test_what_is_no_picture_is_said_to_be_none(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PictureError, match=message):
+        read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".gif", ".bmp"])
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_a_truncated_picture_is_an_error(tmp_path: Path, noise: NDArray[np.uint8], suffix: str, part: float) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(noise.repeat(8, 0).repeat(8, 1)).save(buffer, Image.registered_extensions()[suffix])
+    path = tmp_path / f"half{suffix}"
+    path.write_bytes(buffer.getvalue()[: int(len(buffer.getvalue()) * part)])
+    with pytest.raises(PictureError, match=f"half{suffix}: "):
+        read_picture(path)
+
+
+def test_missing_files_folders_and_no_permission(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"gone\.jpg: no such file"):
+        read_picture(tmp_path / "gone.jpg")
+    with pytest.raises(PictureError, match="cannot be read: Is a directory"):
+        read_picture(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits of POSIX")
+def test_no_permission(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    Image.fromarray(CORNERS).save(path)
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(PictureError, match=r"secret\.png: cannot be read: Permission denied"):
+            read_picture(path)
+        if user == 0:
+            with pytest.raises(OutputError, match=r"result\.png: cannot be written: no permission"):
+                check_result(Path("/result.png"), Picture(CORNERS), 4)
+    finally:
+        os.seteuid(user)
+
+
+def test_an_absurdly_large_picture_is_refused_by_its_header(tmp_path: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    with pytest.raises(PictureError, match=r"bomb\.png: too large: more than 178 megapixels"):
+        read_picture(path)
+
+
+def test_a_large_picture_that_pillow_only_warns_of_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
+    Image.new("L", (10, 10)).save(tmp_path / "large.png")
+    assert read_picture(tmp_path / "large.png").pixels.shape == (10, 10)
+    Image.new("L", (11, 11)).save(tmp_path / "larger.png")
+    with pytest.raises(PictureError, match="too large"):
+        read_picture(tmp_path / "larger.png")
+
+
+def test_the_icc_profile_goes_from_file_to_file(tmp_path: Path) -> None:
+    for name in ("in.png", "in.jpg", "in.webp", "in.tif"):
+        Image.fromarray(CORNERS).save(tmp_path / name, icc_profile=ICC)
+        picture = read_picture(tmp_path / name)
+        assert picture.icc == ICC
+        for result in ("out.png", "out.jpg", "out.webp"):
+            write_picture(picture, tmp_path / result)
+            with Image.open(tmp_path / result) as image:
+                assert image.info["icc_profile"] == ICC
+
+
+def test_results_are_written_as_they_are(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    alpha = noise[..., 0]
+    gray = noise[..., 1]
+    for picture, mode in (
+        (Picture(noise), "RGB"),
+        (Picture(noise, alpha), "RGBA"),
+        (Picture(gray), "L"),
+        (Picture(gray, alpha), "LA"),
+    ):
+        write_picture(picture, tmp_path / "out.PNG")
+        with Image.open(tmp_path / "out.PNG") as image:
+            assert image.format == "PNG"
+            assert image.mode == mode
+            assert np.array_equal(np.asarray(image), array_from_picture(picture))
+
+
+def test_jpeg_and_webp_results_are_close(tmp_path: Path) -> None:
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    pixels = np.dstack([smooth, smooth[::-1], 255 - smooth])
+    for name, form in (("out.jpg", "JPEG"), ("out.jpeg", "JPEG"), ("out.webp", "WEBP")):
+        write_picture(Picture(pixels, np.full((64, 64), 255, dtype=np.uint8)), tmp_path / name)
+        with Image.open(tmp_path / name) as image:
+            assert image.format == form
+            assert np.abs(np.asarray(image.convert("RGB")).astype(int) - pixels).mean() < 2
+
+
+def test_what_a_format_cannot_hold_is_refused_before_the_work(tmp_path: Path) -> None:
+    half = np.full((2, 2), 128, dtype=np.uint8)
+    with pytest.raises(OutputError, match=r"out\.jpg: JPEG has no transparency and the picture has"):
+        check_result(tmp_path / "out.jpg", Picture(CORNERS, half), 4)
+    check_result(tmp_path / "out.webp", Picture(CORNERS, half), 4)
+    check_result(tmp_path / "out.jpg", Picture(CORNERS, np.full((2, 2), 255, dtype=np.uint8)), 4)
+    wide = Picture(np.zeros((1, 5000), dtype=np.uint8))
+    with pytest.raises(OutputError, match=r"out\.webp: 20000x4 pixels are more than WEBP can hold \(16383 a side\)"):
+        check_result(tmp_path / "out.webp", wide, 4)
+    check_result(tmp_path / "out.jpg", wide, 4)
+
+
+def test_a_file_in_the_place_of_the_results_folder_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_bytes(b"")
+    with pytest.raises(OutputError, match="it is no folder"):
+        check_result(tmp_path / "folder" / "out.png", Picture(CORNERS), 4)
+
+
+def test_pillow_images_and_arrays_become_pictures_and_come_back(noise: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(noise)
+    image.info["icc_profile"] = ICC
+    back = image_from_picture(picture_from_image(image))
+    assert back.mode == "RGB"
+    assert back.info["icc_profile"] == ICC
+    assert np.array_equal(np.asarray(back), noise)
+    for array in (noise, noise[..., 0], np.dstack([noise, noise[..., 0]]), noise / np.float32(255)):
+        assert np.array_equal(array_from_picture(picture_from_array(array)), array)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4, 2), dtype=np.uint8), r"shape \(4, 4, 2\) is no picture"),
+        (np.zeros((1, 3, 4, 4), dtype=np.uint8), "is no picture"),
+        (np.zeros((0, 4), dtype=np.uint8), "is no picture"),
+        (np.zeros((4, 4)), "uint8 or float32, not float64"),
+        (np.full((4, 4), 255, dtype=np.float32), r"values in \[0, 1\]"),
+        (np.full((4, 4), np.nan, dtype=np.float32), r"values in \[0, 1\]"),
+    ],
+)
+def test_arrays_that_are_no_picture_are_refused(array: NDArray[np.float32], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        picture_from_array(array)
+    with pytest.raises(ValueError, match=message):
+        picture_from_array(array)

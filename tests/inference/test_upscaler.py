@@ -1,0 +1,183 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import srgan
+from fakes import Array, Box, Broken, Nearest
+from srgan.errors import ArgumentError, InferenceError, PictureError
+from srgan.image.colour import to_network, to_uint8
+from srgan.image.files import Picture
+from srgan.image.tiles import plan_tiles
+from srgan.inference.openvino import OpenVinoNetwork
+from srgan.inference.upscaler import Upscaler, upscale_pixels
+
+
+def repeat(array: NDArray[np.uint8] | Array, scale: int = 4) -> NDArray[np.uint8] | Array:
+    return array.repeat(scale, 0).repeat(scale, 1)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Nearest:
+    network = Nearest()
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
+    return network
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("tile", [None, 0, 5])
+def test_arrays_come_back_as_what_they_came(noise: NDArray[np.uint8], tile: int | None) -> None:
+    upscaler = Upscaler(tile=tile)
+    for array in (noise, noise[..., 0], np.dstack([noise, noise[..., 1]])):
+        result = upscaler.upscale(array)
+        assert result.dtype == np.uint8
+        assert np.array_equal(result, repeat(array)), "no level is lost, and every tile is in its place"
+    values = noise.astype(np.float32) / np.float32(255)
+    assert upscaler.upscale(values).dtype == np.float32
+    assert np.array_equal(upscaler.upscale(values), repeat(values))
+
+
+@pytest.mark.usefixtures("network")
+def test_a_path_and_an_image_give_an_image(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(noise)
+    image.save(tmp_path / "photo.png")
+    for picture in (image, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        result = srgan.upscale(picture)
+        assert isinstance(result, Image.Image)
+        assert result.mode == "RGB"
+        assert np.array_equal(np.asarray(result), repeat(noise))
+
+
+@pytest.mark.usefixtures("network")
+def test_image_modes_and_profiles_are_kept(noise: NDArray[np.uint8]) -> None:
+    for mode, expected in (("L", "L"), ("LA", "LA"), ("RGBA", "RGBA"), ("P", "RGB"), ("CMYK", "RGB"), ("1", "L")):
+        image = Image.fromarray(noise).convert(mode)
+        image.info["icc_profile"] = b"profile"
+        result = Upscaler().upscale(image)
+        assert result.mode == expected
+        assert result.size == (17 * 4, 13 * 4)
+        assert result.info.get("icc_profile") == (None if mode == "CMYK" else b"profile")
+
+
+def test_transparency_is_a_plane_of_its_own_unless_it_is_all_one(noise: NDArray[np.uint8], network: Nearest) -> None:
+    upscaler = Upscaler()
+    fractions: list[float] = []
+    alpha = np.full((13, 17), 77, dtype=np.uint8)
+    result = upscaler.upscale_picture(Picture(noise, alpha), fractions.append)
+    assert len(network.shapes) == 1
+    assert result.alpha is not None
+    assert result.alpha.dtype == np.uint8
+    assert result.alpha.shape == (52, 68)
+    assert (result.alpha == 77).all()
+    alpha[3, 4] = 200
+    result = upscaler.upscale_picture(Picture(noise, alpha), fractions.append)
+    assert len(network.shapes) == 3
+    assert result.alpha is not None
+    assert np.array_equal(result.alpha, repeat(alpha))
+    assert fractions == [1, 0.5, 1]
+
+
+def test_progress_goes_tile_by_tile(network: Nearest) -> None:
+    fractions: list[float] = []
+    Upscaler(tile=5).upscale_picture(Picture(np.zeros((9, 10), dtype=np.uint8)), fractions.append)
+    assert fractions == [0.25, 0.5, 0.75, 1]
+    assert network.shapes == [(1, 3, 5, 5)] * 4
+
+
+@pytest.mark.parametrize("picture", [3, None, [[1, 2]], b"photo.jpg"])
+@pytest.mark.usefixtures("network")
+def test_what_is_no_picture_is_refused(picture: object) -> None:
+    with pytest.raises(ArgumentError, match="a picture is a path, a Pillow image or an array, not"):
+        Upscaler().upscale(picture)  # type: ignore[call-overload]
+
+
+@pytest.mark.usefixtures("network")
+def test_errors_of_files_go_through(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="no such file"):
+        srgan.upscale(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("tile", [7, 8, 11, 20])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (40, 1), (7, 7), (8, 7), (23, 31), (20, 21), (2, 9)])
+def test_tiles_give_exactly_the_whole(tile: int, height: int, width: int) -> None:
+    network = Box()
+    lr = np.random.default_rng(2).random((height, width, 3), dtype=np.float32)
+    whole, tiled = (
+        upscale_pixels(network, lr, plan_tiles(height, width, halo=3, tile=side, pixels=1), lambda: None)
+        for side in (0, tile)
+    )
+    assert np.array_equal(whole, tiled)
+
+
+def test_a_halo_that_is_too_narrow_would_be_noticed() -> None:
+    lr = np.random.default_rng(2).random((23, 31), dtype=np.float32)
+    whole, tiled = (
+        upscale_pixels(Box(), lr, plan_tiles(23, 31, halo=2, tile=side, pixels=1), lambda: None) for side in (0, 11)
+    )
+    assert not np.array_equal(whole, tiled)
+
+
+@pytest.mark.parametrize(("height", "width"), [(61, 47), (1, 90), (77, 1), (40, 40), (26, 25)])
+@pytest.mark.parametrize("tile", [25, 33, 40])
+def test_tiles_of_a_generator_are_the_whole_within_a_level(tiny_onnx: Path, height: int, width: int, tile: int) -> None:
+    network = OpenVinoNetwork(tiny_onnx, precision="fp32")
+    lr = np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    whole = to_uint8(network(to_network(lr))[0].transpose(1, 2, 0))
+    plan = plan_tiles(height, width, halo=network.halo, tile=tile, pixels=1)
+    tiled = upscale_pixels(network, lr, plan, lambda: None)
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
+    assert (tiled != whole).mean() < 1e-3
+
+
+def test_tiles_of_the_papers_network_are_the_whole_within_a_level(paper_onnx: Path) -> None:
+    lr = np.random.default_rng(4).integers(0, 256, (97, 121, 3), dtype=np.uint8)
+    whole = Upscaler(paper_onnx, precision="fp32", tile=0).upscale(lr)
+    tiled = Upscaler(paper_onnx, precision="fp32", tile=90).upscale(lr)
+    assert whole.std() > 20
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
+
+
+def test_a_gray_picture_is_the_luma_of_what_the_network_makes_of_it(tiny_onnx: Path) -> None:
+    gray = np.random.default_rng(5).integers(0, 256, (9, 8), dtype=np.uint8)
+    sr = OpenVinoNetwork(tiny_onnx, precision="fp32")(to_network(gray))[0]
+    expected = to_uint8(0.299 * sr[0] + 0.587 * sr[1] + 0.114 * sr[2])
+    result = Upscaler(tiny_onnx, precision="fp32").upscale(gray)
+    assert np.abs(result.astype(int) - expected).max() <= 1
+
+
+def test_a_window_that_is_not_finite_is_computed_again_in_fp32(noise: NDArray[np.uint8]) -> None:
+    plan = plan_tiles(13, 17, halo=0, tile=10, pixels=1)
+    sr = upscale_pixels(Broken(since=2, fp32_too=False), noise, plan, lambda: None)
+    assert np.array_equal(sr, repeat(noise))
+
+
+def test_a_window_that_stays_not_finite_is_an_error_that_names_it(noise: NDArray[np.uint8]) -> None:
+    plan = plan_tiles(13, 17, halo=0, tile=10, pixels=1)
+    with pytest.raises(InferenceError, match=r"^tile 3 of 4 \(rows 3 to 12, columns 0 to 9\): .* not finite$"):
+        upscale_pixels(Broken(since=3, fp32_too=True), noise, plan, lambda: None)
+
+
+def test_a_network_that_fails_or_lies_is_an_error_that_names_the_tile(noise: NDArray[np.uint8]) -> None:
+    class Failing(Nearest):
+        def __call__(self, lr: Array) -> Array:
+            super().__call__(lr)
+            if len(self.shapes) == 2:
+                raise RuntimeError("Exception from engine.cpp:\n out of luck \n")
+            return np.zeros((1, 3, 40, 40), dtype=np.float32)
+
+    class Lying(Nearest):
+        def __call__(self, lr: Array) -> Array:
+            return lr
+
+    plan = plan_tiles(13, 17, halo=0, tile=10, pixels=1)
+    with pytest.raises(InferenceError, match=r"^tile 2 of 4 \(.*\): fake failed: out of luck$"):
+        upscale_pixels(Failing(), noise, plan, lambda: None)
+    with pytest.raises(InferenceError, match=r"an array \(1, 3, 10, 10\) where its card promises \(1, 3, 40, 40\)"):
+        upscale_pixels(Lying(), noise, plan, lambda: None)
+
+
+def test_an_impossible_tile_is_refused_at_once(tiny_onnx: Path) -> None:
+    with pytest.raises(ArgumentError, match="a tile of 24 pixels is too small: this network needs more than 24, or 0"):
+        Upscaler(tiny_onnx, tile=24)

@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from srgan import weights
+from srgan.errors import WeightsError
+from srgan.weights import NAMES, WeightsFiles, find_weights, parse_card, read_card
+
+CARD = {"name": "a", "network": "b", "scale": 4, "halo": 12}
+
+
+def safetensors(path: Path, header: object) -> Path:
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    return path
+
+
+def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
+    assert NAMES == ("srgan", "srresnet")
+    assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
+
+
+@pytest.mark.usefixtures("shipped")
+def test_what_is_shipped_comes_with_its_cards(tiny_onnx: Path) -> None:
+
+    networks = weights.shipped()
+    assert [network.name for network in networks] == ["srgan", "srresnet"]
+    assert networks[0].size == tiny_onnx.stat().st_size
+    assert networks[1].card["name"] == "srresnet"
+    assert networks[1].card["halo"] == 12
+
+
+def test_an_installation_without_its_weights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.weights._FOLDER", tmp_path)
+    (tmp_path / "srgan.onnx").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"srgan: this installation lacks srgan\.safetensors$"):
+        find_weights("srgan")
+
+
+def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
+    assert find_weights(str(tiny_onnx)) == WeightsFiles(tiny_onnx, None)
+    path = safetensors(tmp_path / "net.SAFETENSORS", {})
+    assert find_weights(path) == WeightsFiles(None, path)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("esrgan", r"esrgan: no model of this name \(srgan, srresnet\), and no \.onnx or \.safetensors file"),
+        ("net.pth", r"net\.pth: no model of this name"),
+        ("gone.onnx", r"gone\.onnx: no such file"),
+    ],
+)
+def test_an_unknown_model_names_the_known_ones(model: str, message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        find_weights(model)
+
+
+def test_a_card_is_read_from_the_header_alone(tmp_path: Path) -> None:
+    path = safetensors(tmp_path / "net.safetensors", {"__metadata__": {"srgan": json.dumps(CARD | {"more": 1})}})
+    assert read_card(path) == CARD | {"more": 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 8,
+        b"garbage",
+        b"\xff" * 100,
+        (10).to_bytes(8, "little") + b"{",
+        (4).to_bytes(8, "little") + b"\xff{}}",
+    ],
+)
+def test_a_damaged_header_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"net\.safetensors: damaged, or not a safetensors file"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("header", [[], {}, {"__metadata__": []}, {"__metadata__": {"format": "pt"}}])
+def test_a_file_without_a_card_is_not_ours(tmp_path: Path, header: object) -> None:
+    with pytest.raises(WeightsError, match="holds no card"):
+        read_card(safetensors(tmp_path / "net.safetensors", header))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "its card is not JSON"),
+        ("[]", "its card is not a JSON object"),
+        (json.dumps(CARD | {"scale": "4"}), "its card lacks 'scale'"),
+        (json.dumps(CARD | {"halo": True}), "its card lacks 'halo'"),
+        (json.dumps({"name": "a"}), "its card lacks 'network'"),
+        (json.dumps(CARD | {"scale": 0}), "its card has an impossible scale or halo"),
+        (json.dumps(CARD | {"halo": -1}), "its card has an impossible scale or halo"),
+    ],
+)
+def test_a_card_that_cannot_be_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(WeightsError, match=f"^net: {message}"):
+        parse_card(text, "net")
