@@ -146,7 +146,8 @@ def check_result(path: Path, picture: Picture, scale: int) -> None:
     if not result.alpha and picture.alpha is not None and picture.alpha.min() < 255:
         raise OutputError(f"{path}: {result.name} has no transparency and the picture has; choose .png or .webp")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if not folder.is_dir() or not os.access(folder, os.W_OK, effective_ids=effective):
         raise OutputError(f"{path}: cannot be written: no permission in {folder}, or it is no folder")
 
 

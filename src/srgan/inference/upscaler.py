@@ -159,8 +159,8 @@ def _checked(network: Network, lr: NDArray[np.float32]) -> NDArray[np.float32]:
     except (MemoryError, SrganError):
         raise
     except Exception as error:  # each runtime has its own kinds
-        reason = str(error).strip().splitlines()
-        raise InferenceError(f"{network.runtime} failed: {reason[-1] if reason else type(error).__name__}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+        raise InferenceError(f"{network.runtime} failed: {reason}") from error
     expected = (*lr.shape[:2], lr.shape[2] * network.scale, lr.shape[3] * network.scale)
     if sr.shape != expected:
         raise InferenceError(f"the network gives an array {sr.shape} where its card promises {expected}")
