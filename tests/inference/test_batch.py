@@ -171,7 +171,7 @@ def test_a_batch_is_done_in_spite_of_errors(tmp_path: Path, noise: NDArray[np.ui
     assert [path.name for path in outcome.done] == ["a_x4.png", "c_x4.png"]
     assert outcome.errors == told
     assert str(told[0]) == f"{tmp_path / 'b.png'}: not a picture, or not of a kind that can be read"
-    assert progress == [(1, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
+    assert progress == [(0, 3), (1, 3), (1, 3), (2, 3), (3, 3), (3, 3)]
     with Image.open(tmp_path / "c_x4.png") as image:
         assert np.array_equal(np.asarray(image), noise[:5].repeat(4, 0).repeat(4, 1))
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from srgan.cli import print_error
 from srgan.errors import SrganError
 
-_FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
+_FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
 class PictureBar:
@@ -16,7 +16,7 @@ class PictureBar:
 
     def __init__(self, *, debug: bool) -> None:
         self._debug = debug
-        self._bar = tqdm(unit="pictures", bar_format=_FORMAT, disable=None, leave=False, file=sys.stderr)
+        self._bar: tqdm[None] | None = None
 
     def __enter__(self) -> "PictureBar":
         return self
@@ -24,14 +24,19 @@ class PictureBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def update(self, done: float, total: int) -> None:
         """Show that `done` of `total` pictures are done."""
-        self._bar.total = total
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total, unit="picture", bar_format=_FORMAT, disable=None, leave=False, file=sys.stderr
+            )
         self._bar.update(done - self._bar.n)
 
     def error(self, error: SrganError) -> None:
         """Print an error without tearing the bar."""
-        self._bar.clear()
+        if self._bar is not None:
+            self._bar.clear()
         print_error(error, debug=self._debug)

@@ -70,6 +70,7 @@ def upscale_files(
     for error in errors:
         failed(error)
     for number, job in enumerate(jobs):
+        tell(number, 0)
         try:
             if not overwrite and _is_there(job.target):
                 outcome.skipped.append(job.target)
@@ -78,7 +79,7 @@ def upscale_files(
                 outcome.done.append(job.target)
         except SrganError as error:
             failed(error)
-        tell(number, 1)
+    tell(len(jobs), 0)
     return outcome
 
 
