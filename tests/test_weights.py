@@ -101,3 +101,16 @@ def test_a_file_without_a_card_is_not_ours(tmp_path: Path, header: object) -> No
 def test_a_card_that_cannot_be_is_an_error(text: str, message: str) -> None:
     with pytest.raises(WeightsError, match=f"^net: {message}"):
         parse_card(text, "net")
+
+
+@pytest.mark.skipif(not (weights._FOLDER / "srgan.onnx").exists(), reason="the weights are not in this tree yet")
+def test_the_weights_that_are_shipped_have_whole_cards() -> None:
+    networks = weights.shipped()
+    assert [network.card["name"] for network in networks] == list(NAMES)
+    for network in networks:
+        card = network.card
+        assert (card["network"], card["scale"], card["halo"], card["parameters"]) == ("srresnet_x4", 4, 40, 1_548_547)
+        assert card["licence"]
+        assert card["summary"]
+        assert card["training"]["data"]
+        assert card["scores"]

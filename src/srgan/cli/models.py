@@ -1,39 +1,46 @@
 """srgan models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from srgan.cli import debug_option
-from srgan.weights import shipped
+from srgan.weights import Shipped, shipped
 
-HEAD = ("model", "parameters", "size", "licence")
+HEAD = ("model", "parameters", "size", "licence", "summary")
 
 
 @click.command()
 @debug_option
 def models() -> None:
-    """List the networks that are shipped: what they are for, how they were trained, what they score."""
+    """List the networks that are shipped, what they were trained on and what they score."""
     networks = shipped()
-    rows = [HEAD]
-    rows += [
-        (one.name, f"{one.card['parameters']:,}", f"{one.size / 1e6:.1f} MB", one.card["licence"]) for one in networks
-    ]
+    rows = [HEAD, *(_row(network) for network in networks)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for one in networks:
-        click.echo(f"\n{one.name}: {one.card['summary']}")
-        for key in ("training", "scores"):
-            for line in _lines(one.card[key]):
-                click.echo(f"  {key}: {line}")
+    for network in networks:
+        click.echo(f"\n{network.name}")
+        for line in _details(network.card):
+            click.echo(f"  {line}")
 
 
-def _lines(value: Any, path: str = "") -> Iterator[str]:
-    """Return a card's nested values as lines, each with the keys that lead to it."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _lines(inner, f"{path} {key}".strip())
-    else:
-        yield f"{path} {value}".strip()
+def _row(network: Shipped) -> tuple[str, ...]:
+    card = network.card
+    return (
+        network.name,
+        f"{card['parameters']:,}",
+        f"{network.size / 1e6:.1f} MB",
+        str(card["licence"]),
+        str(card["summary"]),
+    )
+
+
+def _details(card: Mapping[str, Any]) -> Iterator[str]:
+    """Return a card's training, but for the recipe, and its scores, a test set a line."""
+    for key, value in card["training"].items():
+        if not isinstance(value, Mapping):
+            yield f"training  {key}: {value:,}" if isinstance(value, int) else f"training  {key}: {value}"
+    for name, values in card["scores"].items():
+        yield f"scores    {name}: {', '.join(f'{key} {value}' for key, value in values.items())}"
