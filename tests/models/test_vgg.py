@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from srgan.errors import WeightsError
 from srgan.models.vgg import MEAN, STD, Phi, VGG19Features, load_vgg19
 
-CONFIGURATION_E = [64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512]
+CONFIGURATION_E = [[64] * 2, [128] * 2, [256] * 4, [512] * 4, [512] * 4]
+"""Configuration E of Simonyan and Zisserman 2015: convolutions between max-poolings."""
 
 
 def torchvision_layout(until: int) -> nn.Sequential:
@@ -16,12 +17,11 @@ def torchvision_layout(until: int) -> nn.Sequential:
     torch.manual_seed(0)
     layers: list[nn.Module] = []
     channels = 3
-    for entry in CONFIGURATION_E:
-        if isinstance(entry, str):
-            layers.append(nn.MaxPool2d(2, 2))
-        else:
-            layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.ReLU()]
-            channels = entry
+    for widths in CONFIGURATION_E:
+        for width in widths:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2, 2))
     return nn.Sequential(*layers[: until + 1])
 
 

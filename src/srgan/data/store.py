@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections import deque
@@ -144,13 +145,14 @@ def _decode(data: bytes, *, min_side: int, gray: str) -> NDArray[np.uint8] | str
     """Return the picture as (H, W, 3) uint8, upright, or why it is left out."""
     try:
         with Image.open(io.BytesIO(data)) as file:
-            picture = ImageOps.exif_transpose(file)
-            if gray == "skip" and picture.mode in ("1", "L", "LA", "I;16"):
+            if min(file.size) < min_side:
+                return f"{file.width}x{file.height}, a side under {min_side} pixels"
+            if file.mode.startswith(("I", "F")):
+                return "not of 8 bits a channel"
+            if gray == "skip" and file.mode in ("1", "L", "LA"):
                 return "gray"
-            if min(picture.size) < min_side:
-                return f"{picture.width}x{picture.height}, a side under {min_side} pixels"
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes happen
         return f"cannot be decoded: {error}"
 
 
@@ -176,7 +178,7 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
                 picture = future.result()
                 progress.update()
                 if isinstance(picture, str):
-                    progress.write(f"left out: {name}: {picture}")
+                    progress.write(f"left out: {name}: {picture}", file=sys.stderr)
                     return
                 out.write(picture.tobytes())
                 height, width, _ = picture.shape

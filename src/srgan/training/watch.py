@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -60,11 +61,11 @@ class Watch:
         if kind == "train":
             self._progress.set_postfix_str(line)
         else:
-            self._progress.write(f"{patches:>10} patches: {line}")
+            self._progress.write(f"{patches:>10} patches: {line}", file=sys.stderr)
 
     def say(self, line: str) -> None:
         """Print a line above the progress line."""
-        self._progress.write(line)
+        self._progress.write(line, file=sys.stderr)
 
     def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]]) -> None:
         """Keep a picture of every held-out pair: lr, bicubic, sr, hr side by side, the newest in RUN/strips."""

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from srgan.data.patches import PatchSampler
+from srgan.data.store import Store, prepare_store
+from srgan.errors import DataError
+from srgan.image.resize import imresize
+
+SIZES = [(26, 31), (16, 40), (23, 19)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Noise, so that every place of every picture is another; sizes that are no multiples of the scale."""
+    random = np.random.default_rng(0)
+    for i, size in enumerate(SIZES):
+        pixels = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    return prepare_store([str(tmp_path)], tmp_path / "cache", min_side=16)
+
+
+def sampler(store: Store, *, patch_size: int = 16, scale: int = 4, seed: int = 0) -> PatchSampler:
+    return PatchSampler(store, store.entries, patch_size=patch_size, scale=scale, seed=seed)
+
+
+def levels(picture: Tensor) -> NDArray[np.uint8]:
+    """Return (3, H, W) in [0, 1] as (H, W, 3) uint8, which must lose nothing."""
+    values = picture.permute(1, 2, 0).numpy()
+    whole = (values * 255).round().astype(np.uint8)
+    assert np.array_equal(whole.astype(np.float32) / 255, values)
+    return whole
+
+
+def flips_and_turns(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    turned = [np.rot90(picture, k) for k in range(4)]
+    return turned + [t[:, ::-1] for t in turned]
+
+
+@pytest.mark.parametrize(("patch_size", "scale"), [(16, 4), (12, 4), (8, 2), (4, 4)])
+def test_a_patch_is_a_place_of_its_picture_and_lr_the_same_place_of_the_pictures_lr(
+    store: Store, patch_size: int, scale: int
+) -> None:
+    """Bit for bit, up to the borders, in all flips and turns, and every place is met."""
+    places: dict[bytes, tuple[NDArray[np.uint8], tuple[int, ...]]] = {}
+    for i, entry in enumerate(store.entries):
+        picture = store.picture(entry)
+        hr = picture[: entry.height // scale * scale, : entry.width // scale * scale]
+        lr, small = imresize(hr, scale=1 / scale), patch_size // scale
+        for top in range(lr.shape[0] - small + 1):
+            for left in range(lr.shape[1] - small + 1):
+                y, x = top * scale, left * scale
+                patches = [hr[y : y + patch_size, x : x + patch_size], lr[top : top + small, left : left + small]]
+                for turn, (high, low) in enumerate(zip(*map(flips_and_turns, patches), strict=True)):
+                    places[high.tobytes()] = (low, (i, top, left, turn))
+    source = sampler(store, patch_size=patch_size, scale=scale)
+    met = set()
+    for step in range(40):
+        lr_batch, hr_batch = source.batch(step, 64)
+        for lr_patch, hr_patch in zip(lr_batch, hr_batch, strict=True):
+            low, place = places[levels(hr_patch).tobytes()]
+            assert np.array_equal(levels(lr_patch), low), place
+            met.add(place)
+    wanted = {place[:3] for _, place in places.values()}
+    assert {place[:3] for place in met} == wanted
+    assert {place[3] for place in met} == set(range(8))
+
+
+def test_shapes_and_type(store: Store) -> None:
+    lr, hr = sampler(store).batch(0, 5)
+    assert (lr.shape, hr.shape) == ((5, 3, 4, 4), (5, 3, 16, 16))
+    assert lr.dtype == hr.dtype == torch.float32
+
+
+def test_a_sample_is_a_function_of_seed_step_and_number(store: Store) -> None:
+    first, again = sampler(store), sampler(store)
+    again.batch(3, 7)  # no state: what was drawn before does not matter
+    for a, b in zip(first.batch(9, 16), again.batch(9, 16), strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(first.batch(9, 16), again.batch(9, 4), strict=True):
+        assert torch.equal(a[:4], b)
+    assert not torch.equal(first.batch(9, 16)[1], first.batch(10, 16)[1])
+    assert not torch.equal(first.batch(9, 16)[1], sampler(store, seed=1).batch(9, 16)[1])
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_share_a_batch(store: Store, world: int) -> None:
+    whole = sampler(store).batch(5, 12)
+    for rank in range(world):
+        part = sampler(store).batch(5, 12, rank=rank, world=world)
+        for a, b in zip(part, whole, strict=True):
+            assert torch.equal(a, b[rank::world])
+
+
+def test_patches_that_do_not_fit_are_errors(store: Store) -> None:
+    with pytest.raises(DataError, match="patch_size 18 is not a multiple of the scale 4"):
+        sampler(store, patch_size=18)
+    with pytest.raises(DataError, match="smaller than the patch size 20"):
+        sampler(store, patch_size=20)

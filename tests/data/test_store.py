@@ -1,0 +1,162 @@
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runs import photographs, scene
+from srgan.data.store import Store, open_store, prepare_store
+from srgan.errors import DataError
+
+
+def names(store: Store) -> list[str]:
+    return [Path(entry.name).name for entry in store.entries]
+
+
+def prepare(*sources: Path | str, cache: Path, min_side: int = 16, **options: object) -> Store:
+    return prepare_store([str(s) for s in sources], cache, min_side=min_side, **options)  # type: ignore[arg-type]
+
+
+def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
+    photographs(tmp_path / "in" / "b", count=2)
+    photographs(tmp_path / "in" / "a", count=1, size=(20, 24))
+    (tmp_path / "in" / "readme.txt").write_text("no picture")
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache")
+    assert [(e.height, e.width) for e in store.entries] == [(20, 24), (48, 64), (48, 64)]
+    assert np.array_equal(store.picture(store.entries[0]), scene(20, 24, seed=0))
+    assert np.array_equal(store.picture(store.entries[2]), scene(48, 64, seed=1))
+
+
+def test_tars_globs_pictures_and_stores(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "in", count=3)
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(folder, arcname="photos")
+        note = tarfile.TarInfo("note.txt")
+        note.size = 2
+        tar.addfile(note, io.BytesIO(b"no"))
+    cache = tmp_path / "cache"
+    from_tar = prepare(tmp_path / "photos.tar", cache=cache)
+    assert names(from_tar) == ["00.png", "01.png", "02.png"]
+    from_glob = prepare(folder / "0[02].png", cache=cache)
+    assert names(from_glob) == ["00.png", "02.png"]
+    both = prepare(folder / "01.png", tmp_path / "photos.tar", cache=cache)
+    assert names(both) == ["01.png", "00.png", "01.png", "02.png"]
+    (ready,) = [p for p in cache.iterdir() if len(open_store(p).entries) == 2]
+    assert prepare(ready, cache=tmp_path / "unused").entries == from_glob.entries
+    assert not (tmp_path / "unused").exists()
+
+
+def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = photographs(tmp_path / "in", count=2)
+    first = prepare(folder, cache=tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr("srgan.data.store._decode", lambda *_, **__: pytest.fail("decoded again"))
+        assert prepare(folder, cache=tmp_path / "cache").entries == first.entries
+    photographs(folder, count=3)
+    assert len(prepare(folder, cache=tmp_path / "cache").entries) == 3
+
+
+def test_gray_palette_and_turned_pictures_become_rgb(tmp_path: Path) -> None:
+    plane = scene(20, 30, seed=0)[..., 0]
+    (tmp_path / "in").mkdir()
+    Image.fromarray(plane).save(tmp_path / "in" / "gray.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(plane).save(tmp_path / "in" / "turned.png", exif=turned)
+    Image.fromarray(scene(20, 30, seed=1)).convert("P").save(tmp_path / "in" / "palette.png")
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache")
+    pictures = {Path(e.name).stem: store.picture(e) for e in store.entries}
+    assert {name: p.shape for name, p in pictures.items()} == {
+        "gray": (20, 30, 3),
+        "palette": (20, 30, 3),
+        "turned": (30, 20, 3),
+    }
+    assert (pictures["gray"] == plane[..., None]).all()
+    assert (pictures["turned"] == np.rot90(plane, -1)[..., None]).all()
+
+
+def test_gray_pictures_are_skipped_where_the_recipe_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photographs(tmp_path / "in", count=1)
+    Image.fromarray(scene(20, 30, seed=0)[..., 0]).save(tmp_path / "in" / "gray.png")
+    assert names(prepare(tmp_path / "in", cache=tmp_path / "cache", gray="skip")) == ["00.png"]
+    assert "gray.png: gray" in capsys.readouterr().err
+
+
+def test_broken_and_small_pictures_are_named_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photographs(tmp_path / "in", count=2)
+    whole = (folder / "00.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "page.jpg").write_text("<html>not found</html>")
+    Image.new("RGB", (31, 200)).save(folder / "narrow.png")
+    Image.new("I;16", (40, 40)).save(folder / "deep.png")
+    store = prepare(folder, cache=tmp_path / "cache", min_side=32)
+    assert names(store) == ["00.png", "01.png"]
+    assert np.array_equal(store.picture(store.entries[1]), scene(48, 64, seed=1))
+    said = capsys.readouterr().err
+    small, deep = "31x200, a side under 32 pixels", "not of 8 bits a channel"
+    for line in ("cut.png: ", "empty.jpg: ", "page.jpg: ", f"narrow.png: {small}", f"deep.png: {deep}"):
+        assert f"left out: {folder}/{line}" in said
+
+
+def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "in", count=2, size=(8, 8))
+    with pytest.raises(DataError, match="no usable picture"):
+        prepare(folder, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_missing_sources_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere: no such file"):
+        prepare(tmp_path / "nowhere", cache=tmp_path / "cache")
+    with pytest.raises(DataError, match=r"\*\.jpg: no such file, folder or pattern"):
+        prepare(tmp_path / "*.jpg", cache=tmp_path / "cache")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no pictures in this folder"):
+        prepare(tmp_path / "empty", cache=tmp_path / "cache")
+    (tmp_path / "broken.tar").write_bytes(b"x" * 2000)
+    with pytest.raises(DataError, match=r"broken\.tar: cannot be read"):
+        prepare(tmp_path / "broken.tar", cache=tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(DataError, match=r"cache/\w+: the store cannot be written: (File exists|Not a directory)"):
+        prepare(photographs(tmp_path / "in"), cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("damage", ["no index", "half an index", "another index", "short pixels", "version"])
+def test_a_damaged_store_is_named(tmp_path: Path, damage: str) -> None:
+    prepare(photographs(tmp_path / "in"), cache=tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    index, pixels = folder / "index.json", folder / "pictures.bin"
+    if damage == "no index":
+        index.unlink()
+    elif damage == "half an index":
+        index.write_text(index.read_text()[:50])
+    elif damage == "another index":
+        index.write_text('{"version": 1, "pictures": [{"nom": "a"}]}')
+    elif damage == "short pixels":
+        pixels.write_bytes(pixels.read_bytes()[:-1])
+    else:
+        index.write_text(json.dumps(json.loads(index.read_text()) | {"version": 0}))
+    with pytest.raises(DataError, match="a store of version 0" if damage == "version" else "not a readable store"):
+        open_store(folder)
+
+
+def test_changing_pixels_in_memory_leaves_the_file(tmp_path: Path) -> None:
+    store = prepare(photographs(tmp_path / "in"), cache=tmp_path / "cache")
+    store.pixels[:] = 0
+    assert prepare(tmp_path / "in", cache=tmp_path / "cache").pixels.any()
+
+
+def test_held_out_pictures_are_spread_evenly(tmp_path: Path) -> None:
+    store = prepare(photographs(tmp_path / "in", count=8, size=(16, 16)), cache=tmp_path / "cache")
+    inside, outside = store.split(2)
+    assert [Path(e.name).stem for e in outside] == ["02", "06"]
+    assert [Path(e.name).stem for e in inside] == ["00", "01", "03", "04", "05", "07"]
+    with pytest.raises(DataError, match="8 pictures cannot be held out of 8"):
+        store.split(8)
