@@ -58,9 +58,10 @@ def failing(error: BaseException) -> click.Command:
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [
-        (SrganError("what\n and where"), 1, "srgan: error: what and where\n"),
+        (SrganError("two  spaces\nand a line"), 1, "srgan: error: two  spaces and a line\n"),
         (RecipeError("no key 'x'"), 1, "srgan: error: no key 'x'\n"),
         (ArgumentError("a contradiction"), 2, "srgan: error: a contradiction\n"),
+        (OSError(28, "No space left on device"), 1, "srgan: error: [Errno 28] No space left on device\n"),
         (MemoryError(), 1, "srgan: error: not enough memory\n"),
         (KeyboardInterrupt(), 130, "srgan: interrupted\n"),
     ],

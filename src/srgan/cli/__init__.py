@@ -99,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SrganError as error:
         print_error(error, debug=settings.debug)
         return 2 if isinstance(error, ArgumentError) else 1
+    except OSError as error:  # of the output, say; what concerns a file of the user's is an SrganError
+        print_error(SrganError(str(error)), debug=settings.debug, cause=error)
+        return 1
     except MemoryError as error:
         print_error(SrganError("not enough memory"), debug=settings.debug, cause=error)
         return 1
@@ -109,4 +112,4 @@ def print_error(error: SrganError, *, debug: bool, cause: BaseException | None =
     """Print one line for an error on stderr, after the traceback of it and its causes with `debug`."""
     if debug:
         traceback.print_exception(cause or error, file=sys.stderr)
-    click.echo(f"srgan: error: {' '.join(str(error).split())}", err=True)
+    click.echo(f"srgan: error: {' '.join(str(error).splitlines())}", err=True)

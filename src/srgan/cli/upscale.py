@@ -86,5 +86,5 @@ def upscale(
     line = f"{len(outcome.done)} done, {len(outcome.skipped)} skipped{kept}, {len(outcome.errors)} failed"
     line += f" in {seconds:.1f} s with {network.runtime} in {network.precision} on {network.device}"
     results = outcome.done + outcome.skipped
-    click.echo(f"{line}: {results[0]}" if len(results) == 1 else line)
+    click.echo(f"{line}: {click.format_filename(results[0])}" if len(results) == 1 else line)
     return 1 if outcome.errors else 0
