@@ -65,6 +65,11 @@ def test_the_exif_orientation_is_applied(tmp_path: Path, orientation: int, expec
     assert [[names[tuple(pixel)] for pixel in row] for row in pixels.tolist()] == expected
 
 
+def test_a_picture_without_pixels_is_refused() -> None:
+    with pytest.raises(PictureError, match="a picture without pixels"):
+        picture_from_image(Image.new("RGB", (0, 5)))
+
+
 def test_damaged_exif_data_leaves_the_picture_as_stored(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     Image.fromarray(CORNERS).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")

@@ -178,6 +178,13 @@ def test_a_network_that_fails_or_lies_is_an_error_that_names_the_tile(noise: NDA
         upscale_pixels(Lying(), noise, plan, lambda: None)
 
 
+def test_a_network_that_sees_far_gets_windows_that_are_large_enough(network: Nearest) -> None:
+    network.halo = 30
+    picture = np.random.default_rng(6).integers(0, 256, (200, 150), dtype=np.uint8)
+    assert np.array_equal(Upscaler().upscale(picture), repeat(picture))
+    assert {height * width <= 120 * 120 for _, _, height, width in network.shapes} == {True}
+
+
 def test_an_impossible_tile_is_refused_at_once(tiny_onnx: Path) -> None:
     with pytest.raises(ArgumentError, match="a tile of 24 pixels is too small: this network needs more than 24, or 0"):
         Upscaler(tiny_onnx, tile=24)

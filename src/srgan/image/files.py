@@ -170,6 +170,8 @@ def _quietly(decode: Callable[[], Picture]) -> Picture:
 
 
 def _decode(image: Image.Image) -> Picture:
+    if 0 in image.size:
+        raise PictureError("a picture without pixels")
     image.load()
     image = _upright(image)
     icc = None if image.mode in _OTHER_COLOURS else image.info.get("icc_profile")

@@ -99,8 +99,9 @@ class Upscaler:
         return Picture(results[0], alpha, picture.icc)
 
     def _plan(self, height: int, width: int) -> Plan:
-        network = self.network
-        return plan_tiles(height, width, halo=network.halo, tile=self.tile, pixels=network.tile_pixels)
+        halo = self.network.halo
+        pixels = max(self.network.tile_pixels, (4 * halo) ** 2)  # a network of great reach needs its room
+        return plan_tiles(height, width, halo=halo, tile=self.tile, pixels=pixels)
 
 
 @overload
