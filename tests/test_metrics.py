@@ -1,0 +1,143 @@
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from skimage.color import rgb2ycbcr
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from runs import scene
+from srgan.errors import DataError, WeightsError
+from srgan.metrics import LPIPS, as_tensor, cropped, load_lpips, luma, psnr, ssim
+
+PERCEPTUAL = os.environ.get("SRGAN_PERCEPTUAL")
+"""A folder with lpips_alex.safetensors."""
+
+
+@pytest.fixture
+def pair() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    hr = scene(40, 53, seed=0)
+    noise = np.random.default_rng(1).normal(0, 12, hr.shape)
+    return np.clip(hr + noise, 0, 255).astype(np.uint8), hr
+
+
+def test_psnr_is_exactly_20_db_for_a_tenth_of_the_peak() -> None:
+    hr = np.random.default_rng(0).integers(0, 200, (9, 11)).astype(np.float64)
+    assert psnr(hr + 25.5, hr) == 20.0
+    assert psnr(hr + 0.125, hr, peak=1.25) == 20.0
+
+
+def test_psnr_is_scikit_images(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    sr, hr = map(luma, pair)
+    assert psnr(sr, hr) == pytest.approx(peak_signal_noise_ratio(hr, sr, data_range=255), rel=1e-12)  # type: ignore[no-untyped-call]
+
+
+def test_equal_pictures_are_perfect() -> None:
+    y = luma(scene(16, 16, seed=0))
+    assert psnr(y, y) == math.inf
+    assert ssim(y, y) == pytest.approx(1, abs=1e-12)
+    picture = as_tensor(scene(64, 64, seed=0))
+    assert LPIPS()(picture, picture).tolist() == [0]
+
+
+def test_luma_by_hand() -> None:
+    """BT.601 as MATLAB has it: black is 16, white 235, the primaries as in its conversion matrix."""
+    colours = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    assert luma(colours)[0].tolist() == pytest.approx([16, 235, 16 + 65.481, 16 + 128.553, 16 + 24.966], abs=1e-9)
+
+
+def test_luma_is_scikit_images(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    np.testing.assert_allclose(luma(pair[0]), rgb2ycbcr(pair[0])[..., 0], rtol=0, atol=1e-9)
+
+
+def test_gray_is_its_own_luma() -> None:
+    gray = scene(12, 12, seed=0)[..., 0]
+    assert np.array_equal(luma(gray), gray)
+    assert luma(gray).dtype == np.float64
+
+
+def test_ssim_is_scikit_images(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    """With the settings of Wang et al. 2004, whose mean leaves out the 5 pixels that the window cannot reach."""
+    sr, hr = map(luma, pair)
+    expected = structural_similarity(  # type: ignore[no-untyped-call]
+        hr, sr, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
+    assert ssim(sr, hr) == pytest.approx(expected, rel=1e-9)
+
+
+def test_ssim_of_two_flat_pictures_by_hand() -> None:
+    """Without variance only the luminance is left: (2 a b + c1) / (a^2 + b^2 + c1)."""
+    a, b, c1 = 100.0, 120.0, (0.01 * 255) ** 2
+    expected = (2 * a * b + c1) / (a * a + b * b + c1)
+    assert ssim(np.full((12, 12), a), np.full((12, 12), b)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_ssim_needs_its_window() -> None:
+    with pytest.raises(DataError, match="SSIM needs 11 pixels a side, not 30x10"):
+        ssim(np.zeros((10, 30)), np.zeros((10, 30)))
+
+
+def test_a_border_is_cut_from_each_side() -> None:
+    picture = np.arange(5 * 7).reshape(5, 7).astype(np.float64)
+    assert cropped(picture, 2).tolist() == [[16, 17, 18]]
+    assert cropped(picture, 0).shape == (5, 7)
+    assert cropped(np.zeros((9, 10, 3), np.uint8), 4).shape == (1, 2, 3)
+    for border in (3, 4):
+        with pytest.raises(DataError, match=f"a border of {border} pixels leaves nothing of a picture of 7x5"):
+            cropped(picture, border)
+
+
+def test_a_picture_as_a_tensor(noise: NDArray[np.uint8]) -> None:
+    tensor = as_tensor(noise)
+    assert tensor.shape == (1, 3, 13, 17)
+    assert float(tensor[0, 2, 5, 7]) == np.float32(noise[5, 7, 2]) / np.float32(255)
+    gray = as_tensor(noise[..., 0])
+    assert torch.equal(gray, tensor[:, :1].expand(1, 3, 13, 17))
+
+
+def test_lpips_adds_what_each_layer_gives() -> None:
+    """With ones in `lin` a layer gives the mean squared distance of unit vectors: at most 2 with non-negative maps."""
+    torch.manual_seed(0)
+    metric = LPIPS()
+    for conv in metric.net:
+        torch.nn.init.orthogonal_(conv.weight, 2)  # type: ignore[arg-type]
+    a, b = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    total = torch.zeros(2)
+    for i, lin in enumerate(metric.lin):
+        lin.data.fill_(1)
+        only = metric(a, b)
+        assert ((only > 0) & (only < 2)).all()
+        assert torch.allclose(metric(b, a), only)
+        total += only
+        lin.data.zero_()
+        assert metric.net[i].weight.requires_grad is False
+    for lin in metric.lin:
+        lin.data.fill_(1)
+    torch.testing.assert_close(metric(a, b), total)
+
+
+def test_weights_of_lpips_come_from_a_file(tmp_path: Path) -> None:
+    written = LPIPS()
+    save_file(written.state_dict(), tmp_path / "lpips.safetensors")
+    read = load_lpips(tmp_path / "lpips.safetensors")
+    assert all(torch.equal(value, read.state_dict()[key]) for key, value in written.state_dict().items())
+    assert not read.training
+    save_file({"net.0.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match=r"other\.safetensors: not LPIPS's AlexNet weights"):
+        load_lpips(tmp_path / "other.safetensors")
+
+
+@pytest.mark.skipif(PERCEPTUAL is None, reason="SRGAN_PERCEPTUAL names no folder with LPIPS's weights")
+def test_lpips_tells_damage_from_noise() -> None:
+    """Blur is seen as worse than noise of the same error, and more of it as worse than less."""
+    metric = load_lpips(Path(str(PERCEPTUAL)) / "lpips_alex.safetensors")
+    hr = as_tensor(scene(96, 96, seed=0))
+    blurred = torch.nn.functional.avg_pool2d(hr, 5, 1, 2, count_include_pad=False)
+    more = torch.nn.functional.avg_pool2d(hr, 9, 1, 4, count_include_pad=False)
+    noisy = hr + torch.randn(hr.shape, generator=torch.Generator().manual_seed(0)) * 0.005
+    with torch.no_grad():
+        assert 0 < metric(noisy, hr) < metric(blurred, hr) < metric(more, hr) < 1.5
