@@ -7,6 +7,7 @@ border; LPIPS (v0.1, AlexNet) on RGB, whole.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +27,8 @@ from srgan.metrics import LPIPS, as_tensor, cropped, luma, psnr, ssim
 
 Picture8: TypeAlias = NDArray[np.uint8]
 SCALE = 4
+SMALLEST = 2 * SCALE + 11 + 1
+"""A side that, cropped to a multiple of the scale and without its borders, still holds SSIM's window."""
 
 PROTOCOL = {
     "channel": "PSNR and SSIM on Y of BT.601, 16..235, not rounded (gray: the picture itself); LPIPS on RGB",
@@ -81,7 +84,11 @@ def evaluate(
 
 
 def as_json(results: Sequence[SetScores]) -> dict[str, Any]:
-    """Return the results with their protocol and the versions that computed them."""
+    """Return the results with their protocol and the versions that computed them; an infinite score is None."""
+
+    def finite(values: dict[str, float]) -> dict[str, float | None]:
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
     return {
         "protocol": PROTOCOL,
         "versions": {name: version(name) for name in ("srgan", "numpy", "torch", "openvino")},
@@ -90,8 +97,8 @@ def as_json(results: Sequence[SetScores]) -> dict[str, Any]:
                 "model": r.model,
                 "set": r.folder,
                 "device": r.device,
-                "mean": r.mean(),
-                "pictures": {s.picture: s.values for s in r.scores},
+                "mean": finite(r.mean()),
+                "pictures": {s.picture: finite(s.values) for s in r.scores},
             }
             for r in results
         ],
@@ -134,6 +141,8 @@ def _pairs(folder: Path) -> Iterator[tuple[str, Picture8, Picture8]]:
         raise DataError(f"{folder}: no pictures in this folder")
     for file in files:
         hr = _pixels(file)
+        if min(hr.shape[:2]) < SMALLEST:
+            raise DataError(f"{file}: {hr.shape[1]}x{hr.shape[0]}, a side under {SMALLEST} pixels cannot be measured")
         hr = hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE]
         beside = folder / f"LRx{SCALE}" / file.name
         lr = _pixels(beside) if beside.is_file() else imresize(hr, scale=1 / SCALE)

@@ -5,6 +5,7 @@ last one, and the tail stands before the last PixelShuffle, as `srgan.models.gen
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -120,7 +121,8 @@ def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite_t
 def parity(model: onnx.ModelProto, generator: Generator) -> float:
     """Return the largest difference between the ONNX model, run by OpenVINO in fp32, and the generator.
 
-    Both run on pictures of uniform noise in [0, 1] of every size in PARITY_SIZES.
+    Both run on pictures of uniform noise in [0, 1] of every size in PARITY_SIZES. The difference is infinite
+    where one of them gives a value that is not finite.
     """
     from srgan.inference.openvino import OpenVinoNetwork
 
@@ -132,7 +134,10 @@ def parity(model: onnx.ModelProto, generator: Generator) -> float:
         lr: NDArray[np.float32] = random.random((1, 3, height, width), dtype=np.float32)
         with torch.inference_mode():
             expected = generator(torch.from_numpy(lr)).numpy()
-        worst = max(worst, float(np.abs(network(lr) - expected).max()))
+        sr = network(lr)
+        if not (np.isfinite(sr).all() and np.isfinite(expected).all()):
+            return math.inf
+        worst = max(worst, float(np.abs(sr - expected).max()))
     return worst
 
 
@@ -162,9 +167,9 @@ def export(
             raise ExportError(f"{path}: written are .onnx and .safetensors")
     generator, card = _read(source)
     card["name"] = name or card["name"]
-    card["summary"] = summary or card["summary"]
+    card["summary"] = summary or card.get("summary", "")
     if trained_on is not None:
-        card["training"]["data"] = trained_on
+        card["training"] = card.get("training", {}) | {"data": trained_on}
     if scores is not None:
         card["scores"] = _scores(scores, {card["name"], *map(str, outputs), str(source)})
     for tensor in generator.state_dict().values():
@@ -219,7 +224,8 @@ def _scores(path: Path, names: set[str]) -> dict[str, dict[str, float]]:
     """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model of these names."""
     try:
         results = json.loads(path.read_text())["results"]
-        found = {r["set"]: {k: round(v, 4) for k, v in r["mean"].items()} for r in results if r["model"] in names}
+        ours = [r for r in results if r["model"] in names]
+        found = {r["set"]: {k: round(v, 4) for k, v in r["mean"].items() if v is not None} for r in ours}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f"{path}: not a file of scores: {error}") from error
     if not found:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from srgan import evaluation
+from srgan.training.start import default_perceptual, perceptual_metric
+
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
@@ -28,9 +31,6 @@ def evaluate(
     threads: int | None,
 ) -> None:
     """Measure MODELs (a shipped name, a file, or bicubic) on folders of pictures."""
-    from srgan import evaluation
-    from srgan.training.start import default_perceptual, perceptual_metric
-
     lpips = perceptual_metric(perceptual or default_perceptual())
     results = list(evaluation.evaluate(models, folders, lpips=lpips, precision=precision, threads=threads))
     click.echo(evaluation.table(results))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from srgan import export as exporter
+
 
 @click.command()
 @click.argument("source", metavar="CHECKPOINT", type=click.Path(dir_okay=False, path_type=Path))
@@ -32,7 +34,5 @@ def export(
     scores: Path | None,
 ) -> None:
     """Write the generator of CHECKPOINT (or of a .safetensors file) as ONNX or safetensors."""
-    from srgan import export as exporter
-
     difference = exporter.export(source, outputs, name=name, summary=summary, trained_on=trained_on, scores=scores)
     click.echo(f"{', '.join(map(str, outputs))}: within {difference:.2g} of the trained network")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from srgan.training.run import run
+
 
 @click.command()
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
@@ -37,7 +39,5 @@ def train(
     cache: Path | None,
 ) -> None:
     """Train the network of RECIPE, a TOML file, on photographs."""
-    from srgan.training.run import run
-
     last = run(recipe, sources, out, settings=settings, resume=resume, perceptual=perceptual, cache=cache)
     click.echo(last)

@@ -1,6 +1,5 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, written whole or not at all."""
 
-import pickle
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from srgan.atomic import written_whole
-from srgan.errors import CheckpointError, RecipeError
+from srgan.errors import CheckpointError
 from srgan.training.recipe import Recipe, recipe_from
 
 VERSION = 1
@@ -40,16 +39,16 @@ def load(path: Path) -> tuple[Recipe, State]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["version"] != VERSION:
-            raise CheckpointError(f"{path}: a checkpoint of version {state['version']}, not {VERSION}")
-        recipe = recipe_from(state.pop("recipe"), where=str(path))
+        version, recipe = state.pop("version"), dict(state.pop("recipe"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError, RecipeError) as error:
+    except Exception as error:  # torch.load raises whatever a damaged file makes happen
         before = [p for p in found(path.parent) if p.name < path.name]
         offer = f"; the one before it is {before[-1]}" if before else ""
         raise CheckpointError(f"{path}: a damaged checkpoint{offer}") from error
-    return recipe, state
+    if version != VERSION:
+        raise CheckpointError(f"{path}: a checkpoint of version {version}, not {VERSION}")
+    return recipe_from(recipe, where=str(path)), state
 
 
 def generator_state(state: State) -> dict[str, Tensor]:

@@ -131,8 +131,9 @@ def _begin(
         if not earlier:
             raise CheckpointError(f"{folder}: no checkpoint to resume from")
         theirs, state = checkpoint.load(earlier[-1])
-        if theirs.network != recipe.network or theirs.loss != recipe.loss or theirs.data != recipe.data:
-            raise CheckpointError(f"{earlier[-1]}: of the recipe {theirs.name}, which differs from {recipe.name}")
+        for part in ("network", "data", "loss"):
+            if getattr(theirs, part) != getattr(recipe, part):
+                raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another {part}")
         networks.load_state(state)
         return int(state["patches"]), float(state["seconds"])
     if recipe.initial:

@@ -210,9 +210,11 @@ def _value(kind: Any, value: object, key: str) -> object:
             raise RecipeError(f"{key}: a table, not {value!r}")
         return {str(k): _value(get_args(kind)[1], v, f"{key}.{k}") for k, v in value.items()}
     if kind is float and type(value) is int:
-        return float(value)
+        value = float(value)
     if type(value) is not kind:
         raise RecipeError(f"{key}: {value!r} is not {_NAMES[kind]}")
+    if isinstance(value, int | float) and not 0 <= value < math.inf:
+        raise RecipeError(f"{key}: {value!r} is negative or not finite")
     return value
 
 

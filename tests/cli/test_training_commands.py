@@ -1,0 +1,86 @@
+"""srgan train, evaluate and export, one after the other as a user runs them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import runs
+from srgan.cli import main
+from srgan.models.generator import GENERATORS
+
+RECIPE = {
+    "name": "by hand",
+    "network": "tiny_x4",
+    "data": {"patch_size": 32, "held_out": 1, "held_out_crop": 32},
+    "optimiser": {"patches": 24, "batch_size": 4},
+    "loss": {"pixel": 1.0},
+    "run": {"checkpoint_every": 8},
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny_x4(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> list[str]:
+    (tmp_path / "recipe.toml").write_text(runs.toml(RECIPE))
+    folder = runs.photographs(tmp_path / "photographs")
+    return ["train", str(tmp_path / "recipe.toml"), "--data", str(folder), "--out", str(tmp_path / "run")]
+
+
+def test_train_then_export_then_evaluate(train: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*train, "--set", "optimiser.patches=16"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/run/checkpoints/000000000016.pt\n"
+    assert main([*train, "--resume"]) == 0
+    last = capsys.readouterr().out.strip()
+    assert last == f"{tmp_path}/run/checkpoints/000000000024.pt"
+
+    made = [str(tmp_path / "a.onnx"), str(tmp_path / "a.safetensors")]
+    assert main(["export", last, "-o", made[0], "-o", made[1], "--name", "mine", "--summary", "a try"]) == 0
+    assert capsys.readouterr().out.startswith(f"{made[0]}, {made[1]}: within ")
+
+    scores = tmp_path / "scores.json"
+    arguments = ["--data", str(tmp_path / "photographs"), "--json", str(scores), "--threads", "1"]
+    assert main(["evaluate", "bicubic", made[0], *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["model", "bicubic", made[0]]
+    assert {r["model"] for r in json.loads(scores.read_text())["results"]} == {"bicubic", made[0]}
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (["--set", "optimiser.batchsize=2"], "unknown key optimiser.batchsize; did you mean batch_size?"),
+        (["--resume"], "no checkpoint to resume from"),
+        (["--set", "loss.content=1"], "no VGG19 weights"),
+        (["--set", "initial=nothing"], "nothing: no model of this name"),
+        (["--set", "data.patch_size=64"], "no usable picture"),
+        (["--set", "data.patch_size=30"], "patch_size 30 is not a multiple of the scale 4"),
+        (["--set", "data.held_out=4"], "4 pictures cannot be held out of 4"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    train: list[str], more: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*train, *more]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("srgan: error: ")
+    assert line in error
+
+
+def test_no_pictures_is_one_line(train: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    train[3] = str(tmp_path / "empty")
+    assert main(train) == 1
+    assert capsys.readouterr().err == f"srgan: error: {tmp_path}/empty: no pictures in this folder\n"
+
+
+def test_errors_of_evaluate_and_export_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "bicubic", "--data", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none: no pictures in this folder\n"
+    assert main(["export", str(tmp_path / "none.pt"), "-o", str(tmp_path / "a.onnx")]) == 1
+    assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none.pt: no such checkpoint\n"

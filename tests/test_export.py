@@ -1,0 +1,154 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+
+import runs
+from conftest import card_of, randomised
+from srgan.errors import CheckpointError, ExportError, WeightsError
+from srgan.export import build_onnx, export, parity
+from srgan.inference.upscaler import Upscaler
+from srgan.models.generator import GENERATORS, Generator
+from srgan.models.tensors import load_generator, save_generator
+from srgan.training import checkpoint
+
+
+@pytest.fixture(autouse=True)
+def tiny_x4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A checkpoint as a run leaves it, whose averaged generator is another than its generator."""
+    state = {
+        "patches": 1600,
+        "seconds": 5400.0,
+        "origin": {"pictures": 3, "megapixels": 0.1, "device": "1 CPU core"},
+        "generator": randomised(runs.tiny_x4(), seed=2).state_dict(),
+        "average": randomised(runs.tiny_x4(), seed=3).state_dict(),
+    }
+    return checkpoint.save(tmp_path / "checkpoints", runs.recipe(), state, keep=1)
+
+
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("rewrite_tail", [True, False])
+def test_the_onnx_file_is_the_generator(tiny: Generator, half: bool, rewrite_tail: bool) -> None:
+    generator = runs.tiny_x4().eval()
+    state = tiny.state_dict()
+    generator.load_state_dict({k: v.half().float() if half and v.is_floating_point() else v for k, v in state.items()})
+    model = build_onnx(generator, card_of(tiny, "tiny", "tiny_x4"), half=half, rewrite_tail=rewrite_tail)
+    difference = parity(model, generator)
+    assert 0 < difference < (1e-3 if half else 1e-5)  # folded factors are rounded to float16 as well
+
+
+def test_it_runs_elsewhere_on_any_size_and_number(tiny: Generator) -> None:
+    """The same values in ONNX Runtime, on three pictures at once, of a size that parity does not try."""
+    model = build_onnx(tiny, card_of(tiny, "tiny", "tiny_x4"), half=False)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    lr = torch.rand(3, 3, 6, 11, generator=torch.Generator().manual_seed(0))
+    (sr,) = session.run(None, {"lr": lr.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(sr, tiny(lr).numpy(), rtol=0, atol=1e-5)
+
+
+def test_what_is_in_the_file(tiny: Generator) -> None:
+    card = card_of(tiny, "tiny", "tiny_x4")
+    model = build_onnx(tiny, card)
+    assert json.loads(next(p.value for p in model.metadata_props if p.key == "srgan")) == card
+    operators = [node.op_type for node in model.graph.node]
+    assert "BatchNormalization" not in operators
+    assert operators[-1] == "DepthToSpace"
+    assert operators.count("Conv") == 1 + 2 * 2 + 1 + 2 + 1
+    assert {numpy_helper.to_array(t).dtype for t in model.graph.initializer} == {np.dtype(np.float16)}
+    sizes = [
+        dimension.dim_param or dimension.dim_value for dimension in model.graph.input[0].type.tensor_type.shape.dim
+    ]
+    assert sizes == ["n", 3, "height", "width"]
+
+
+def test_a_checkpoint_becomes_weights_files_with_one_card(trained: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / "out" / "a.onnx", tmp_path / "out" / "a.safetensors"]
+    difference = export(trained, outputs, summary="for a test", trained_on="noise, public domain")
+    assert difference < 2e-3
+    generator, card = load_generator(outputs[1])
+    onnx_card = next(p.value for p in onnx.load(outputs[0]).metadata_props if p.key == "srgan")
+    assert json.loads(onnx_card) == card
+    assert (card["name"], card["network"], card["scale"], card["halo"]) == ("short", "tiny_x4", 4, 12)
+    assert card["parameters"] == sum(p.numel() for p in generator.parameters())
+    assert card["summary"] == "for a test"
+    assert card["training"]["patches"] == 1600
+    assert card["training"]["hours"] == 1.5
+    assert card["training"]["data"] == "noise, public domain"
+    assert card["training"]["recipe"]["optimiser"]["batch_size"] == 4
+    average = randomised(runs.tiny_x4(), seed=3)
+    assert torch.equal(generator.head.weight, average.head.weight.half().float())
+    picture = runs.scene(9, 14, seed=0)
+    written = [Upscaler(str(path), precision="fp32").upscale(picture) for path in outputs]
+    assert np.abs(written[0].astype(int) - written[1].astype(int)).max() <= 1
+
+
+def test_scores_go_into_the_card(trained: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    results = [
+        {"model": "bicubic", "set": "Set5", "mean": {"psnr_y": 28.4}},
+        {"model": str(tmp_path / "a.onnx"), "set": "Set5", "mean": {"psnr_y": 30.123456}},
+    ]
+    scores.write_text(json.dumps({"results": results}))
+    export(trained, [tmp_path / "a.onnx", tmp_path / "a.safetensors"], scores=scores)
+    assert load_generator(tmp_path / "a.safetensors")[1]["scores"] == {"Set5": {"psnr_y": 30.1235}}
+    with pytest.raises(ExportError, match=r"scores\.json: no scores of"):
+        export(trained, [tmp_path / "b.onnx"], scores=scores)
+    scores.write_text("[]")
+    with pytest.raises(ExportError, match="not a file of scores"):
+        export(trained, [tmp_path / "a.onnx"], scores=scores)
+
+
+def test_a_file_that_differs_is_not_written(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(generator: Generator, card: object) -> onnx.ModelProto:
+        assert generator.tail.bias is not None
+        with torch.no_grad():
+            generator.tail.bias.add_(0.01)
+            model = build_onnx(generator, card)  # type: ignore[arg-type]
+            generator.tail.bias.sub_(0.01)
+        return model
+
+    monkeypatch.setattr("srgan.export.build_onnx", wrong)
+    with pytest.raises(ExportError, match=r"a\.onnx: not written: the exported network differs by 0\.00[45]\d* from"):
+        export(trained, [tmp_path / "a.onnx", tmp_path / "a.safetensors"])
+    assert list(tmp_path.glob("a.*")) == []
+
+
+def test_a_network_whose_values_are_not_finite_is_not_written(trained: Path, tmp_path: Path) -> None:
+    _, state = checkpoint.load(trained)
+    state["average"]["tail.bias"] += float("inf")
+    broken = checkpoint.save(tmp_path, runs.recipe(), state, keep=1)
+    with pytest.raises(ExportError, match="not written"):
+        export(broken, [tmp_path / "a.onnx"])
+
+
+def test_weights_are_exported_again_and_keep_their_card(tiny: Generator, tmp_path: Path) -> None:
+    source, card = tmp_path / "tiny.safetensors", card_of(tiny, "tiny", "tiny_x4")
+    del card["summary"], card["training"]
+    save_generator(tiny, source, card)
+    export(source, [tmp_path / "b.safetensors"], name="b", trained_on="noise")
+    again = load_generator(tmp_path / "b.safetensors")[1]
+    assert again == card | {"name": "b", "summary": "", "training": {"data": "noise"}}
+
+
+def test_what_cannot_be_exported_is_named(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"a\.pth: written are \.onnx and \.safetensors"):
+        export(trained, [tmp_path / "a.pth"])
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        export(tmp_path / "none.pt", [tmp_path / "a.onnx"])
+    with pytest.raises(WeightsError, match=r"none\.safetensors: cannot be read"):
+        export(tmp_path / "none.safetensors", [tmp_path / "a.onnx"])
+    _, state = checkpoint.load(trained)
+    del state["average"]["tail.bias"]
+    with pytest.raises(CheckpointError, match="not the tensors of a tiny_x4"):
+        export(checkpoint.save(tmp_path, runs.recipe(), state, keep=1), [tmp_path / "a.onnx"])

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+import runs
+from srgan.errors import CheckpointError, OutputError
+from srgan.models.generator import GENERATORS
+from srgan.training import checkpoint
+from srgan.training.recipe import Recipe
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+    return runs.recipe()
+
+
+def saved(folder: Path, recipe: Recipe, *patches: int, keep: int = 9) -> list[Path]:
+    return [
+        checkpoint.save(folder, recipe, {"patches": n, "value": torch.tensor(float(n))}, keep=keep) for n in patches
+    ]
+
+
+def test_recipe_and_state_come_back(tmp_path: Path, recipe: Recipe) -> None:
+    (path,) = saved(tmp_path, recipe, 16)
+    assert path.name == "000000000016.pt"
+    theirs, state = checkpoint.load(path)
+    assert theirs == recipe
+    assert state["patches"] == 16
+    assert state["value"] == 16
+
+
+def test_the_newest_are_kept(tmp_path: Path, recipe: Recipe) -> None:
+    paths = saved(tmp_path, recipe, 8, 16, 24, 32, keep=2)
+    (tmp_path / "notes.pt").write_bytes(b"")
+    assert checkpoint.found(tmp_path) == paths[2:]
+    assert (tmp_path / "notes.pt").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "bits", "foreign", "version"])
+def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Recipe, damage: str) -> None:
+    first, second = saved(tmp_path, recipe, 8, 16)
+    whole = second.read_bytes()
+    if damage == "cut":
+        second.write_bytes(whole[:-100])
+    elif damage == "empty":
+        second.write_bytes(b"")
+    elif damage == "text":
+        second.write_bytes(b"no checkpoint at all")
+    elif damage == "bits":
+        second.write_bytes(whole[:60] + b"\xff" * 200 + whole[260:])
+    elif damage == "foreign":
+        torch.save([1, 2, 3], second)
+    else:
+        torch.save(torch.load(second, weights_only=True) | {"version": 0}, second)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(second)
+    message = str(caught.value)
+    if damage == "version":
+        assert message == f"{second}: a checkpoint of version 0, not 1"
+    else:
+        assert message.startswith(f"{second}: a damaged checkpoint; the one before it is {first}")
+    second.unlink()
+    first.write_bytes(b"")
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(first)
+    assert str(caught.value) == f"{first}: a damaged checkpoint"
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        checkpoint.load(second)
+
+
+def test_where_it_cannot_be_written_the_old_ones_stay(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = saved(tmp_path, recipe, 8)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        with pytest.raises(OutputError, match="No space left on device"):
+            saved(tmp_path, recipe, 16, keep=1)
+    assert list(tmp_path.iterdir()) == paths

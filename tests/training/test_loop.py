@@ -1,0 +1,255 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import runs
+from srgan.data.patches import PatchSampler
+from srgan.data.store import Store
+from srgan.errors import CheckpointError, TrainingError
+from srgan.losses import ContentLoss
+from srgan.models.generator import GENERATORS
+from srgan.models.vgg import Phi, VGG19Features
+from srgan.training import checkpoint
+from srgan.training.loop import train
+from srgan.training.recipe import Recipe
+from srgan.training.watch import read_log
+
+
+@pytest.fixture(autouse=True)
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+    monkeypatch.setattr("srgan.training.steps.srgan_discriminator", runs.small_discriminator)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """These networks are too small for more, above all on a machine that has other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return runs.store(tmp_path)
+
+
+def content() -> ContentLoss:
+    torch.manual_seed(1)
+    return ContentLoss(VGG19Features([Phi(1, 2)]), {Phi(1, 2): 1.0})
+
+
+def adversarial(**groups: dict[str, Any]) -> Recipe:
+    loss = {"pixel": 0.0, "content": 1.0, "content_layers": {"1,2": 1.0}, "adversarial": 1e-3, "total_variation": 2e-8}
+    return runs.recipe(loss=loss, **groups)
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's state without what says how long it took."""
+    _, state = checkpoint.load(path)
+    return {key: value for key, value in state.items() if key != "seconds"}
+
+
+def at_step(step: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have something happen while the batch of a step is cut."""
+    cut = PatchSampler.batch
+
+    def batch(self: PatchSampler, number: int, *args: Any, **options: Any) -> Any:
+        if number == step:
+            act()
+        return cut(self, number, *args, **options)
+
+    monkeypatch.setattr(PatchSampler, "batch", batch)
+
+
+class CrashError(Exception):
+    pass
+
+
+def crash() -> None:
+    raise CrashError
+
+
+def test_a_run_learns_and_leaves_what_it_should(store: Store, tmp_path: Path) -> None:
+    optimiser = {"patches": 400, "batch_size": 8, "learning_rate": 5e-3}
+    every = {"checkpoint_every": 200, "validate_every": 80, "log_every": 80, "keep": 1}
+    last = train(runs.recipe(optimiser=optimiser, run=every), store, tmp_path / "run")
+    assert last == tmp_path / "run" / "checkpoints" / "000000000400.pt"
+    assert checkpoint.found(last.parent) == [last]
+    log = read_log(tmp_path / "run")
+    training = [line for line in log if line["kind"] == "train"]
+    assert {line["patches"] for line in training} >= {80, 160, 240, 320, 400}
+    assert training[-1]["pixel"] < training[0]["pixel"] / 2
+    assert training[0].keys() >= {"pixel", "generator", "learning_rate", "seconds", "waiting"}
+    assert all(0 <= line["waiting"] < 1 for line in training)
+    validation = [line for line in log if line["kind"] == "validation"]
+    assert [line["patches"] for line in validation] == [80, 160, 240, 320, 400]
+    assert validation[-1]["psnr_y"] > validation[0]["psnr_y"] + 1
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    with Image.open(tmp_path / "run" / "strips" / "00.png") as strip:
+        assert strip.size == (4 * 32, 32)
+        _, outside = store.split(1)
+        hr = store.picture(outside[0])[8:40, 16:48]
+        assert np.array_equal(np.asarray(strip)[:, 96:], hr)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
+def test_a_run_that_died_at_a_step_goes_on_as_if_it_had_not(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    recipe = adversarial()
+    whole = train(recipe, store, tmp_path / "whole", content=content())
+    with monkeypatch.context() as patch:
+        at_step(step, crash, patch)
+        with pytest.raises(CrashError):
+            train(recipe, store, tmp_path / "broken", content=content())
+    saved = checkpoint.found(tmp_path / "broken" / "checkpoints")
+    assert len(saved) == step // 2
+    resumed = train(recipe, store, tmp_path / "broken", content=content(), resume=bool(saved))
+    assert runs.differences(state_of(whole), state_of(resumed)) == []
+    logs = [read_log(tmp_path / name) for name in ("whole", "broken")]
+    for line in logs[0] + logs[1]:
+        line.pop("seconds", None), line.pop("waiting", None)
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_saves_its_last_step_and_goes_on(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    recipe = runs.recipe(run={"checkpoint_every": 1000})
+    whole = train(recipe, store, tmp_path / "whole")
+    earlier = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        at_step(2, lambda: os.kill(os.getpid(), number), patch)
+        stopped = train(recipe, store, tmp_path / "stopped")
+    assert stopped.name == "000000000012.pt"
+    assert signal.getsignal(number) == earlier
+    resumed = train(recipe, store, tmp_path / "stopped", resume=True)
+    assert runs.differences(state_of(whole), state_of(resumed)) == []
+
+
+def test_a_second_ctrl_c_ends_it_at_once(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    at_step(1, twice, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(runs.recipe(), store, tmp_path / "run")
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
+    """With SIGKILL, at whatever step it happens to be; and that from the command line."""
+    folder = runs.photographs(tmp_path / "photographs")
+    tree = {
+        "name": "killed",
+        "network": "tiny_x4",
+        "data": {"patch_size": 32, "held_out": 1, "held_out_crop": 32},
+        "optimiser": {"patches": 2000, "batch_size": 4, "learning_rate": 1e-3},
+        "loss": {"pixel": 1.0},
+        "run": {"checkpoint_every": 8, "keep": 3},
+    }
+    (tmp_path / "recipe.toml").write_text(runs.toml(tree))
+
+    def command(run: str, *more: str) -> list[str]:
+        places = ["--data", str(folder), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / run), *more]
+        return [sys.executable, runs.__file__, "train", str(tmp_path / "recipe.toml"), *places]
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": environment}
+    process = subprocess.Popen(command("killed"), **quiet)  # type: ignore[call-overload]
+    with process:
+        while len(checkpoint.found(tmp_path / "killed" / "checkpoints")) < 2 and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    reached = int(checkpoint.found(tmp_path / "killed" / "checkpoints")[-1].stem)
+    end = f"optimiser.patches={reached + 40}"
+    resumed = subprocess.run(command("killed", "--resume", "--set", end), check=True, text=True, **quiet)  # type: ignore[call-overload]
+    whole = subprocess.run(command("whole", "--set", end), check=True, text=True, **quiet)  # type: ignore[call-overload]
+    states = [state_of(Path(result.stdout.strip())) for result in (whole, resumed)]
+    assert states[0]["patches"] == reached + 40
+    assert runs.differences(states[0], states[1]) == []
+
+
+def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -> None:
+    last = train(adversarial(), store, tmp_path / "run", content=content())
+    line = read_log(tmp_path / "run")[-1]
+    line = next(line for line in reversed(read_log(tmp_path / "run")) if line["kind"] == "train")
+    assert line.keys() >= {"content", "adversarial", "total_variation", "generator", "discriminator", "real", "fake"}
+    assert "pixel" not in line
+    weights = {"content": 1.0, "adversarial": 1e-3, "total_variation": 2e-8}
+    assert line["generator"] == pytest.approx(sum(w * line[name] for name, w in weights.items()), rel=1e-4)
+    state = state_of(last)
+    torch.manual_seed(adversarial().run.seed)
+    fresh = {"generator": runs.tiny_x4().state_dict(), "discriminator": runs.small_discriminator(32).state_dict()}
+    for network, tensors in fresh.items():
+        for key, value in tensors.items():
+            assert not torch.equal(state[network][key], value), f"{network}.{key} was not trained"
+
+
+def test_the_average_follows_the_generator_with_its_half_life(store: Store, tmp_path: Path) -> None:
+    """With a half-life of half a batch the average keeps a quarter; the first steps are averaged over less."""
+    last = train(runs.recipe(run={"average_over": 2}, optimiser={"patches": 400}), store, tmp_path / "run")
+    before = runs.recipe(run={"average_over": 2}, optimiser={"patches": 396})
+    previous = state_of(train(before, store, tmp_path / "before"))
+    state = state_of(last)
+    key = "tail.weight"
+    expected = 0.25 * previous["average"][key] + 0.75 * state["generator"][key]
+    torch.testing.assert_close(state["average"][key], expected)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.nn.functional.mse_loss
+    calls = []
+
+    def broken(*args: Any) -> torch.Tensor:
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr("srgan.losses.F.mse_loss", broken)
+    with pytest.raises(TrainingError) as caught:
+        train(runs.recipe(), store, tmp_path / "run")
+    good = tmp_path / "run" / "checkpoints" / "000000000016.pt"
+    assert str(caught.value) == f"the pixel term is nan after 20 patches; the last good checkpoint is {good}"
+    assert checkpoint.found(good.parent)[-1] == good
+    calls.clear()
+    monkeypatch.setattr("srgan.losses.F.mse_loss", lambda *args: real(*args) * float("inf"))
+    with pytest.raises(TrainingError, match="the pixel term is inf after 4 patches; no checkpoint was saved yet"):
+        train(runs.recipe(), store, tmp_path / "other")
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(store: Store, tmp_path: Path) -> None:
+    last = train(runs.recipe(), store, tmp_path / "run")
+    content = last.read_bytes()
+    with pytest.raises(CheckpointError, match=r"run/checkpoints: holds a run already; --resume goes on with it"):
+        train(runs.recipe(), store, tmp_path / "run")
+    assert last.read_bytes() == content
+
+
+def test_there_must_be_something_to_resume(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
+        train(runs.recipe(), store, tmp_path / "run", resume=True)
+
+
+def test_a_run_is_not_resumed_with_another_recipe(store: Store, tmp_path: Path) -> None:
+    train(runs.recipe(), store, tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"000000000024\.pt: of a run whose recipe, short, has another loss"):
+        train(runs.recipe(loss={"pixel": 2.0}), store, tmp_path / "run", resume=True)
+
+
+def test_a_finished_run_that_is_resumed_stays_as_it_is(store: Store, tmp_path: Path) -> None:
+    last = train(runs.recipe(), store, tmp_path / "run")
+    assert train(runs.recipe(), store, tmp_path / "run", resume=True) == last

@@ -1,0 +1,129 @@
+from dataclasses import FrozenInstanceError, asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srgan.errors import RecipeError
+from srgan.models.vgg import Phi
+from srgan.training.recipe import Optimiser, Recipe, read_recipe, recipe_from
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+PLAIN = 'name = "a"\n[loss]\npixel = 1.0\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_that_are_shipped_are_right(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert f"srgan train recipes/{path.name} --data" in path.read_text().partition("\n\n")[0]
+
+
+def test_it_comes_back_from_its_dictionary() -> None:
+    recipe = Recipe("a", loss=recipe_from({"name": "b", "loss": {"content": 1, "content_layers": {"2,2": 3}}}).loss)
+    assert recipe.loss.content == 1.0
+    assert recipe.loss.layers() == {Phi(2, 2): 3.0}
+    assert recipe_from(asdict(recipe)) == recipe
+
+
+def test_it_is_frozen() -> None:
+    recipe = recipe_from({"name": "a", "loss": {"pixel": 1.0}})
+    with pytest.raises(FrozenInstanceError):
+        recipe.name = "b"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('nmae = "a"', "unknown key nmae; did you mean name?"),
+        (PLAIN + "[optimizer]\n", "unknown key optimizer; did you mean optimiser?"),
+        (PLAIN + "[optimiser]\nbatchsize = 3\n", "unknown key optimiser.batchsize; did you mean batch_size?"),
+        (PLAIN + "zzzz = 1\n", "unknown key loss.zzzz; known are pixel, content,"),
+        ("[loss]\npixel = 1.0\n", "key name is missing"),
+        (PLAIN + "[optimiser]\nbatch_size = 1.5\n", "optimiser.batch_size: 1.5 is not a whole number"),
+        (PLAIN + "[optimiser]\nbatch_size = true\n", "optimiser.batch_size: True is not a whole number"),
+        (PLAIN + "[optimiser]\nbatch_size = 0\n", "optimiser.batch_size: 0 is not a positive number"),
+        (PLAIN + "[optimiser]\nlearning_rate = '1e-4'\n", "optimiser.learning_rate: '1e-4' is not a number"),
+        (PLAIN + "[optimiser]\nlearning_rate = nan\n", "optimiser.learning_rate: nan is negative or not finite"),
+        (PLAIN + "[optimiser]\nlearning_rate = -1.0\n", "optimiser.learning_rate: -1.0 is negative or not finite"),
+        (PLAIN + "[run]\nprecision = 'fp16'\n", "run.precision: 'fp16' is none of 'bf16', 'fp32'"),
+        (PLAIN + "[run]\nseed = -1\n", "run.seed: -1 is negative or not finite"),
+        (PLAIN + "content_layers = { '9,9' = 1.0 }\n", "loss.content_layers: VGG19 has no layer phi_9,9"),
+        (PLAIN + "content_layers = {}\n", "loss.content_layers: names no layer"),
+        (PLAIN + "content_layers = 3\n", "loss.content_layers: a table, not 3"),
+        (PLAIN.replace("1.0", "0.0"), "loss: pixel or content must have a weight"),
+        (PLAIN.replace("1.0", "-1.0"), "loss.pixel: -1.0 is negative or not finite"),
+        ('network = "srresnet_x3"\n' + PLAIN, "network: unknown 'srresnet_x3'; did you mean srresnet_x4?"),
+        ('loss = 3\nname = "a"', "loss: a group of keys, not 3"),
+        ("name = ", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"none\.toml: No such file"):
+        read_recipe(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("optimiser.batch_size=32", 32),
+        ("optimiser.learning_rate=2", 2.0),
+        ("optimiser.learning_rate = 3e-4", 3e-4),
+        ("optimiser.decay=cosine", "cosine"),
+        ('optimiser.decay="drop"', "drop"),
+        ("loss.content_activated=false", False),
+        ('loss.content_layers={"2,2"=0.5}', {"2,2": 0.5}),
+        ("name=1e5", None),
+    ],
+)
+def test_a_setting_overrides_a_key_with_its_type(tmp_path: Path, setting: str, value: Any) -> None:
+    path = written(tmp_path, PLAIN)
+    if value is None:
+        with pytest.raises(RecipeError, match=r"name: 100000\.0 is not a text"):
+            read_recipe(path, [setting])
+        return
+    recipe = read_recipe(path, [setting])
+    group, key = setting.partition("=")[0].strip().split(".")
+    found = getattr(getattr(recipe, group), key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("optimiser.batch_size", "a setting is written key=value"),
+        ("optimiser.batch_sise=3", "unknown key optimiser.batch_sise; did you mean batch_size?"),
+        ("optimiser.batch_size=many", "optimiser.batch_size: 'many' is not a whole number"),
+        ("name.first=3", "name is not a group of keys"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(tmp_path: Path, setting: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(written(tmp_path, PLAIN), [setting])
+    assert message in str(caught.value)
+
+
+def test_the_learning_rate_by_hand() -> None:
+    constant = Optimiser(batch_size=10, learning_rate=1.0)
+    assert [constant.learning_rate_at(n) for n in (0, 10**9)] == [1.0, 1.0]
+    drop = Optimiser(batch_size=10, learning_rate=1e-4, decay="drop", final_learning_rate=1e-5, drop_at=1000)
+    assert [drop.learning_rate_at(n) for n in (0, 990, 1000, 5000)] == [1e-4, 1e-4, 1e-5, 1e-5]
+    cosine = Optimiser(
+        patches=140, batch_size=10, learning_rate=1.0, warmup=40, decay="cosine", final_learning_rate=0.2
+    )
+    assert [cosine.learning_rate_at(n) for n in (0, 10, 30)] == pytest.approx([0.2, 0.4, 0.8])
+    assert [cosine.learning_rate_at(n) for n in (40, 90, 140, 999)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
