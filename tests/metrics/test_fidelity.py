@@ -1,21 +1,15 @@
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from runs import scene
-from srgan.errors import DataError, WeightsError
-from srgan.metrics import LPIPS, as_tensor, cropped, load_lpips, luma, psnr, ssim
-
-PERCEPTUAL = os.environ.get("SRGAN_PERCEPTUAL")
-"""A folder with lpips_alex.safetensors."""
+from srgan.errors import DataError
+from srgan.image.resize import imresize
+from srgan.metrics import cropped, lr_psnr, luma, psnr, ssim
 
 
 @pytest.fixture
@@ -40,8 +34,6 @@ def test_equal_pictures_are_perfect() -> None:
     y = luma(scene(16, 16, seed=0))
     assert psnr(y, y) == math.inf
     assert ssim(y, y) == pytest.approx(1, abs=1e-12)
-    picture = as_tensor(scene(64, 64, seed=0))
-    assert LPIPS()(picture, picture).tolist() == [0]
 
 
 def test_luma_by_hand() -> None:
@@ -91,53 +83,12 @@ def test_a_border_is_cut_from_each_side() -> None:
             cropped(picture, border)
 
 
-def test_a_picture_as_a_tensor(noise: NDArray[np.uint8]) -> None:
-    tensor = as_tensor(noise)
-    assert tensor.shape == (1, 3, 13, 17)
-    assert float(tensor[0, 2, 5, 7]) == np.float32(noise[5, 7, 2]) / np.float32(255)
-    gray = as_tensor(noise[..., 0])
-    assert torch.equal(gray, tensor[:, :1].expand(1, 3, 13, 17))
-
-
-def test_lpips_adds_what_each_layer_gives() -> None:
-    """With ones in `lin` a layer gives the mean squared distance of unit vectors: at most 2 with non-negative maps."""
-    torch.manual_seed(0)
-    metric = LPIPS()
-    for conv in metric.net:
-        torch.nn.init.orthogonal_(conv.weight, 2)  # type: ignore[arg-type]
-    a, b = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
-    total = torch.zeros(2)
-    for i, lin in enumerate(metric.lin):
-        lin.data.fill_(1)
-        only = metric(a, b)
-        assert ((only > 0) & (only < 2)).all()
-        assert torch.allclose(metric(b, a), only)
-        total += only
-        lin.data.zero_()
-        assert metric.net[i].weight.requires_grad is False
-    for lin in metric.lin:
-        lin.data.fill_(1)
-    torch.testing.assert_close(metric(a, b), total)
-
-
-def test_weights_of_lpips_come_from_a_file(tmp_path: Path) -> None:
-    written = LPIPS()
-    save_file(written.state_dict(), tmp_path / "lpips.safetensors")
-    read = load_lpips(tmp_path / "lpips.safetensors")
-    assert all(torch.equal(value, read.state_dict()[key]) for key, value in written.state_dict().items())
-    assert not read.training
-    save_file({"net.0.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match=r"other\.safetensors: not LPIPS's AlexNet weights"):
-        load_lpips(tmp_path / "other.safetensors")
-
-
-@pytest.mark.skipif(PERCEPTUAL is None, reason="SRGAN_PERCEPTUAL names no folder with LPIPS's weights")
-def test_lpips_tells_damage_from_noise() -> None:
-    """Blur is seen as worse than noise of the same error, and more of it as worse than less."""
-    metric = load_lpips(Path(str(PERCEPTUAL)) / "lpips_alex.safetensors")
-    hr = as_tensor(scene(96, 96, seed=0))
-    blurred = torch.nn.functional.avg_pool2d(hr, 5, 1, 2, count_include_pad=False)
-    more = torch.nn.functional.avg_pool2d(hr, 9, 1, 4, count_include_pad=False)
-    noisy = hr + torch.randn(hr.shape, generator=torch.Generator().manual_seed(0)) * 0.005
-    with torch.no_grad():
-        assert 0 < metric(noisy, hr) < metric(blurred, hr) < metric(more, hr) < 1.5
+def test_lr_psnr_is_of_the_downsampled_picture() -> None:
+    hr = scene(40, 56, seed=0)
+    lr = imresize(hr, scale=0.25)
+    assert lr_psnr(hr, lr) == math.inf
+    tinted = hr.copy()
+    tinted[..., 2] = np.minimum(tinted[..., 2], 245) + 10
+    small = imresize(tinted, scale=0.25).astype(np.float64)
+    assert lr_psnr(tinted, lr) == psnr(small, lr.astype(np.float64))
+    assert lr_psnr(tinted, lr) == pytest.approx(10 * math.log10(255**2 / (100 / 3)), abs=0.2)

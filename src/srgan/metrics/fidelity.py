@@ -1,0 +1,73 @@
+"""How near a result is to the original, pixel by pixel: PSNR and SSIM."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srgan.errors import DataError
+from srgan.image.resize import imresize
+
+A = TypeVar("A", NDArray[np.uint8], NDArray[np.float64])
+
+
+def luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return BT.601 Y in 16..235 as MATLAB's rgb2ycbcr, (H, W), not rounded; a gray picture is its own Y.
+
+    The published figures of Set14 take its one gray picture so, in 0..255.
+    """
+    if picture.ndim == 2:
+        return picture.astype(np.float64)
+    y: NDArray[np.float64] = 16 + picture.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+    return y
+
+
+def cropped(picture: A, border: int) -> A:
+    """Return the picture without `border` pixels on each side. Raises DataError where nothing would be left."""
+    if 2 * border >= min(picture.shape[:2]):
+        size = f"{picture.shape[1]}x{picture.shape[0]}"
+        raise DataError(f"a border of {border} pixels leaves nothing of a picture of {size}")
+    return picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
+
+
+def psnr(sr: NDArray[np.float64], hr: NDArray[np.float64], *, peak: float = 255.0) -> float:
+    """Return 10 log10(peak^2 / MSE) in dB over all values, infinity for equal pictures."""
+    error = float(np.mean(np.square(sr - hr)))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def lr_psnr(sr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> float:
+    """Return the PSNR in dB between sr, downsampled by MATLAB's bicubic to lr's size on uint8, and lr.
+
+    All channels, whole pictures: what a result changed of the picture that it was made from, its colours above
+    all, shows here (Lugmayr et al. 2021, "NTIRE 2021 learning the super-resolution space challenge").
+    """
+    small = imresize(sr, size=(lr.shape[0], lr.shape[1]))
+    return psnr(small.astype(np.float64), lr.astype(np.float64))
+
+
+def ssim(sr: NDArray[np.float64], hr: NDArray[np.float64], *, peak: float = 255.0) -> float:
+    """Return the mean SSIM of two planes (H, W): Gaussian window 11x11, sigma 1.5, 'valid' (Wang et al. 2004).
+
+    Raises DataError where a side is shorter than the window.
+    """
+    if min(sr.shape) < 11:
+        raise DataError(f"SSIM needs 11 pixels a side, not {sr.shape[1]}x{sr.shape[0]}")
+    window = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+        height, width = plane.shape[0] - 10, plane.shape[1] - 10
+        rows = np.zeros((height, plane.shape[1]))
+        for i, weight in enumerate(window):
+            rows += weight * plane[i : i + height]
+        result = np.zeros((height, width))
+        for i, weight in enumerate(window):
+            result += weight * rows[:, i : i + width]
+        return result
+
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    a, b = blur(sr), blur(hr)
+    aa, bb, ab = blur(sr * sr) - a * a, blur(hr * hr) - b * b, blur(sr * hr) - a * b
+    value = (2 * a * b + c1) * (2 * ab + c2) / ((a * a + b * b + c1) * (aa + bb + c2))
+    return float(value.mean())
