@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from runs import photographs, scene
+from srgan.data import store as store_module
 from srgan.data.store import Store, open_store, prepare_store
 from srgan.errors import DataError
 
@@ -120,6 +122,41 @@ def test_missing_sources_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.tar").write_bytes(b"x" * 2000)
     with pytest.raises(DataError, match=r"broken\.tar: cannot be read"):
         prepare(tmp_path / "broken.tar", cache=tmp_path / "cache")
+
+
+def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = photographs(tmp_path / "in", count=2)
+    photographs(tmp_path / "small", count=9, size=(8, 8))
+    (folder / "page.jpg").write_text("no picture")
+    needed = 2 * 48 * 64 * 3
+
+    def free(number: int) -> None:
+        usage = shutil.disk_usage(tmp_path)._replace(free=number)
+        monkeypatch.setattr("srgan.data.store.shutil.disk_usage", lambda _: usage)
+
+    free(needed - 1)
+    monkeypatch.setattr("srgan.data.store._decode", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=r"cache: no room: the decoded pictures take 0\.0 GB, 0\.0 are free"):
+        prepare(folder, tmp_path / "small", cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    monkeypatch.undo()
+    free(needed)
+    assert len(prepare(folder, tmp_path / "small", cache=tmp_path / "cache").entries) == 2
+
+
+def test_two_processes_that_decode_at_once_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photographs(tmp_path / "in", count=2)
+    real = store_module._check_room
+
+    def other_first(*_: object) -> None:
+        monkeypatch.setattr("srgan.data.store._check_room", real)
+        prepare(folder, cache=tmp_path / "cache")
+
+    monkeypatch.setattr("srgan.data.store._check_room", other_first)
+    assert len(prepare(folder, cache=tmp_path / "cache").entries) == 2
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Random (lr, hr) patches, cut, downsampled, flipped and turned on the device where they are used.
 
+A store that does not fit into the device's memory stays where it is, and the patches alone are sent.
 Sample k of step n is a function of (seed, n, k) alone: a run that resumes, or that is shared out over several
 processes, sees the same patches.
 """
@@ -47,7 +48,8 @@ class PatchSampler:
         self._shapes = shapes * scale
         self._widths = np.array([e.width for e in entries])
         self._offsets = np.array([e.offset for e in entries])
-        self._pixels = torch.from_numpy(store.pixels).to(self.device)
+        pixels = torch.from_numpy(store.pixels)
+        self._pixels = pixels.to(self.device) if _fits(pixels, self.device) else pixels
         places, weights = bicubic_taps(2, 1 / scale)
         self._margin = -int(places[0, 0])
         self._taps = torch.from_numpy(weights[0].astype(np.float32)).to(self.device)
@@ -68,7 +70,7 @@ class PatchSampler:
         lr = self._downsample(hr)
         margin = self._margin
         hr = hr[:, :, margin:-margin, margin:-margin]
-        eight = torch.from_numpy(turns).to(self.device).view(-1, 1, 1, 1)
+        eight = _sent(torch.from_numpy(turns), self.device).view(-1, 1, 1, 1)
         return _turn(lr, eight) / 255, _turn(hr, eight) / 255
 
     def _cut(self, which: NDArray[np.int64], top: NDArray[np.int64], left: NDArray[np.int64]) -> Tensor:
@@ -77,8 +79,9 @@ class PatchSampler:
         rows = np.minimum(np.maximum(top[:, None] + span, 0), self._shapes[which, 0][:, None] - 1)
         columns = np.minimum(np.maximum(left[:, None] + span, 0), self._shapes[which, 1][:, None] - 1)
         rows = rows * self._widths[which][:, None] + self._offsets[which][:, None]
-        index = torch.from_numpy(rows).to(self.device)[:, :, None] + torch.from_numpy(columns).to(self.device)[:, None]
-        return self._pixels[index].permute(0, 3, 1, 2).float()
+        down, right = (_sent(torch.from_numpy(lines), self._pixels.device) for lines in (rows, columns))
+        patches = self._pixels[down[:, :, None] + right[:, None]]
+        return _sent(patches, self.device).permute(0, 3, 1, 2).float()
 
     def _downsample(self, hr: Tensor) -> Tensor:
         """Return the lr side of patches with their margin; every product and sum is exact in float32."""
@@ -86,6 +89,18 @@ class PatchSampler:
             lines = hr.unfold(axis, len(self._taps), self.scale)
             hr = ((lines * self._taps).sum(-1).clamp(0, 255) + 0.5).floor()
         return hr
+
+
+def _fits(pixels: Tensor, device: torch.device) -> bool:
+    """Return whether a store may live on the device: half of its free memory is left to the networks."""
+    return device.type != "cuda" or 2 * pixels.numel() <= torch.cuda.mem_get_info(device)[0]
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Return values on the device; a GPU gets them from pinned memory, so that nobody waits for the transfer."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def _turn(picture: Tensor, eight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,21 +124,38 @@ def _expand(sources: Sequence[str]) -> list[Path]:
     return files
 
 
-def _read(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and bytes of every picture in files and tars, in order."""
+def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield the name of every picture in files and tars, and it open for reading, in order."""
     for file in files:
         try:
             if file.suffix.lower() != ".tar":
-                yield str(file), file.read_bytes()
+                with file.open("rb") as content:
+                    yield str(file), content
                 continue
             with tarfile.open(file) as tar:
                 for member in tar:
                     if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
-                        content = tar.extractfile(member)
-                        assert content is not None
-                        yield f"{file}/{member.name}", content.read()
+                        inside = tar.extractfile(member)
+                        assert inside is not None
+                        yield f"{file}/{member.name}", inside
         except (OSError, tarfile.TarError) as error:
             raise DataError(f"{file}: cannot be read: {error}") from error
+
+
+def _check_room(files: Sequence[Path], folder: Path, min_side: int) -> None:
+    """Raise DataError where the decoded pictures, whose sizes their headers tell, would not fit on the disk."""
+    needed = 0
+    for _, content in _opened(files):
+        try:
+            with Image.open(content) as picture:
+                needed += 3 * picture.width * picture.height * (min(picture.size) >= min_side)
+        except Exception:
+            continue
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{folder}: no room: the decoded pictures take {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free"
+        )
 
 
 def _decode(data: bytes, *, min_side: int, gray: str) -> NDArray[np.uint8] | str:
@@ -165,6 +182,7 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
     beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(files, folder.parent, min_side)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         with (
             (beside / "pictures.bin").open("wb") as out,
@@ -185,8 +203,8 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
                 entries.append(Entry(name, height, width, offset))
                 offset += height * width
 
-            for name, data in _read(files):
-                pending.append((name, pool.submit(_decode, data, min_side=min_side, gray=gray)))
+            for name, content in _opened(files):
+                pending.append((name, pool.submit(_decode, content.read(), min_side=min_side, gray=gray)))
                 if len(pending) > 2 * workers:
                     take()
             while pending:
@@ -195,8 +213,9 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
             raise DataError(f"no usable picture in {', '.join(str(f) for f in files[:3])}")
         index = {"version": VERSION, "pictures": [asdict(e) for e in entries]}
         (beside / "index.json").write_text(json.dumps(index))
-        beside.replace(folder)
-        beside = None
+        if not folder.is_dir():  # another process may have made it meanwhile
+            beside.replace(folder)
+            beside = None
     except OSError as error:
         raise DataError(f"{folder}: the store cannot be written: {error.strerror or error}") from error
     finally:
