@@ -1,0 +1,18 @@
+"""`srgan fetch`: the weights of the perceptual networks, downloaded and checked."""
+
+from pathlib import Path
+
+import click
+
+from srgan import perceptual
+
+
+@click.command()
+@click.argument("networks", nargs=-1, required=True, type=click.Choice(["vgg19", "lpips"]))
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder, if not the one in the cache."
+)
+def fetch(networks: tuple[str, ...], folder: Path | None) -> None:
+    """Download the weights of NETWORKS: vgg19 for the content loss, lpips for the metric."""
+    for network in networks:
+        click.echo(perceptual.fetch(network, folder or perceptual.default_folder()))

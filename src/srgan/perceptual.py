@@ -1,0 +1,117 @@
+"""The perceptual networks, VGG19 and LPIPS, which others trained: found on this machine, or downloaded on request.
+
+Nothing is downloaded but by `fetch`.
+"""
+
+import hashlib
+import os
+import tempfile
+import urllib.request
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from safetensors.torch import save
+from tqdm import tqdm
+
+from srgan.atomic import written_whole
+from srgan.errors import WeightsError
+from srgan.metrics import LPIPS, load_lpips
+from srgan.models.tensors import load_tensors
+from srgan.models.vgg import Phi, VGG19Features, load_vgg19
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file on the web; `sha256` is how its checksum begins."""
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Return the file's name."""
+        return self.url.rpartition("/")[2]
+
+
+VGG19 = Published("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", "dcbb9e9d")
+"""torchvision's; the name holds the beginning of the checksum."""
+ALEXNET = Published("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79")
+LPIPS_HEADS = Published(
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/"
+    "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/alex.pth",
+    "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+)
+"""The linear heads of Zhang et al. 2018, which weigh AlexNet's channels."""
+
+VGG19_FILES = ("vgg19_features.safetensors", VGG19.name)
+LPIPS_FILE = "lpips_alex.safetensors"
+
+
+def default_folder() -> Path:
+    """Return the folder of the perceptual weights: `srgan/perceptual` under XDG_CACHE_HOME, or under ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / "perceptual"
+
+
+def find_vgg19(folder: Path, layers: Iterable[Phi], *, activated: bool = True) -> VGG19Features:
+    """Return VGG19 up to the deepest of `layers`, with the weights that lie in the folder.
+
+    Raises WeightsError that says how to get them where there are none.
+    """
+    found = next((folder / name for name in VGG19_FILES if (folder / name).is_file()), None)
+    if found is None:
+        raise WeightsError(
+            f"{folder}: no VGG19 weights; srgan fetch vgg19 gets them, or --perceptual names the folder that holds them"
+        )
+    return load_vgg19(found, layers, activated=activated)
+
+
+def find_lpips(folder: Path) -> LPIPS | None:
+    """Return LPIPS with the weights that lie in the folder, or None where there are none."""
+    file = folder / LPIPS_FILE
+    return load_lpips(file) if file.is_file() else None
+
+
+def fetch(network: str, folder: Path) -> Path:
+    """Download the weights of "vgg19" or "lpips" into the folder, with a progress bar, and return their file.
+
+    Raises WeightsError where the download fails or its checksum is another one; nothing is left then.
+    """
+    if network == "vgg19":
+        return download(VGG19, folder)
+    with tempfile.TemporaryDirectory() as beside:
+        alexnet, heads = (load_tensors(download(part, Path(beside))) for part in (ALEXNET, LPIPS_HEADS))
+    tensors = {f"lin.{i}": heads[f"lin{i}.model.1.weight"].flatten() for i in range(5)}
+    for i, layer in enumerate((0, 3, 6, 8, 10)):
+        tensors |= {f"net.{i}.{name}": alexnet[f"features.{layer}.{name}"] for name in ("weight", "bias")}
+    with written_whole(folder / LPIPS_FILE) as file:
+        file.write(save(tensors))
+    return folder / LPIPS_FILE
+
+
+def download(published: Published, folder: Path) -> Path:
+    """Download a file into the folder and check it. Raises WeightsError."""
+    path = folder / published.name
+    checksum = hashlib.sha256()
+    with written_whole(path) as file:
+        for block in _blocks(published):
+            file.write(block)
+            checksum.update(block)
+        if not checksum.hexdigest().startswith(published.sha256):
+            raise WeightsError(f"{published.url}: the checksum is {checksum.hexdigest()}, not {published.sha256}...")
+    return path
+
+
+def _blocks(published: Published) -> Iterator[bytes]:
+    """Yield what is at the address, moving a progress bar."""
+    try:
+        with (
+            urllib.request.urlopen(published.url, timeout=60) as response,
+            tqdm(desc=published.name, unit="B", unit_scale=True, total=response.length, disable=None) as progress,
+        ):
+            while block := response.read(1 << 20):
+                progress.update(len(block))
+                yield block
+    except (OSError, HTTPException) as error:
+        raise WeightsError(f"{published.url}: cannot be downloaded: {getattr(error, 'reason', error)}") from error
