@@ -1,8 +1,12 @@
 """What tests of training share: photographs in miniature, a small network by name, short recipes.
 
-As a program it is `srgan` with that network: python tests/runs.py train RECIPE ...
+As a program it is `srgan` with these networks: python tests/runs.py train RECIPE ... With RUNS_IN_FLOAT64 set it
+computes everything in that type, so that what differs from another run does so for another reason than rounding;
+with RUNS_DIE_AT=RANK,STEP that process is killed at that step.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
 from srgan.image.resize import imresize
 from srgan.models.discriminator import Discriminator
 from srgan.models.generator import GENERATORS, Generator
+from srgan.training import steps
 from srgan.training.recipe import Recipe, recipe_from
 
 
@@ -24,7 +30,7 @@ def tiny_x4() -> Generator:
     return Generator(channels=8, blocks=2, stages=2, end_kernel=9)
 
 
-def small_discriminator(patch_size: int) -> Discriminator:
+def small_discriminator(patch_size: int = 32) -> Discriminator:
     return Discriminator(widths=(4, 8), dense=8, patch_size=patch_size, slope=0.2)
 
 
@@ -88,8 +94,36 @@ def differences(a: object, b: object, place: str = "") -> list[str]:
     return [] if same else [place]
 
 
+def in_float64() -> None:
+    cut = PatchSampler.batch
+
+    def batch(self: PatchSampler, step: int, size: int, *, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        lr, hr = cut(self, step, size, rank=rank, world=world)
+        return lr.double(), hr.double()
+
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
+    PatchSampler.batch = batch  # type: ignore[method-assign]
+
+
+def die_at(rank: int, step: int) -> None:
+    cut = PatchSampler.batch
+
+    def batch(self: PatchSampler, number: int, *args: Any, **options: Any) -> Any:
+        if number == step and os.environ.get("RANK") == str(rank):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return cut(self, number, *args, **options)
+
+    PatchSampler.batch = batch  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
     from srgan.cli import main
 
     GENERATORS["tiny_x4"] = tiny_x4
+    steps.srgan_discriminator = small_discriminator  # type: ignore[attr-defined]
+    if "RUNS_IN_FLOAT64" in os.environ:
+        in_float64()
+    if "RUNS_DIE_AT" in os.environ:
+        die_at(*map(int, os.environ["RUNS_DIE_AT"].split(",")))
     sys.exit(main(sys.argv[1:]))

@@ -60,7 +60,8 @@ def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Re
     if damage == "version":
         assert message == f"{second}: a checkpoint of version 0, not 1"
     else:
-        assert message.startswith(f"{second}: a damaged checkpoint; the one before it is {first}")
+        offer = f"delete it, and --resume goes on from the one before, {first}"
+        assert message == f"{second}: a damaged checkpoint; {offer}"
     second.unlink()
     first.write_bytes(b"")
     with pytest.raises(CheckpointError) as caught:
@@ -68,6 +69,13 @@ def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Re
     assert str(caught.value) == f"{first}: a damaged checkpoint"
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         checkpoint.load(second)
+
+
+def test_the_best_is_kept_beside_the_newest(tmp_path: Path, recipe: Recipe) -> None:
+    for patches, best in [(8, True), (16, False), (24, True), (32, False), (40, False)]:
+        checkpoint.save(tmp_path, recipe, {"patches": patches}, keep=1, best=best)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["000000000040.pt", "best.pt"]
+    assert checkpoint.load(tmp_path / "best.pt")[1]["patches"] == 24
 
 
 def test_where_it_cannot_be_written_the_old_ones_stay(

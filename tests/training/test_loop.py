@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -16,12 +17,15 @@ import runs
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store
 from srgan.errors import CheckpointError, TrainingError
+from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
+from srgan.metrics import luma, psnr
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi, VGG19Features
 from srgan.training import checkpoint
 from srgan.training.loop import train
 from srgan.training.recipe import Recipe
+from srgan.training.validation import held_out_pairs
 from srgan.training.watch import read_log
 
 
@@ -94,8 +98,14 @@ def test_a_run_learns_and_leaves_what_it_should(store: Store, tmp_path: Path) ->
     assert training[0].keys() >= {"pixel", "generator", "learning_rate", "seconds", "waiting"}
     assert all(0 <= line["waiting"] < 1 for line in training)
     validation = [line for line in log if line["kind"] == "validation"]
-    assert [line["patches"] for line in validation] == [80, 160, 240, 320, 400]
+    assert [line["patches"] for line in validation] == [80, 160, 200, 240, 320, 400]  # 200 is a checkpoint
     assert validation[-1]["psnr_y"] > validation[0]["psnr_y"] + 1
+    best = max((line for line in validation if line["patches"] % 200 == 0), key=lambda line: line["psnr_y"])
+    assert checkpoint.load(last.parent / "best.pt")[1]["patches"] == best["patches"]
+    pair = held_out_pairs(store, store.split(1)[1], crop=32, scale=4)[0]
+    bicubic = imresize(pair.lr, scale=4.0)
+    expected = psnr(*(luma(picture)[4:-4, 4:-4] for picture in (bicubic, pair.hr)))
+    assert log[0] == {"kind": "bicubic", "patches": 0, "psnr_y": pytest.approx(expected, rel=1e-5), "ssim_y": ANY}
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     with Image.open(tmp_path / "run" / "strips" / "00.png") as strip:
         assert strip.size == (4 * 32, 32)
@@ -186,7 +196,6 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
 
 def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -> None:
     last = train(adversarial(), store, tmp_path / "run", content=content())
-    line = read_log(tmp_path / "run")[-1]
     line = next(line for line in reversed(read_log(tmp_path / "run")) if line["kind"] == "train")
     assert line.keys() >= {"content", "adversarial", "total_variation", "generator", "discriminator", "real", "fake"}
     assert "pixel" not in line
@@ -229,6 +238,42 @@ def test_a_loss_that_is_not_finite_stops_the_run(store: Store, tmp_path: Path, m
     monkeypatch.setattr("srgan.losses.F.mse_loss", lambda *args: real(*args) * float("inf"))
     with pytest.raises(TrainingError, match="the pixel term is inf after 4 patches; no checkpoint was saved yet"):
         train(runs.recipe(), store, tmp_path / "other")
+
+
+def test_the_step_is_named_at_which_a_term_broke_though_it_is_read_later(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = torch.nn.functional.mse_loss, []
+
+    def broken(*args: Any) -> torch.Tensor:
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) > 2 else 1.0)
+
+    monkeypatch.setattr("srgan.losses.F.mse_loss", broken)
+    with pytest.raises(TrainingError, match="the pixel term is nan after 12 patches; no checkpoint"):
+        train(runs.recipe(run={"log_every": 1000, "checkpoint_every": 1000}), store, tmp_path / "run")
+
+
+def test_weights_that_are_not_finite_are_never_saved(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A last step may break the weights though its loss was still a number."""
+    at_step(1, lambda: monkeypatch.setattr("srgan.training.recipe.Optimiser.learning_rate_at", broken), monkeypatch)
+    broken = lambda *_: float("inf")  # noqa: E731
+    with pytest.raises(TrainingError, match="the weights are no longer finite after 8 patches; no checkpoint"):
+        train(runs.recipe(), store, tmp_path / "run")
+
+
+def test_a_discriminator_that_has_lost_raises_an_alarm(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it came to that: the step is replaced by its loss."""
+    monkeypatch.setattr("srgan.training.loop.discriminator_step", lambda *_: {"discriminator": torch.tensor(1.4)})
+    train(adversarial(run={"alarm_after": 12}), store, tmp_path / "run", content=content())
+    line = "the discriminator has lost: a coin would do better (mean loss 1.4 over 3 steps)"
+    alarms = [line for line in read_log(tmp_path / "run") if line["kind"] == "alarm"]
+    assert alarms == [{"kind": "alarm", "patches": patches, "alarm": line} for patches in (12, 24)]
+    assert f"12 patches: ALARM: {line}" in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(store: Store, tmp_path: Path) -> None:

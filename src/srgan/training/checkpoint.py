@@ -17,11 +17,19 @@ State = dict[str, Any]
 """Nested dictionaries of tensors, numbers and texts, as state_dict() gives them."""
 
 
-def save(folder: Path, recipe: Recipe, state: State, *, keep: int) -> Path:
-    """Write `state`, which counts "patches", to FOLDER/PATCHES.pt, and remove all but the `keep` newest."""
+BEST = "best.pt"
+
+
+def save(folder: Path, recipe: Recipe, state: State, *, keep: int, best: bool = False) -> Path:
+    """Write `state`, which counts "patches", to FOLDER/PATCHES.pt, and remove all but the `keep` newest.
+
+    With `best` it is written to FOLDER/best.pt as well; first, so that a run that is killed in between and
+    resumed from the one before finds nothing missing.
+    """
     path = folder / f"{state['patches']:012d}.pt"
-    with written_whole(path) as file:
-        torch.save({"version": VERSION, "recipe": asdict(recipe), **state}, file)
+    for target in (folder / BEST, path) if best else (path,):
+        with written_whole(target) as file:
+            torch.save({"version": VERSION, "recipe": asdict(recipe), **state}, file)
     for old in found(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
@@ -44,7 +52,7 @@ def load(path: Path) -> tuple[Recipe, State]:
         raise CheckpointError(f"{path}: no such checkpoint") from error
     except Exception as error:  # torch.load raises whatever a damaged file makes happen
         before = [p for p in found(path.parent) if p.name < path.name]
-        offer = f"; the one before it is {before[-1]}" if before else ""
+        offer = f"; delete it, and --resume goes on from the one before, {before[-1]}" if before else ""
         raise CheckpointError(f"{path}: a damaged checkpoint{offer}") from error
     if version != VERSION:
         raise CheckpointError(f"{path}: a checkpoint of version {version}, not {VERSION}")

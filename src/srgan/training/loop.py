@@ -1,34 +1,47 @@
 """The training loop."""
 
-import math
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
+from statistics import fmean as mean
 
 import torch
 
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store
-from srgan.errors import CheckpointError, TrainingError
+from srgan.errors import CheckpointError, RecipeError, TrainingError
+from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
 from srgan.metrics import LPIPS
 from srgan.training import checkpoint
+from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe
 from srgan.training.start import bicubic, initial_tensors
 from srgan.training.steps import (
     Networks,
-    Terms,
     autocast,
     build_networks,
     discriminator_step,
     generator_step,
     update_average,
 )
-from srgan.training.validation import held_out_pairs, validate
+from srgan.training.stopping import stop_signals
+from srgan.training.terms import Alarm, Recent, first_bad
+from srgan.training.validation import held_out_pairs, upscaled, validate
 from srgan.training.watch import Watch
+
+ALONE = Ranks()
+
+
+@dataclass
+class Progress:
+    """How far a run is: `best` is the score of its best checkpoint, the higher the better."""
+
+    patches: int = 0
+    seconds: float = 0.0
+    best: float = float("-inf")
 
 
 def train(
@@ -39,91 +52,90 @@ def train(
     content: ContentLoss | None = None,
     lpips: LPIPS | None = None,
     resume: bool = False,
-    device: torch.device | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Train as the recipe says and return the last checkpoint, OUT/checkpoints/PATCHES.pt.
 
     SIGTERM and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
     CPU a run that was stopped and resumed equals the unbroken run bit for bit. `content` must be there just
-    where the recipe gives it a weight. Raises CheckpointError where `out` holds a run that is not to be
-    resumed, or one of another recipe, and TrainingError where a term is no longer finite.
+    where the recipe gives it a weight, `lpips` where it chooses the best checkpoint. Raises CheckpointError
+    where `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError where a term
+    is no longer finite.
     """
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    folder = out / "checkpoints"
+    device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
+    batch_size = recipe.optimiser.batch_size
+    if batch_size % ranks.world:
+        raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
     inside, outside = store.split(recipe.data.held_out)
-    networks = build_networks(recipe, content, device)
-    scale, batch_size = networks.generator.scale, recipe.optimiser.batch_size
+    networks = build_networks(recipe, content, ranks)
+    scale = networks.average.scale
     sampler = PatchSampler(
         store, inside, patch_size=recipe.data.patch_size, scale=scale, seed=recipe.run.seed, device=device
     )
     pairs = held_out_pairs(store, outside, crop=recipe.data.held_out_crop, scale=scale)
+    megapixels = sum(e.height * e.width for e in inside) / 1e6
+    origin = {"pictures": len(inside), "megapixels": round(megapixels, 1), "device": device_name(ranks)}
 
-    origin = {
-        "pictures": len(inside),
-        "megapixels": round(sum(e.height * e.width for e in inside) / 1e6, 1),
-        "device": device_name(device),
-    }
-    patches, seconds = _begin(recipe, networks, sampler, folder, resume=resume)
-    with Watch(out, patches=patches, total=recipe.optimiser.patches) as watch, stop_signals() as stop:
-        began, waited, logged = time.perf_counter() - seconds, 0.0, time.perf_counter()
-        while patches < recipe.optimiser.patches and not stop:
+    progress = _begin(recipe, networks, sampler, folder, resume=resume)
+    only_first = Watch(out, patches=progress.patches, total=end) if ranks.rank == 0 else nullcontext()
+    with only_first as watch, stop_signals() as stop:
+        recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size)
+        logged, waited = time.perf_counter(), 0.0
+        began = logged - progress.seconds
+        if watch and not progress.patches:
+            watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, lpips)[0])
+        last = progress.patches >= end
+        while not last:
             # the batch
             start = time.perf_counter()
-            lr, hr = sampler.batch(patches // batch_size, batch_size)
+            step = progress.patches // batch_size
+            lr, hr = sampler.batch(step, batch_size, rank=ranks.rank, world=ranks.world)
             waited += time.perf_counter() - start
 
             # one update of each network
-            learning_rate = recipe.optimiser.learning_rate_at(patches)
-            for optimiser in (networks.generator_optimiser, networks.discriminator_optimiser):
-                for group in optimiser.param_groups if optimiser else ():
-                    group["lr"] = learning_rate
-            networks.generator.train()
+            learning_rate = recipe.optimiser.learning_rate_at(progress.patches)
+            networks.set_learning_rate(learning_rate)
             with autocast(recipe, device):
-                sr = networks.generator(lr.contiguous(memory_format=torch.channels_last))
-            terms: Terms = {}
-            if networks.discriminator is not None:
-                terms |= discriminator_step(networks, recipe, sr, hr)
-            terms |= generator_step(networks, recipe, sr, hr)
+                sr = networks.generator.call(lr.contiguous(memory_format=torch.channels_last))
+            terms = discriminator_step(networks, recipe, sr, hr) if networks.discriminator else {}
+            recent.add(terms | generator_step(networks, recipe, sr, hr))
+            progress.patches += batch_size
             decay = 0.5 ** (batch_size / recipe.run.average_over)
-            update_average(networks, min(decay, (patches + batch_size) / (patches + 10 * batch_size)))
-            patches += batch_size
-            watch.stepped(batch_size)
+            update_average(networks, min(decay, progress.patches / (progress.patches + 9 * batch_size)))
 
-            # what is due after it
-            last = patches >= recipe.optimiser.patches or bool(stop)
-            due = {
-                name: last or patches // every > (patches - batch_size) // every
-                for name, every in [
-                    ("log", recipe.run.log_every),
-                    ("validate", recipe.run.validate_every),
-                    ("checkpoint", recipe.run.checkpoint_every),
-                ]
-            }
-            if due["log"] or due["checkpoint"]:
-                values = {name: float(value) for name, value in terms.items()}
-                _check(values, patches, folder)
+            # what is due after it: all of it at the end
+            last = progress.patches >= end or ranks.any(bool(stop))
+            save, score, log = (
+                last or progress.patches % every < batch_size
+                for every in (recipe.run.checkpoint_every, recipe.run.validate_every, recipe.run.log_every)
+            )
+            if watch:
+                watch.stepped(batch_size)
+            if log or score or save:
+                values = recent.take(ranks)
+                _check(values, networks, progress.patches, batch_size, folder)
                 now = time.perf_counter()
-                watch.values(
-                    "train",
-                    patches,
-                    values
-                    | {"learning_rate": learning_rate, "seconds": now - began, "waiting": waited / (now - logged)},
-                )
-                waited, logged = 0.0, now
-            if due["validate"]:
-                scores, pictures = validate(networks.average, pairs, lpips)
-                watch.values("validation", patches, scores)
-                watch.strips(patches, pairs, pictures)
-            if due["checkpoint"]:
-                progress = {"patches": patches, "seconds": time.perf_counter() - began, "origin": origin}
-                checkpoint.save(folder, recipe, networks.state() | progress, keep=recipe.run.keep)
+                progress.seconds = now - began
+                speed = {"learning_rate": learning_rate, "seconds": now - began, "waiting": waited / (now - logged)}
+                logged, waited = now, 0.0
+                if watch:
+                    watch.values("train", progress.patches, {name: mean(row) for name, row in values.items()} | speed)
+                    watch.alarm(progress.patches, alarm.heard(values.get("discriminator", [])))
+            if watch and (score or save):
+                scores, pictures = validate(partial(upscaled, networks.average), pairs, lpips)
+                watch.values("validation", progress.patches, scores)
+                watch.strips(progress.patches, pairs, pictures)
+                if save:
+                    quality = -scores["lpips"] if recipe.run.best == "lpips" else scores[recipe.run.best]
+                    best, progress.best = quality > progress.best, max(quality, progress.best)
+                    state = networks.state() | asdict(progress) | {"origin": origin}
+                    checkpoint.save(folder, recipe, state, keep=recipe.run.keep, best=best)
+    ranks.wait()
     return checkpoint.found(folder)[-1]
 
 
-def _begin(
-    recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, *, resume: bool
-) -> tuple[int, float]:
-    """Load what the run starts from and return the patches and seconds that lie behind it."""
+def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, *, resume: bool) -> Progress:
+    """Load what the run starts from and return what lies behind it."""
     earlier = checkpoint.found(folder)
     if earlier and not resume:
         raise CheckpointError(f"{folder}: holds a run already; --resume goes on with it")
@@ -135,48 +147,36 @@ def _begin(
             if getattr(theirs, part) != getattr(recipe, part):
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another {part}")
         networks.load_state(state)
-        return int(state["patches"]), float(state["seconds"])
+        return Progress(state["patches"], state["seconds"], state.get("best", Progress.best))
     if recipe.initial:
         tensors = initial_tensors(recipe)
-        networks.generator.load_state_dict(tensors)
+        networks.generator.network.load_state_dict(tensors)
         networks.average.load_state_dict(tensors)
     if networks.content is not None:
         networks.content.factor = recipe.loss.content_factor
         if not recipe.loss.content_factor:
             lr, hr = sampler.batch(0, 16)
-            networks.content.calibrate(bicubic(lr, networks.generator.scale), hr)
-    return 0, 0.0
+            networks.content.calibrate(bicubic(lr, networks.average.scale), hr)
+    return Progress()
 
 
-def device_name(device: torch.device) -> str:
+def device_name(ranks: Ranks) -> str:
     """Return what computes, for a card to say."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU cores"
+    if ranks.device.type == "cuda":
+        name = torch.cuda.get_device_name(ranks.device)
+        return name if ranks.world == 1 else f"{ranks.world} x {name}"
+    return f"{ranks.world * torch.get_num_threads()} CPU cores"
 
 
-def _check(values: dict[str, float], patches: int, folder: Path) -> None:
-    for name, value in values.items():
-        if not math.isfinite(value):
-            saved = checkpoint.found(folder)
-            last = f"the last good checkpoint is {saved[-1]}" if saved else "no checkpoint was saved yet"
-            raise TrainingError(f"the {name} term is {value} after {patches} patches; {last}")
-
-
-@contextmanager
-def stop_signals() -> Iterator[Sequence[int]]:
-    """Collect SIGTERM and SIGINT in the list returned instead of dying of them; a second one does kill."""
-    received: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, earlier[signal.Signals(number)])
-
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in earlier:
-        signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+def _check(values: dict[str, list[float]], networks: Networks, patches: int, batch_size: int, folder: Path) -> None:
+    """Raise TrainingError where a term or a weight is not finite, saying since when."""
+    bad = first_bad(values)
+    if bad is None and networks.finite():
+        return
+    saved = checkpoint.found(folder)
+    good = f"the last good checkpoint is {saved[-1]}" if saved else "no checkpoint was saved yet"
+    if bad is None:
+        raise TrainingError(f"the weights are no longer finite after {patches} patches; {good}")
+    step, name, value = bad
+    steps_since = len(values[name]) - 1 - step
+    raise TrainingError(f"the {name} term is {value} after {patches - steps_since * batch_size} patches; {good}")

@@ -82,7 +82,9 @@ class Run:
     """How the run goes: seed, arithmetic, averaging, and how often (in patches) it saves and validates.
 
     `average_over` is the half-life, in patches, of the generator's exponential moving average, which is what
-    is validated and exported.
+    is validated and exported. The `keep` newest checkpoints are kept, and the one that is `best` on the pictures
+    held out. A discriminator that has won or lost for `alarm_after` patches is reported. With several
+    processes `share_batch_norm` normalises over all of them.
     """
 
     seed: int = 0
@@ -92,6 +94,9 @@ class Run:
     validate_every: int = 100_000
     log_every: int = 1_600
     keep: int = 2
+    best: Literal["psnr_y", "ssim_y", "lpips"] = "psnr_y"
+    alarm_after: int = 16_000
+    share_batch_norm: bool = False
 
 
 @dataclass(frozen=True)

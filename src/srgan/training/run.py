@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srgan.data.store import default_cache, prepare_store
+from srgan.errors import TrainingError, WeightsError
+from srgan.perceptual import default_folder, find_lpips
 from srgan.training.loop import train
+from srgan.training.ranks import joined
 from srgan.training.recipe import read_recipe
-from srgan.training.start import content_loss, default_perceptual, perceptual_metric
+from srgan.training.start import content_loss
 
 
 def run(
@@ -21,12 +24,24 @@ def run(
 ) -> Path:
     """Train the recipe on the pictures in `sources` and return the last checkpoint.
 
-    `perceptual` is the folder with the weights of VGG19 and LPIPS, `cache` the one for decoded pictures.
+    `perceptual` is the folder with the weights of VGG19 and LPIPS, `cache` the one for decoded pictures. Under
+    torchrun this is one of several processes, which share every batch and the folders; the first one of a
+    machine decodes for the others. Raises TrainingError where a signal ended it early.
     """
     recipe = read_recipe(recipe_file, settings)
-    perceptual = perceptual or default_perceptual()
+    perceptual = perceptual or default_folder()
     content = content_loss(recipe, perceptual)
-    lpips = perceptual_metric(perceptual)
+    lpips = find_lpips(perceptual)
+    if recipe.run.best == "lpips" and lpips is None:
+        raise WeightsError(f"{perceptual}: run.best needs LPIPS's weights; srgan fetch lpips gets them")
     side = max(recipe.data.patch_size, 32)
-    store = prepare_store(sources, cache or default_cache(), min_side=side, gray=recipe.data.gray)
-    return train(recipe, store, out, content=content, lpips=lpips, resume=resume)
+    with joined() as ranks:
+        if ranks.local > 0:
+            ranks.wait()
+        store = prepare_store(sources, cache or default_cache(), min_side=side, gray=recipe.data.gray)
+        if ranks.local == 0:
+            ranks.wait()
+        last = train(recipe, store, out, content=content, lpips=lpips, resume=resume, ranks=ranks)
+    if int(last.stem) < recipe.optimiser.patches:
+        raise TrainingError(f"stopped; --resume goes on from {last}")
+    return last

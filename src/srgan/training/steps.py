@@ -5,7 +5,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,26 @@ from srgan.losses import ContentLoss
 from srgan.models.discriminator import Discriminator, srgan_discriminator
 from srgan.models.generator import GENERATORS, Generator
 from srgan.training.checkpoint import State
-from srgan.training.recipe import Optimiser, Recipe
+from srgan.training.ranks import Ranks, share_batch_norm
+from srgan.training.recipe import Recipe
+from srgan.training.terms import Terms
 
 N = TypeVar("N", bound=nn.Module)
-Terms = dict[str, Tensor]
-"""The values of a step by name, each a scalar still on the device."""
+
+
+@dataclass
+class Trained(Generic[N]):
+    """A network in training. `call` is what a step calls in its place: gradients become the run's mean."""
+
+    network: N
+    call: nn.Module
+    optimiser: Adam
+
+    def update(self, loss: Tensor) -> None:
+        """Go one step down the loss's gradient."""
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimiser.step()
 
 
 @dataclass
@@ -30,67 +45,69 @@ class Networks:
     `average` is the generator's exponential moving average, running statistics included.
     """
 
-    generator: Generator
-    generator_optimiser: Adam
+    generator: Trained[Generator]
     average: Generator
-    discriminator: Discriminator | None
-    discriminator_optimiser: Adam | None
+    discriminator: Trained[Discriminator] | None
     content: ContentLoss | None
+
+    def trained(self) -> dict[str, Trained[Any]]:
+        """Return the networks in training by name."""
+        both = {"generator": self.generator, "discriminator": self.discriminator}
+        return {name: trained for name, trained in both.items() if trained is not None}
 
     def state(self) -> State:
         """Return all that changes during a run."""
-        state: State = {
-            "generator": self.generator.state_dict(),
-            "generator_optimiser": self.generator_optimiser.state_dict(),
-            "average": self.average.state_dict(),
-        }
-        if self.discriminator is not None and self.discriminator_optimiser is not None:
-            state["discriminator"] = self.discriminator.state_dict()
-            state["discriminator_optimiser"] = self.discriminator_optimiser.state_dict()
+        state: State = {"average": self.average.state_dict()}
+        for name, trained in self.trained().items():
+            state[name] = trained.network.state_dict()
+            state[f"{name}_optimiser"] = trained.optimiser.state_dict()
         if self.content is not None:
             state["content_factor"] = self.content.factor
         return state
 
     def load_state(self, state: State) -> None:
         """Take over what `state` returned."""
-        self.generator.load_state_dict(state["generator"])
-        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
         self.average.load_state_dict(state["average"])
-        if self.discriminator is not None and self.discriminator_optimiser is not None:
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+        for name, trained in self.trained().items():
+            trained.network.load_state_dict(state[name])
+            trained.optimiser.load_state_dict(state[f"{name}_optimiser"])
         if self.content is not None:
             self.content.factor = state["content_factor"]
 
+    def finite(self) -> bool:
+        """Return whether every weight is a finite number."""
+        weights = [p for trained in self.trained().values() for p in trained.network.parameters()]
+        return bool(torch.stack([torch.isfinite(p).all() for p in weights]).all())
 
-def build_networks(recipe: Recipe, content: ContentLoss | None, device: torch.device) -> Networks:
-    """Return fresh networks on the device, their weights drawn from the recipe's seed."""
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Let the next updates have this learning rate."""
+        for trained in self.trained().values():
+            for group in trained.optimiser.param_groups:
+                group["lr"] = learning_rate
+
+
+def build_networks(recipe: Recipe, content: ContentLoss | None, ranks: Ranks) -> Networks:
+    """Return fresh networks on this process's device, their weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.run.seed)
-    generator = _placed(GENERATORS[recipe.network](), device)
+    generator = _trained(GENERATORS[recipe.network](), recipe, ranks)
     discriminator = None
     if recipe.loss.adversarial:
-        discriminator = _placed(srgan_discriminator(recipe.data.patch_size), device)
+        discriminator = _trained(srgan_discriminator(recipe.data.patch_size), recipe, ranks)
     return Networks(
         generator=generator,
-        generator_optimiser=_adam(generator, recipe.optimiser),
-        average=copy.deepcopy(generator).eval().requires_grad_(False),
+        average=copy.deepcopy(generator.network).eval().requires_grad_(False),
         discriminator=discriminator,
-        discriminator_optimiser=_adam(discriminator, recipe.optimiser) if discriminator is not None else None,
-        content=None if content is None else _placed(content, device),
+        content=None if content is None else _placed(content, ranks.device),
     )
 
 
 def discriminator_step(networks: Networks, recipe: Recipe, sr: Tensor, hr: Tensor) -> Terms:
     """Update the discriminator on hr and the generator's sr, each a batch of its own."""
-    discriminator, optimiser = networks.discriminator, networks.discriminator_optimiser
-    assert discriminator is not None
-    assert optimiser is not None
+    assert networks.discriminator is not None
     with autocast(recipe, sr.device):
-        real, fake = discriminator(hr), discriminator(sr.detach())
+        real, fake = networks.discriminator.call(hr), networks.discriminator.call(sr.detach())
     loss = losses.discriminator_loss(real, fake)
-    optimiser.zero_grad()
-    torch.autograd.backward(loss)
-    optimiser.step()
+    networks.discriminator.update(loss)
     return {"discriminator": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
 
 
@@ -110,22 +127,20 @@ def generator_step(networks: Networks, recipe: Recipe, sr: Tensor, hr: Tensor) -
             terms["content"] = networks.content(sr, hr)
         total = total + weights.content * terms["content"]
     if networks.discriminator is not None:
-        with frozen(networks.discriminator), autocast(recipe, sr.device):
-            fake = networks.discriminator(sr)
+        judge = networks.discriminator.network
+        with frozen(judge), autocast(recipe, sr.device):
+            fake = judge(sr)
         terms["adversarial"] = losses.adversarial_loss(fake)
         total = total + weights.adversarial * terms["adversarial"]
-    networks.generator_optimiser.zero_grad()
-    torch.autograd.backward(total)
-    networks.generator_optimiser.step()
+    networks.generator.update(total)
     return {name: value.detach() for name, value in terms.items()} | {"generator": total.detach()}
 
 
 @torch.no_grad()
 def update_average(networks: Networks, decay: float) -> None:
     """Move the averaged generator towards the trained one, which it keeps `decay` of itself against."""
-    for mean, value in zip(
-        networks.average.state_dict().values(), networks.generator.state_dict().values(), strict=True
-    ):
+    averages, values = (network.state_dict().values() for network in (networks.average, networks.generator.network))
+    for mean, value in zip(averages, values, strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, 1 - decay)
         else:
@@ -147,9 +162,13 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-def _adam(network: nn.Module, optimiser: Optimiser) -> Adam:
-    betas = (optimiser.beta1, optimiser.beta2)
-    return Adam(network.parameters(), optimiser.learning_rate, betas=betas, fused=True)
+def _trained(network: N, recipe: Recipe, ranks: Ranks) -> Trained[N]:
+    network = _placed(network, ranks.device)
+    if recipe.run.share_batch_norm and ranks.world > 1:
+        share_batch_norm(network)
+    rates = recipe.optimiser
+    optimiser = Adam(network.parameters(), rates.learning_rate, betas=(rates.beta1, rates.beta2), fused=True)
+    return Trained(network, ranks.averaging(network), optimiser)
 
 
 def _placed(network: N, device: torch.device) -> N:

@@ -1,6 +1,6 @@
 """Scores on pictures held out of training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,11 @@ class Pair:
     lr: NDArray[np.uint8]
     hr: NDArray[np.uint8]
 
+    @property
+    def scale(self) -> int:
+        """How many times as wide and high hr is."""
+        return len(self.hr) // len(self.lr)
+
 
 def held_out_pairs(store: Store, entries: Sequence[Entry], *, crop: int, scale: int) -> list[Pair]:
     """Return the middle of each picture, at most `crop` hr pixels a side, with its bicubic lr."""
@@ -35,20 +40,26 @@ def held_out_pairs(store: Store, entries: Sequence[Entry], *, crop: int, scale: 
     return pairs
 
 
+def upscaled(generator: Generator, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the generator's sr for an lr picture, rounded to 8 bits."""
+    device = next(generator.parameters()).device
+    with torch.inference_mode():
+        sr = generator(as_tensor(lr).to(device))[0].permute(1, 2, 0)
+    return to_uint8(sr.cpu().numpy())
+
+
 def validate(
-    generator: Generator, pairs: Sequence[Pair], lpips: LPIPS | None
+    upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], pairs: Sequence[Pair], lpips: LPIPS | None
 ) -> tuple[dict[str, float], list[NDArray[np.uint8]]]:
     """Return the mean scores over the pairs, PSNR-Y, SSIM-Y and LPIPS where its weights are at hand, and every sr.
 
-    The border of one lr pixel is cut for PSNR and SSIM, sr is rounded to 8 bits.
+    The border of one lr pixel is cut for PSNR and SSIM.
     """
-    device = next(generator.parameters()).device
     scores: dict[str, list[float]] = {"psnr_y": [], "ssim_y": []}
     pictures = []
     for pair in pairs:
-        with torch.inference_mode():
-            sr = to_uint8(generator(as_tensor(pair.lr).to(device))[0].permute(1, 2, 0).cpu().numpy())
-        a, b = (cropped(luma(picture), generator.scale) for picture in (sr, pair.hr))
+        sr = upscale(pair.lr)
+        a, b = (cropped(luma(picture), pair.scale) for picture in (sr, pair.hr))
         scores["psnr_y"].append(psnr(a, b))
         scores["ssim_y"].append(ssim(a, b))
         if lpips is not None:

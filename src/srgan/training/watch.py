@@ -18,17 +18,20 @@ from tqdm import tqdm
 from srgan.image.resize import imresize
 from srgan.training.validation import Pair
 
+_BESIDE = ("seconds", "learning_rate", "waiting")
+"""Values of a step that are no terms of its loss."""
+
 
 class Watch:
     """Writes RUN/log.jsonl and RUN/tensorboard, and keeps the progress line on standard error.
 
-    A resumed run drops the lines that an earlier one wrote past `patches`, where it takes over.
+    A resumed run drops the lines that an earlier one wrote past `patches`, where it takes over; a new one all.
     """
 
     def __init__(self, folder: Path, *, patches: int, total: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "log.jsonl"
-        kept = [line for line in _lines(log) if line["patches"] <= patches]
+        kept = [line for line in _lines(log) if line["patches"] <= patches and patches]
         log.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._log = log.open("a", buffering=1)
         self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches)
@@ -52,28 +55,34 @@ class Watch:
         self._progress.update(patches)
 
     def values(self, kind: str, patches: int, values: Mapping[str, float]) -> None:
-        """Log values that belong together, "train" or "validation", measured after `patches` patches."""
+        """Log values that belong together, measured after `patches` patches.
+
+        The kinds are "train", "validation", and "bicubic", the score that a run starts against.
+        """
         rounded: dict[str, Any] = {k: _rounded(v) for k, v in values.items()}
         self._log.write(json.dumps({"kind": kind, "patches": patches, **rounded}) + "\n")
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, patches)
-        line = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         if kind == "train":
-            self._progress.set_postfix_str(line)
+            shown = [f"{name} {value:.4g}" for name, value in values.items() if name not in _BESIDE]
+            self._progress.set_postfix_str(", ".join([*shown, f"waiting {values['waiting']:.1%}"]))
         else:
-            self._progress.write(f"{patches:>10} patches: {line}", file=sys.stderr)
+            line = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self._progress.write(f"{patches:>10} patches: {kind} {line}", file=sys.stderr)
 
-    def say(self, line: str) -> None:
-        """Print a line above the progress line."""
-        self._progress.write(line, file=sys.stderr)
+    def alarm(self, patches: int, line: str | None) -> None:
+        """Print and log what a person should look at, if there is anything."""
+        if line is not None:
+            self._progress.write(f"{patches:>10} patches: ALARM: {line}", file=sys.stderr)
+            self._log.write(json.dumps({"kind": "alarm", "patches": patches, "alarm": line}) + "\n")
+            self._board.add_text("alarm", line, patches)
 
     def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]]) -> None:
         """Keep a picture of every held-out pair: lr, bicubic, sr, hr side by side, the newest in RUN/strips."""
         self._strips.mkdir(exist_ok=True)
         for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
-            scale = pair.hr.shape[0] // pair.lr.shape[0]
-            nearest = pair.lr.repeat(scale, axis=0).repeat(scale, axis=1)
-            strip = np.concatenate([nearest, imresize(pair.lr, scale=float(scale)), sr, pair.hr], axis=1)
+            nearest = pair.lr.repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
+            strip = np.concatenate([nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr], axis=1)
             Image.fromarray(strip).save(self._strips / f"{i:02d}.png")
             self._board.add_image(f"held out/{i:02d}", strip, patches, dataformats="HWC")
 
