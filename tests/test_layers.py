@@ -20,7 +20,7 @@ ALLOWED = {
     "training": {"errors", "atomic", "weights", "image", "models", "losses", "metrics", "data", "perceptual"},
     "inference": {"errors", "atomic", "weights", "image"},
     "inference.torch": {"errors", "weights", "image", "models"},
-    "evaluation": {"errors", "atomic", "image", "metrics", "inference"},
+    "evaluation": {"errors", "atomic", "weights", "image", "metrics", "inference"},
     "export": {"errors", "atomic", "weights", "models", "training", "inference"},
 }
 """What a layer may import, beside itself and what is above the tree (__init__, cli and so on: anything)."""

@@ -1,38 +1,107 @@
-"""`srgan evaluate`: models and benchmark folders in, a table out."""
+"""srgan evaluate."""
 
 from pathlib import Path
 
 import click
 
-from srgan import evaluation
-from srgan.training.start import default_perceptual, perceptual_metric
+from srgan.cli import debug_option
+
+EPILOG = """\b
+Examples:
+  srgan evaluate bicubic srgan --data Set5 --data Set14
+  srgan evaluate srgan --sr theirs --data Set5 --report report
+  srgan evaluate srgan --data Set5 --metrics psnr_y,ssim_y --json scores.json
+\b
+The learned metrics need the files lpips_alex.safetensors and
+lpips_vgg.safetensors; without them they are left out.
+"""
 
 
-@click.command()
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.command(epilog=EPILOG)
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option(
     "--data",
     "folders",
     multiple=True,
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of HR pictures, with their LR in LRx4 or made by bicubic; repeatable.",
+    help="Folder of HR pictures, with their LR in LRx4 inside it or made by bicubic; repeatable.",
+)
+@click.option(
+    "--sr",
+    "made",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of results that another program made, named like the HR pictures; repeatable.",
 )
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every score here.")
-@click.option("--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with LPIPS's weights.")
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write index.html with tables, plots and crops here.",
+)
+@click.option("--pictures", is_flag=True, help="Print the scores of each picture as well.")
+@click.option("--metrics", metavar="NAMES", help="Measure only these, with commas between them. Default: all.")
+@click.option("--profile", "profiled", is_flag=True, help="Print where the time went.")
+@click.option(
+    "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the learned metrics' weights."
+)
 @click.option("--precision", default="fp32", show_default=True, help="Arithmetic of the network: fp32, bf16 or auto.")
-@click.option("--threads", type=int, help="How many processors to use.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="How many processors to use.")
+@debug_option
 def evaluate(
     models: tuple[str, ...],
     folders: tuple[Path, ...],
+    made: tuple[Path, ...],
     json_file: Path | None,
+    report: Path | None,
+    pictures: bool,
+    metrics: str | None,
+    profiled: bool,
     perceptual: Path | None,
     precision: str,
     threads: int | None,
 ) -> None:
-    """Measure MODELs (a shipped name, a file, or bicubic) on folders of pictures."""
-    lpips = perceptual_metric(perceptual or default_perceptual())
-    results = list(evaluation.evaluate(models, folders, lpips=lpips, precision=precision, threads=threads))
-    click.echo(evaluation.table(results))
+    """Measure networks on folders of test pictures.
+
+    MODEL is bicubic, a shipped name, or an .onnx or .safetensors file.
+    """
+    from tqdm import tqdm  # here, so that --help needs none of this
+
+    from srgan import evaluation
+    from srgan.evaluation.report import Report
+    from srgan.training.start import default_perceptual
+
+    names = evaluation.METRICS if metrics is None else [name.strip() for name in metrics.split(",")]
+    meters = evaluation.Meters(perceptual or default_perceptual(), metrics=names)
+    profile, page = evaluation.Profile(), Report() if report else None
+    with tqdm(unit=" pictures", disable=None, leave=False) as bar:
+
+        def watch(shot: evaluation.Shot) -> None:
+            bar.update()
+            if page is not None:
+                with profile("report"):
+                    page.add(shot)
+
+        results = list(
+            evaluation.evaluate(
+                models,
+                folders,
+                made=made,
+                meters=meters,
+                precision=precision,
+                threads=threads,
+                profile=profile,
+                watch=watch,
+            )
+        )
+    for name, file in meters.missing.items():
+        click.echo(f"srgan: {name} is left out: no {file} in {perceptual or default_perceptual()}", err=True)
+    click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
     if json_file is not None:
-        evaluation.write_json(results, json_file)
+        evaluation.write_json(results, json_file, meters.checksums)
+    if report is not None and page is not None:
+        page.write(report / "index.html", results, meters.checksums)
+        click.echo(f"Report: {report / 'index.html'}")
+    if profiled:
+        click.echo("\n".join(["Time", *(f"  {line}" for line in profile.lines())]))

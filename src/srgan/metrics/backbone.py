@@ -35,7 +35,7 @@ class Backbone:
         for i, conv in enumerate(convs):
             if i in self.pooled:
                 x = pool(x)
-            x = F.relu(conv(x))
+            x = F.relu(conv(x), inplace=True)
             if i in self.taken:
                 yield x
 

@@ -58,10 +58,10 @@ class DISTS(nn.Module):
         similarity = sr[0].new_zeros(len(sr[0]))
         parts = zip(sr, hr, torch.split(self.alpha, widths), torch.split(self.beta, widths), strict=True)
         for a, b, alpha, beta in parts:
-            mean_a, mean_b = a.mean(dim=(2, 3), keepdim=True), b.mean(dim=(2, 3), keepdim=True)
-            var_a, var_b = (a - mean_a).square().mean(dim=(2, 3)), (b - mean_b).square().mean(dim=(2, 3))
-            covariance = ((a - mean_a) * (b - mean_b)).mean(dim=(2, 3))
-            mean_a, mean_b = mean_a.flatten(1), mean_b.flatten(1)
+            mean_a, mean_b = a.mean(dim=(2, 3)), b.mean(dim=(2, 3))
+            a, b = a - mean_a[..., None, None], b - mean_b[..., None, None]
+            var_a, var_b = a.square().mean(dim=(2, 3)), b.square().mean(dim=(2, 3))
+            covariance = (a * b).mean(dim=(2, 3))
             texture = (2 * mean_a * mean_b + c1) / (mean_a.square() + mean_b.square() + c1)
             structure = (2 * covariance + c2) / (var_a + var_b + c2)
             similarity = similarity + (alpha * texture).sum(dim=1) + (beta * structure).sum(dim=1)
@@ -86,4 +86,4 @@ def load_dists(path: Path) -> DISTS:
         network.load_state_dict(convs | load_file(FACTORS))
     except RuntimeError as error:
         raise WeightsError(f"{path}: not VGG16's weights") from error
-    return network
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -74,7 +74,7 @@ def load_lpips(path: Path, name: Name = "alex") -> LPIPS:
     except RuntimeError as error:
         kind = "AlexNet" if name == "alex" else "VGG16"
         raise WeightsError(f"{path}: not LPIPS's {kind} weights") from error
-    return network
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def as_tensor(picture: NDArray[np.uint8]) -> Tensor:

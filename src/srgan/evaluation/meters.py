@@ -1,0 +1,127 @@
+"""All the scores of one picture, and the time that each of them takes."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from srgan.errors import ArgumentError, DataError
+from srgan.evaluation.protocol import SCALE, sha256
+from srgan.metrics import (
+    DISTS,
+    LPIPS,
+    as_tensor,
+    cropped,
+    load_dists,
+    load_lpips,
+    lr_psnr,
+    luma,
+    niqe,
+    psnr,
+    ssim,
+)
+
+Picture8: TypeAlias = NDArray[np.uint8]
+
+PERCEPTUAL = {"lpips": "lpips_alex.safetensors", "lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
+"""The file with a learned metric's weights; DISTS shares VGG16 with LPIPS."""
+
+METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "lpips", "lpips_vgg", "dists", "niqe")
+"""All metrics in the order of the tables. `srgan.evaluation.protocol` says how each is measured."""
+
+HIGHER_IS_BETTER = frozenset({"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr"})
+
+
+class Profile:
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Add the time inside the block to `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def lines(self) -> list[str]:
+        """Return a line for each name, the longest first, with its part of all."""
+        total = sum(self.seconds.values()) or 1.0
+        spent = sorted(self.seconds.items(), key=lambda item: -item[1])
+        return [f"{name:<12} {seconds:>8.2f} s {seconds / total:>6.1%}" for name, seconds in spent]
+
+
+class Meters:
+    """The metrics that were asked for and whose weights are at hand."""
+
+    def __init__(self, perceptual: Path | None = None, *, metrics: Sequence[str] = METRICS) -> None:
+        """Load what the metrics need from the folder `perceptual`.
+
+        `missing` says which metrics were left out for want of weights. Raises ArgumentError for an unknown
+        metric, WeightsError for a damaged file.
+        """
+        if unknown := [name for name in metrics if name not in METRICS]:
+            raise ArgumentError(f"no metric {unknown[0]!r}: {', '.join(METRICS)}")
+        self.checksums: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
+        self._learned: dict[str, LPIPS | DISTS] = {}
+        for name, file in PERCEPTUAL.items():
+            if name not in metrics:
+                continue
+            if perceptual is None or not (perceptual / file).is_file():
+                self.missing[name] = file
+                continue
+            path = perceptual / file
+            if name == "dists":
+                self._learned[name] = load_dists(path)
+            else:
+                self._learned[name] = load_lpips(path, "alex" if name == "lpips" else "vgg")
+            self.checksums[file] = self.checksums.get(file) or sha256(path)
+        self.metrics = tuple(name for name in METRICS if name in metrics and name not in self.missing)
+
+    def measure(
+        self, results: Sequence[Picture8], hr: Picture8, lr: Picture8, profile: Profile
+    ) -> list[dict[str, float]]:
+        """Return the scores of several results for the same picture; what a metric needs of hr is computed once.
+
+        The results have hr's shape. Raises DataError for a picture that is too small.
+        """
+        scores: list[dict[str, float]] = [{} for _ in results]
+        for name in self.metrics:
+            with profile(name):
+                learned = self._learned.get(name)
+                values = _distances(learned, results, hr) if learned else [_plain(name, sr, hr, lr) for sr in results]
+            for score, value in zip(scores, values, strict=True):
+                if value is not None:
+                    score[name] = value
+        return scores
+
+
+def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8) -> float | None:
+    if name == "lr_psnr":
+        return lr_psnr(sr, lr)
+    if name == "psnr_rgb":
+        a, b = (cropped(picture, SCALE).astype(np.float64) for picture in (sr, hr))
+        return psnr(a, b)
+    if name == "niqe":
+        try:
+            return niqe(cropped(np.rint(luma(sr)), SCALE))
+        except DataError:
+            return None
+    a, b = (cropped(luma(picture), SCALE) for picture in (sr, hr))
+    return psnr(a, b) if name == "psnr_y" else ssim(a, b)
+
+
+def _distances(metric: LPIPS | DISTS, results: Sequence[Picture8], hr: Picture8) -> list[float]:
+    with torch.inference_mode():
+        original = metric.features(as_tensor(hr))
+        return [float(metric.distance(metric.features(as_tensor(sr)), original)[0]) for sr in results]

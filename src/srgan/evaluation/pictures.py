@@ -1,0 +1,86 @@
+"""Folders of test pictures: hr cropped to a multiple of the scale, and lr, published or made."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srgan.errors import DataError
+from srgan.evaluation.meters import Picture8
+from srgan.evaluation.protocol import SCALE
+from srgan.image.files import PICTURE_SUFFIXES, read_picture
+from srgan.image.resize import imresize
+
+SMALLEST = 2 * SCALE + 11 + 1
+"""A side that, cropped to a multiple of the scale and without its borders, still holds SSIM's window."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A test picture: lr (h, w, 3) or (h, w) and hr four times as large, uint8."""
+
+    file: Path
+    lr: Picture8
+    hr: Picture8
+
+
+class TestFolder:
+    """A folder of high-resolution pictures, with the low-resolution ones in LRx4 inside it or made by bicubic."""
+
+    __test__ = False  # pytest takes a class of this name for tests
+
+    def __init__(self, path: Path) -> None:
+        """Find the pictures. Raises DataError where there are none, or LRx4 lacks one."""
+        self.name = path.resolve().name
+        self.files = find_pictures(path)
+        beside = path / f"LRx{SCALE}"
+        self.lr = beside.name if beside.is_dir() else "imresize"
+        self._published = {file: _partner(file, beside) for file in self.files} if beside.is_dir() else {}
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Yield each picture. Raises DataError for one that is too small, or whose lr does not fit it."""
+        for file in self.files:
+            hr = pixels(file)
+            if min(hr.shape[:2]) < SMALLEST:
+                size = f"{hr.shape[1]}x{hr.shape[0]}"
+                raise DataError(f"{file}: {size}, a side under {SMALLEST} pixels cannot be measured")
+            hr = hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE]
+            published = self._published.get(file)
+            lr = imresize(hr, scale=1 / SCALE) if published is None else pixels(published)
+            if (lr.shape[0] * SCALE, lr.shape[1] * SCALE) != hr.shape[:2]:
+                size = f"{lr.shape[1]}x{lr.shape[0]}"
+                raise DataError(f"{published}: {size} is not a quarter of {hr.shape[1]}x{hr.shape[0]}")
+            yield Pair(file, lr, hr)
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder, sorted by name. Raises DataError where there are none."""
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    if not files:
+        raise DataError(f"{folder}: no pictures in this folder")
+    return files
+
+
+def pixels(file: Path) -> Picture8:
+    """Return the pixels of a file with 8 bits. Raises PictureError where it cannot be read, DataError for more bits."""
+    found = read_picture(file).pixels
+    if found.dtype != np.uint8:
+        raise DataError(f"{file}: measured are pictures of 8 bits")
+    return found.astype(np.uint8, copy=False)
+
+
+def find_partner(file: Path, folder: Path) -> Path | None:
+    """Return the picture in `folder` that belongs to `file`: of the same stem, or with x4 or _x4 behind it."""
+    for stem in (file.stem, f"{file.stem}x{SCALE}", f"{file.stem}_x{SCALE}"):
+        for suffix in (file.suffix, *sorted(PICTURE_SUFFIXES)):
+            if (found := folder / f"{stem}{suffix}").is_file():
+                return found
+    return None
+
+
+def _partner(file: Path, folder: Path) -> Path:
+    found = find_partner(file, folder)
+    if found is None:
+        raise DataError(f"{folder}: no picture for {file.name}; without this folder bicubic makes them all")
+    return found

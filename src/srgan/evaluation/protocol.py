@@ -1,0 +1,34 @@
+"""How every score here is measured, in words: the low-resolution pictures, the rounding, each metric."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+SCALE = 4
+
+PROTOCOL = {
+    "hr": f"uint8, cropped at the right and the bottom to a multiple of {SCALE}",
+    "lr": f"the folder LRx{SCALE} where there is one, else MATLAB's imresize bicubic, antialiased, on uint8",
+    "sr": "rounded to uint8, halves up; of a gray picture its BT.601 luma",
+    "psnr_y": f"dB, peak 255, Y of BT.601 in 16..235, not rounded (gray: the picture itself), {SCALE} pixels cut",
+    "ssim_y": f"11x11 Gaussian, sigma 1.5, valid, on the same Y, {SCALE} pixels cut",
+    "psnr_rgb": f"dB, peak 255, over all values of the three channels (gray: of the one), {SCALE} pixels cut",
+    "lr_psnr": "dB, peak 255, sr downsampled by MATLAB's bicubic on uint8 against lr, all channels, nothing cut",
+    "lpips": "v0.1, AlexNet, RGB in -1..1 (gray: three times the same), the whole picture",
+    "lpips_vgg": "v0.1, VGG16, RGB in -1..1 (gray: three times the same), the whole picture",
+    "dists": "RGB in 0..1 at full size (gray: three times the same), the whole picture",
+    "niqe": f"Y of BT.601 rounded, {SCALE} pixels cut, 96x96 blocks; pictures with less than two blocks have none",
+    "mean": "over pictures; the interval is of 95 percent, by bootstrap over pictures, 10000 samples, seed 0",
+}
+"""What goes with every table and every file of scores."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computed."""
+    return {name: version(name) for name in ("srgan", "numpy", "torch", "openvino", "pillow")}
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,64 @@
+"""Scores as lines of text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from srgan.evaluation.results import SetScores, differences, protocol_lines
+from srgan.evaluation.statistics import Interval
+
+DECIBEL = frozenset({"psnr_y", "psnr_rgb", "lr_psnr"})
+
+
+def tables(results: Sequence[SetScores], *, pictures: bool = False, checksums: Mapping[str, str] | None = None) -> str:
+    """Return a table for each folder, with means, their intervals and differences, and the protocol below all.
+
+    `pictures` adds a table of each picture's scores; `checksums` are of the files with perceptual weights.
+    """
+    lines: list[str] = []
+    for folder, group in groupby(results, key=lambda r: r.folder):
+        lines += [*_one_folder(folder, list(group), pictures=pictures), ""]
+    told = (f"  {name:<10} {text}" for name, text in protocol_lines(results, checksums or {}))
+    return "\n".join([*lines, "Protocol", *told])
+
+
+def number(metric: str, value: float, *, signed: bool = False) -> str:
+    """Return a value as tables have it: decibels and NIQE with 2 digits, the others with 4."""
+    digits = 2 if metric in DECIBEL or metric == "niqe" else 4
+    return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def label(model: str) -> str:
+    """Return the end of a model's name where it is a long path."""
+    return model if len(model) <= 30 else "..." + model[-27:]
+
+
+def _one_folder(folder: str, results: list[SetScores], *, pictures: bool) -> Iterator[str]:
+    metrics = list(dict.fromkeys(name for r in results for name in r.metrics))
+    shown = [label(r.model) for r in results]
+    changes = differences(results)
+    titles = [f"{label(d.model)} - {label(d.baseline)}" for d in changes]
+    width = max(map(len, [*shown, *titles, "  95 % from"])) + 1
+
+    def line(title: str, values: Mapping[str, float], *, signed: bool = False) -> str:
+        cells = (number(m, values[m], signed=signed) if m in values else "-" for m in metrics)
+        return f"{title:<{width}}" + "".join(f"{cell:>10}" for cell in cells)
+
+    def limits(intervals: Mapping[str, Interval | None], *, signed: bool = False) -> Iterator[str]:
+        known = {m: i for m, i in intervals.items() if i is not None}
+        if known:
+            yield line("  95 % from", {m: i[0] for m, i in known.items()}, signed=signed)
+            yield line("         to", {m: i[1] for m, i in known.items()}, signed=signed)
+
+    yield f"{folder}: {len(results[0].scores)} pictures, lr by {results[0].lr}"
+    yield " " * width + "".join(f"{name:>10}" for name in metrics)
+    for title, r in zip(shown, results, strict=True):
+        yield line(title, r.mean())
+        yield from limits(r.interval())
+    for title, d in zip(titles, changes, strict=True):
+        yield line(title, d.mean, signed=True)
+        yield from limits(d.interval, signed=True)
+    if pictures:
+        for place, score in enumerate(results[0].scores):
+            yield score.picture
+            for title, r in zip(shown, results, strict=True):
+                yield line(f"  {title}", r.scores[place].values)

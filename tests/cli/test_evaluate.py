@@ -1,0 +1,60 @@
+"""srgan evaluate as a user runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from runs import photographs
+from srgan.cli import main
+from srgan.cli.evaluate import evaluate
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return photographs(tmp_path / "Set2", count=2)
+
+
+def test_everything_at_once(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--json", str(tmp_path / "scores.json"), "--report", str(tmp_path / "report")]
+    arguments = ["bicubic", "--sr", str(folder), "--data", str(folder), "--pictures", "--profile", *files]
+    assert main(["evaluate", *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Set2: 2 pictures, lr by imresize\n")
+    for part in ("\n01.png\n", "\nProtocol\n", "\nTime\n", f"Report: {tmp_path}/report/index.html"):
+        assert part in out
+    perceptual = tmp_path / "cache" / "srgan" / "perceptual"
+    assert f"srgan: lpips is left out: no lpips_alex.safetensors in {perceptual}\n" in err
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert [(r["model"], r["set"]) for r in scores["results"]] == [("bicubic", "Set2"), (str(folder), "Set2")]
+    assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
+
+
+def test_some_metrics(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "bicubic", "--data", str(folder), "--metrics", "psnr_y, ssim_y"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["psnr_y", "ssim_y"]
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["bicubic", "--metrics", "fid"], "no metric 'fid': psnr_y, ssim_y, "),
+        ([], "nothing to measure: name a model, or a folder of results with --sr"),
+        (["bicubic", "bicubic"], "a model is given twice"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    folder: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *arguments, "--data", str(folder)]) == 2
+    assert capsys.readouterr().err.startswith(f"srgan: error: {line}")
+
+
+def test_help_loads_no_torch() -> None:
+    result = CliRunner().invoke(evaluate, ["--help"])
+    assert result.exit_code == 0
+    assert "--report DIRECTORY" in result.output
