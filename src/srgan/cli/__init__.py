@@ -20,6 +20,7 @@ COMMANDS = {
     "train": ("srgan.cli.train:train", "Train a network by a recipe."),
     "evaluate": ("srgan.cli.evaluate:evaluate", "Measure networks on test pictures."),
     "fetch": ("srgan.cli.fetch:fetch", "Download the perceptual networks that training needs."),
+    "data": ("srgan.cli.data:data", "Check folders of pictures."),
     "export": ("srgan.cli.export:export", "Turn a checkpoint into weights files to run."),
 }
 """Every command with where it is and its short help: `srgan --help` imports none of them."""

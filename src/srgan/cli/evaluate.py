@@ -70,10 +70,10 @@ def evaluate(
 
     from srgan import evaluation
     from srgan.evaluation.report import Report
-    from srgan.training.start import default_perceptual
+    from srgan.perceptual import default_folder
 
     names = evaluation.METRICS if metrics is None else [name.strip() for name in metrics.split(",")]
-    meters = evaluation.Meters(perceptual or default_perceptual(), metrics=names)
+    meters = evaluation.Meters(perceptual or default_folder(), metrics=names)
     profile, page = evaluation.Profile(), Report() if report else None
     with tqdm(unit=" pictures", disable=None, leave=False) as bar:
 
@@ -96,7 +96,7 @@ def evaluate(
             )
         )
     for name, file in meters.missing.items():
-        click.echo(f"srgan: {name} is left out: no {file} in {perceptual or default_perceptual()}", err=True)
+        click.echo(f"srgan: {name} is left out: no {file} in {perceptual or default_folder()}", err=True)
     click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
     if json_file is not None:
         evaluation.write_json(results, json_file, meters.checksums)
