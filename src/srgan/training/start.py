@@ -10,13 +10,10 @@ from srgan.errors import WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
 from srgan.models.tensors import load_generator
-from srgan.perceptual import default_folder, find_lpips, find_vgg19
+from srgan.perceptual import find_vgg19
 from srgan.training import checkpoint
 from srgan.training.recipe import Recipe
 from srgan.weights import find_weights
-
-default_perceptual = default_folder
-perceptual_metric = find_lpips
 
 
 def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
