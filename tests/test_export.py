@@ -109,6 +109,19 @@ def test_scores_go_into_the_card(trained: Path, tmp_path: Path) -> None:
         export(trained, [tmp_path / "a.onnx"], scores=scores)
 
 
+def test_a_share_of_the_weights_comes_from_another_network(trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    theirs = randomised(runs.tiny_x4(), seed=4)
+    save_generator(theirs, other, card_of(theirs, "smooth", "tiny_x4"), half=False)
+    export(trained, [tmp_path / "a.safetensors"], blend=(other, 0.25))
+    generator, card = load_generator(tmp_path / "a.safetensors")
+    expected = 0.75 * randomised(runs.tiny_x4(), seed=3).head.weight + 0.25 * theirs.head.weight
+    assert torch.allclose(generator.head.weight, expected, atol=1e-3)
+    assert card["training"]["blend"] == "0.25 of each weight from smooth"
+    with pytest.raises(ExportError, match="share"):
+        export(trained, [tmp_path / "a.safetensors"], blend=(other, 1.5))
+
+
 def test_a_file_that_differs_is_not_written(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(generator: Generator, card: object) -> onnx.ModelProto:
         assert generator.tail.bias is not None

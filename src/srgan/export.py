@@ -149,6 +149,7 @@ def export(
     summary: str | None = None,
     trained_on: str | None = None,
     scores: Path | None = None,
+    blend: tuple[Path, float] | None = None,
     tolerance: float = 2e-3,
 ) -> float:
     """Write a trained generator as .onnx or .safetensors files, all with the same weights and the same card.
@@ -157,6 +158,8 @@ def export(
     outputs    where to write; the suffix says what
     name, summary, trained_on   for the card; trained_on says in words what the data were, and their licences
     scores     a file of `srgan evaluate --json`; its entries for `source`, one of `outputs` or `name` count
+    blend      another generator of the same network and its share, in [0, 1], of each weight (network
+               interpolation, Wang et al. 2018, section 3.4)
     tolerance  how far the ONNX network may be from the generator, in units of the range [0, 1]: half a level
 
     The weights are rounded to float16, which is how they are stored. Returns the largest difference that
@@ -166,6 +169,8 @@ def export(
         if path.suffix not in (".onnx", ".safetensors"):
             raise ExportError(f"{path}: written are .onnx and .safetensors")
     generator, card = _read(source)
+    if blend is not None:
+        _blend(generator, card, *blend)
     card["name"] = name or card["name"]
     card["summary"] = summary or card.get("summary", "")
     if trained_on is not None:
@@ -218,6 +223,18 @@ def _read(source: Path) -> tuple[Generator, Card]:
         "scores": {},
     }
     return generator.eval(), card
+
+
+def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
+    """Move every weight and statistic of the generator towards those of another, and say so in the card."""
+    theirs, their_card = _read(other)
+    if their_card["network"] != card["network"] or not 0 <= share <= 1:
+        raise ExportError(f"{other}: a blend takes a share in [0, 1] of a {card['network']}, not {share}")
+    state = theirs.state_dict()
+    for key, tensor in generator.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(state[key], share)
+    card["training"] = card.get("training", {}) | {"blend": f"{share:g} of each weight from {their_card['name']}"}
 
 
 def _scores(path: Path, names: set[str]) -> dict[str, dict[str, float]]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -207,6 +208,18 @@ def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -
     for network, tensors in fresh.items():
         for key, value in tensors.items():
             assert not torch.equal(state[network][key], value), f"{network}.{key} was not trained"
+
+
+def test_a_run_begins_with_the_networks_of_another_one(store: Store, tmp_path: Path) -> None:
+    first = train(adversarial(), store, tmp_path / "first", content=content())
+    recipe = adversarial(optimiser={"patches": 4, "learning_rate": 0.0})
+    last = train(replace(recipe, initial=str(first)), store, tmp_path / "second", content=content())
+    _, theirs = checkpoint.load(first)
+    _, ours = checkpoint.load(last)
+    for network, other in (("generator", "average"), ("discriminator", "discriminator")):
+        kept = [k for k in ours[network] if k.endswith("weight")]  # running statistics move even so
+        assert kept
+        assert all(torch.equal(ours[network][k], theirs[other][k]) for k in kept)
 
 
 def test_the_average_follows_the_generator_with_its_half_life(store: Store, tmp_path: Path) -> None:

@@ -25,6 +25,12 @@ from srgan import export as exporter
 @click.option(
     "--scores", type=click.Path(dir_okay=False, path_type=Path), help="Scores from srgan evaluate --json, for the card."
 )
+@click.option(
+    "--blend",
+    type=(click.Path(dir_okay=False, path_type=Path), click.FloatRange(0, 1)),
+    metavar="FILE SHARE",
+    help="Take this share of each weight from another checkpoint or .safetensors file.",
+)
 def export(
     source: Path,
     outputs: tuple[Path, ...],
@@ -32,7 +38,10 @@ def export(
     summary: str | None,
     trained_on: str | None,
     scores: Path | None,
+    blend: tuple[Path, float] | None,
 ) -> None:
     """Write the generator of CHECKPOINT (or of a .safetensors file) as ONNX or safetensors."""
-    difference = exporter.export(source, outputs, name=name, summary=summary, trained_on=trained_on, scores=scores)
+    difference = exporter.export(
+        source, outputs, name=name, summary=summary, trained_on=trained_on, scores=scores, blend=blend
+    )
     click.echo(f"{', '.join(map(str, outputs))}: within {difference:.2g} of the trained network")

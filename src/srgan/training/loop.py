@@ -18,7 +18,7 @@ from srgan.metrics import LPIPS
 from srgan.training import checkpoint
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe
-from srgan.training.start import bicubic, initial_tensors
+from srgan.training.start import bicubic, load_initial
 from srgan.training.steps import (
     Networks,
     autocast,
@@ -149,9 +149,7 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         networks.load_state(state)
         return Progress(state["patches"], state["seconds"], state.get("best", Progress.best))
     if recipe.initial:
-        tensors = initial_tensors(recipe)
-        networks.generator.network.load_state_dict(tensors)
-        networks.average.load_state_dict(tensors)
+        load_initial(recipe, networks)
     if networks.content is not None:
         networks.content.factor = recipe.loss.content_factor
         if not recipe.loss.content_factor:

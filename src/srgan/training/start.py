@@ -13,6 +13,7 @@ from srgan.models.tensors import load_generator
 from srgan.perceptual import find_vgg19
 from srgan.training import checkpoint
 from srgan.training.recipe import Recipe
+from srgan.training.steps import Networks
 from srgan.weights import find_weights
 
 
@@ -27,12 +28,18 @@ def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
     return ContentLoss(find_vgg19(perceptual, layers, activated=recipe.loss.content_activated), layers)
 
 
-def initial_tensors(recipe: Recipe) -> dict[str, Tensor]:
-    """Return the tensors of the generator that `recipe.initial` names: a checkpoint, a file or a shipped model."""
+def load_initial(recipe: Recipe, networks: Networks) -> None:
+    """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
+
+    A checkpoint of a run with a discriminator for the same patch size gives that as well. Raises WeightsError or
+    CheckpointError.
+    """
     path = Path(recipe.initial)
     if path.suffix == ".pt":
         theirs, state = checkpoint.load(path)
         network, tensors = theirs.network, checkpoint.generator_state(state)
+        if networks.discriminator and "discriminator" in state and theirs.data.patch_size == recipe.data.patch_size:
+            networks.discriminator.network.load_state_dict(state["discriminator"])
     else:
         file = find_weights(recipe.initial).safetensors
         if file is None:
@@ -41,7 +48,8 @@ def initial_tensors(recipe: Recipe) -> dict[str, Tensor]:
         network, tensors = str(card["network"]), generator.state_dict()
     if network != recipe.network:
         raise WeightsError(f"{recipe.initial}: a {network}, where the recipe trains a {recipe.network}")
-    return tensors
+    networks.generator.network.load_state_dict(tensors)
+    networks.average.load_state_dict(tensors)
 
 
 def bicubic(lr: Tensor, scale: int) -> Tensor:
