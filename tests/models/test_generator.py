@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from srgan.models.generator import (
     ResidualBlock,
     Upsample,
     fold_batch_norm,
+    srresnet_mini_x4,
     srresnet_x4,
     tail_before_shuffle,
 )
@@ -18,15 +21,20 @@ def seeded(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_papers_generator_has_1548547_parameters() -> None:
-    channels = 64
+@pytest.mark.parametrize(
+    ("build", "channels", "blocks", "parameters"),
+    [(srresnet_x4, 64, 16, 1_548_547), (srresnet_mini_x4, 32, 4, 173_315)],
+)
+def test_the_number_of_parameters_by_hand(
+    build: Callable[[], Generator], channels: int, blocks: int, parameters: int
+) -> None:
     ends = (3 * channels * 9 * 9 + channels) + (channels * 3 * 9 * 9 + 3)
     convolution, batch_norm, slopes = channels * channels * 3 * 3, 2 * channels, channels
     block = 2 * (convolution + batch_norm) + slopes
     upsample = channels * 4 * channels * 3 * 3 + 4 * channels + slopes
-    expected = ends + slopes + 16 * block + (convolution + batch_norm) + 2 * upsample
-    assert expected == 1_548_547
-    assert sum(p.numel() for p in srresnet_x4().parameters()) == expected
+    expected = ends + slopes + blocks * block + (convolution + batch_norm) + 2 * upsample
+    assert expected == parameters
+    assert sum(p.numel() for p in build().parameters()) == expected
 
 
 def test_every_generator_is_built_by_the_function_of_its_name() -> None:

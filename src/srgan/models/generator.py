@@ -135,7 +135,12 @@ def srresnet_x4() -> Generator:
     return Generator(channels=64, blocks=16, stages=2, end_kernel=9)
 
 
-GENERATORS = {"srresnet_x4": srresnet_x4}
+def srresnet_mini_x4() -> Generator:
+    """A small one for tries, which learns in a minute on a CPU: 32 channels, 4 blocks; 173,315 parameters."""
+    return Generator(channels=32, blocks=4, stages=2, end_kernel=9)
+
+
+GENERATORS = {"srresnet_x4": srresnet_x4, "srresnet_mini_x4": srresnet_mini_x4}
 """Every generator by the name that weights, recipes and checkpoints carry."""
 
 
