@@ -56,6 +56,7 @@ def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
     torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.distributed
 def test_two_processes_give_the_weights_of_one_and_one_goes_on_where_they_were_cut_off(tmp_path: Path) -> None:
     """Ten steps of the pixel loss with Adam, in float32, to 1e-5; one of the two is killed in a second run."""
     pixel_alone = ["--set", "loss.adversarial=0"]
@@ -73,6 +74,7 @@ def test_two_processes_give_the_weights_of_one_and_one_goes_on_where_they_were_c
     assert_close(weights(tmp_path, "cut"), expected, 1e-5)
 
 
+@pytest.mark.distributed
 def test_two_processes_train_both_networks_like_one(tmp_path: Path) -> None:
     """In float64, to 1e-9: Adam makes whole steps of gradients that are nothing but rounding in float32."""
     for run, processes in [("one", 1), ("two", 2)]:
