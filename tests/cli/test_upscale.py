@@ -77,11 +77,11 @@ def test_a_failure_is_one_line_and_the_rest_is_done(capsys: pytest.CaptureFixtur
 
 @pytest.mark.usefixtures("shipped", "folder")
 def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("broken.jpg").write_bytes(b"")
+    Path("broken.jpg").write_bytes(b"hello")
     assert main(["upscale", "broken.jpg", "--debug"]) == 1
     error = capsys.readouterr().err
     assert "PIL.UnidentifiedImageError" in error
-    assert error.endswith("srgan: error: broken.jpg: the file is empty\n")
+    assert error.endswith("srgan: error: broken.jpg: not a picture, or not of a kind that can be read\n")
 
 
 @pytest.mark.usefixtures("shipped", "folder")
@@ -98,7 +98,7 @@ def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[s
         (["--runtime", "onnxruntime", "--precision", "bf16"], 2, "the runtime onnxruntime computes in fp32 only"),
         (["--tile", "24"], 2, "a tile of 24 pixels is too small: this network needs more than 24, or 0"),
         (["-o", "photo.png"], 2, "photo.png is an input: a result cannot take its place"),
-        (["-o", "big.bmp"], 2, "big.bmp: results are written as .png, .jpg, .jpeg, .webp"),
+        (["-o", "big.bmp"], 2, "big.bmp: results are written as .png, .apng, .jpg, .jpeg, .webp, .avif, .tif, .tiff"),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -125,7 +125,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
     photo = str(tmp_path / "photo.png")
     (tmp_path / "file").write_text("")
     for output, message in (
-        ("big.tiff", r"big\.tiff: results are written as \.png, \.jpg, \.jpeg, \.webp"),
+        ("big.gif", r"big\.gif: results are written as \.png, \.apng, \.jpg, \.jpeg, \.webp, \.avif, \.tif, \.tiff"),
         ("file", "is a file, and neither a folder nor"),
         ("photo.png", r"photo\.png is an input: a result cannot take its place"),
     ):

@@ -9,7 +9,7 @@ import srgan
 from fakes import Array, Box, Broken, Nearest
 from srgan.errors import ArgumentError, InferenceError, PictureError
 from srgan.image.colour import to_network, to_uint8
-from srgan.image.files import Picture
+from srgan.image.picture import Picture
 from srgan.image.tiles import plan_tiles
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.upscaler import Upscaler, upscale_pixels

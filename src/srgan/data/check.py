@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.errors import DataError, PictureError
-from srgan.image.colour import BT601
-from srgan.image.files import PICTURE_SUFFIXES, read_picture
+from srgan.image.colour import BT601, to_levels
+from srgan.image.reading import PICTURE_SUFFIXES, read_picture
 from srgan.image.resize import imresize
 
 SCALE = 4
@@ -99,8 +99,7 @@ def find_pictures(folder: Path) -> list[Path]:
 
 def pixels(file: Path) -> NDArray[np.uint8]:
     """Return a picture's pixels, (H, W, 3) or (H, W). Raises PictureError where it cannot be read."""
-    found = read_picture(file).pixels
-    return found.astype(np.uint8, copy=False) if found.dtype == np.uint8 else (found * 255 + 0.5).astype(np.uint8)
+    return to_levels(read_picture(file).pixels)
 
 
 def sharpness(plane: Plane) -> float:

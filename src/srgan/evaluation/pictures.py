@@ -9,7 +9,7 @@ import numpy as np
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
-from srgan.image.files import PICTURE_SUFFIXES, read_picture
+from srgan.image.reading import PICTURE_SUFFIXES, read_picture
 from srgan.image.resize import imresize
 
 SMALLEST = 2 * SCALE + 11 + 1

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from srgan.errors import ArgumentError, InferenceError, OutputError, PictureError, SrganError
-from srgan.image.files import PICTURE_SUFFIXES, RESULT_FORMATS, check_result, read_picture, write_picture
+from srgan.image.reading import PICTURE_SUFFIXES, read_picture
+from srgan.image.writing import RESULT_FORMATS, check_result, write_picture
 from srgan.inference.upscaler import Progress, Upscaler
 
 BatchProgress: TypeAlias = Callable[[float, int], None]

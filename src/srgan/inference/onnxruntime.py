@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from srgan.errors import ArgumentError, WeightsError
 from srgan.inference.threads import thread_limit
-from srgan.weights import METADATA_KEY, parse_card
+from srgan.weights import METADATA_KEY, checksum, parse_card
 
 PROVIDER_VARIABLE = "SRGAN_ONNXRUNTIME_PROVIDER"
 """The environment variable that names the execution provider, such as CUDAExecutionProvider."""
@@ -74,6 +74,7 @@ class OnnxRuntimeNetwork:
         if wanted is not None and self.device != wanted:
             raise ArgumentError(f"ONNX Runtime could not start {wanted}")
         self.card = parse_card(self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where)
+        self.checksum = checksum(model)
         self.scale: int = self.card["scale"]
         self.halo: int = self.card["halo"]
         self._input: str = self._session.get_inputs()[0].name

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from srgan.errors import ArgumentError, WeightsError
 from srgan.inference.threads import thread_limit
-from srgan.weights import METADATA_KEY, parse_card
+from srgan.weights import METADATA_KEY, checksum, parse_card
 
 # measured with srresnet_x4: about 3.1 kB of memory for an lr pixel in bf16, 5.7 kB in fp32
 _TILE_PIXELS = {"bf16": 512 * 512, "fp32": 448 * 448}
@@ -31,7 +31,9 @@ class OpenVinoNetwork:
         where = "the model" if isinstance(model, bytes) else str(model)
         core = openvino.Core()
         try:
-            network = core.read_model(model if isinstance(model, bytes) else model.read_bytes())
+            content = model if isinstance(model, bytes) else model.read_bytes()
+            self.checksum = checksum(content)
+            network = core.read_model(content)
         except OSError as error:
             raise WeightsError(f"{where}: cannot be read: {error.strerror}") from error
         except RuntimeError as error:

@@ -40,6 +40,10 @@ class Network(Protocol):
         """What the weights file says of the network."""
 
     @property
+    def checksum(self) -> str:
+        """The SHA-256 of the weights file, in hex."""
+
+    @property
     def scale(self) -> int:
         """How many times the size the result has."""
 

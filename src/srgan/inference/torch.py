@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from srgan.inference.threads import thread_limit
 from srgan.models.tensors import load_generator
+from srgan.weights import checksum
 
 # measured with srresnet_x4 on the CPU: about 10 kB of memory for an lr pixel in fp32
 _TILE_PIXELS = {"cpu": 320 * 320, "cuda": 1024 * 1024}
@@ -29,6 +30,7 @@ class TorchNetwork:
         Raises WeightsError for a damaged file, or one whose card names a network that is not known here.
         """
         generator, self.card = load_generator(model)
+        self.checksum = checksum(model)
         if (limit := thread_limit(threads)) is not None:
             torch.set_num_threads(limit)
         self._source, self._threads = model, threads

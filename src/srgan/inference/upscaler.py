@@ -1,6 +1,7 @@
 """Pictures through a network, tile by tile: the Python interface."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast, overload
@@ -11,21 +12,15 @@ from PIL import Image
 
 from srgan.errors import ArgumentError, InferenceError, SrganError
 from srgan.image.colour import Pixels, from_network, to_network
-from srgan.image.files import (
-    Picture,
-    array_from_picture,
-    image_from_picture,
-    picture_from_array,
-    picture_from_image,
-    read_picture,
-)
+from srgan.image.picture import Maker, Picture, array_from_picture, image_from_picture, picture_from_array
+from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.tiles import Plan, Tile, plan_tiles
 from srgan.inference.runtime import Network, load_network
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, what fraction of the picture is done."""
 
-_Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.float32])
+_Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32])
 
 
 class Upscaler:
@@ -80,11 +75,9 @@ class Upscaler:
 
         Raises InferenceError where the network fails on a tile or gives values that are not finite.
         """
-        plan = self._plan(*picture.pixels.shape[:2])
-        planes = [picture.pixels]
-        if picture.alpha is not None and picture.alpha.min() < picture.alpha.max():
-            planes.append(picture.alpha)
-        total, done = len(planes) * len(plan), 0
+        plans = [self._plan(*frame.pixels.shape[:2]) for frame in picture.frames]
+        planes = [1 if frame.alpha is None or _is_flat(frame.alpha) else 2 for frame in picture.frames]
+        total, done = sum(len(plan) * count for plan, count in zip(plans, planes, strict=True)), 0
 
         def step() -> None:
             nonlocal done
@@ -92,11 +85,19 @@ class Upscaler:
             if progress is not None:
                 progress(done / total)
 
-        results = [upscale_pixels(self.network, plane, plan, step) for plane in planes]
-        alpha = results[1] if len(results) == 2 else None
-        if picture.alpha is not None and alpha is None:
-            alpha = cast(Pixels, np.full(results[0].shape[:2], picture.alpha[0, 0]))
-        return Picture(results[0], alpha, picture.icc)
+        first, *more = (
+            self._upscale_frame(frame, plan, step) for frame, plan in zip(picture.frames, plans, strict=True)
+        )
+        return replace(first, more=tuple(more), maker=Maker(self.network.card["name"], self.network.checksum))
+
+    def _upscale_frame(self, frame: Picture, plan: Plan, step: Callable[[], None]) -> Picture:
+        pixels = upscale_pixels(self.network, frame.pixels, plan, step)
+        alpha = frame.alpha
+        if alpha is not None and _is_flat(alpha):
+            alpha = cast(Pixels, np.full(pixels.shape[:2], alpha[0, 0]))
+        elif alpha is not None:
+            alpha = upscale_pixels(self.network, alpha, plan, step)
+        return replace(frame, pixels=pixels, alpha=alpha)
 
     def _plan(self, height: int, width: int) -> Plan:
         halo = self.network.halo
@@ -111,7 +112,7 @@ def upscale(picture: _Array, model: str | Path = "srgan") -> _Array: ...
 def upscale(picture: Any, model: str | Path = "srgan") -> Any:
     """Return a picture at four times the size.
 
-    picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8 or of float32 in [0, 1]
+    picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
     model    "srgan", "srresnet", or the path of an .onnx or .safetensors file
 
     For a path or an image the result is a Pillow image (L, LA, RGB or RGBA), turned as its EXIF orientation
@@ -142,6 +143,10 @@ def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], 
         sr[tile.rows.core(scale), tile.columns.core(scale)] = from_network(core, gray=gray, dtype=lr.dtype)
         step()
     return sr
+
+
+def _is_flat(plane: Pixels) -> bool:
+    return bool(plane.min() == plane.max())
 
 
 def _finite(network: Network, lr: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ hold the same card, as JSON under the metadata key "srgan": name, network, scale
 summary, training and scores.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,11 @@ def find_weights(model: str | Path) -> WeightsFiles:
     if not path.is_file():
         raise WeightsError(f"{model}: no such file")
     return WeightsFiles(path, None) if suffix == ".onnx" else WeightsFiles(None, path)
+
+
+def checksum(weights: bytes | Path) -> str:
+    """Return the SHA-256 of a weights file, or of its bytes, in hex. Raises OSError where it cannot be read."""
+    return hashlib.sha256(weights if isinstance(weights, bytes) else weights.read_bytes()).hexdigest()
 
 
 def shipped() -> list[Shipped]:

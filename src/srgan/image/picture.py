@@ -1,0 +1,119 @@
+"""Decoded pictures, and Pillow images and arrays made of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from srgan.errors import ArgumentError
+from srgan.image.colour import Pixels, to_levels
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many pixels a picture may have before anything is decoded, and its result before anything is computed.
+
+    The frames of an animation and the pages of a file count together.
+    """
+
+    input_pixels: int = 200_000_000
+    output_pixels: int = 3_000_000_000
+
+
+def in_words(pixels: int) -> str:
+    """Return a number of pixels for people to read."""
+    return f"{pixels / 1e6:,.0f} megapixels" if pixels >= 10_000_000 else f"{pixels:,} pixels"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of its picture beside the pixels.
+
+    exif  the EXIF data, a TIFF structure that begins with its byte order, the orientation left out
+    xmp   the XMP packet
+    dpi   pixels an inch, horizontal and vertical
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When the frames of an animation are shown: for how many milliseconds each, and how often all (0: for ever)."""
+
+    milliseconds: tuple[float, ...]
+    loops: int = 0
+
+
+@dataclass(frozen=True)
+class Maker:
+    """The network that made a picture, by its card's name, and the SHA-256 of its weights file in hex."""
+
+    model: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture: uint8, uint16, or float32 in [0, 1].
+
+    pixels    (H, W, 3) RGB or (H, W) gray
+    alpha     (H, W) of the same type, or None where the picture has no transparency
+    icc       the ICC profile that says what the colours mean
+    metadata  what else its file says of it
+    more      the frames of an animation or the pages of a file after the first, which is this one
+    timing    of an animation, one duration for this frame and each of `more`
+    maker     the network that this is the result of
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    icc: bytes | None = None
+    metadata: Metadata = Metadata()
+    more: tuple["Picture", ...] = ()
+    timing: Timing | None = None
+    maker: Maker | None = None
+
+    @property
+    def frames(self) -> tuple["Picture", ...]:
+        """This picture and those in `more`."""
+        return (self, *self.more)
+
+
+def picture_from_array(array: NDArray[Any]) -> Picture:
+    """Return an array (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], as a picture.
+
+    Raises ArgumentError for any other shape, type or range.
+    """
+    shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not shape_fits or 0 in array.shape:
+        raise ArgumentError(f"an array of shape {array.shape} is no picture: (H, W), (H, W, 3) or (H, W, 4)")
+    if array.dtype not in (np.uint8, np.uint16, np.float32):
+        raise ArgumentError(f"a picture is an array of uint8, uint16 or float32, not {array.dtype}")
+    if array.dtype == np.float32 and not (array.min() >= 0 and array.max() <= 1):
+        raise ArgumentError("a picture of float32 has values in [0, 1]; this one has others")
+    if array.ndim == 3 and array.shape[2] == 4:
+        return Picture(array[..., :3], array[..., 3])
+    return Picture(array)
+
+
+def array_from_picture(picture: Picture) -> NDArray[Any]:
+    """Return a picture as an array (H, W), (H, W, 3) or (H, W, 4); gray with alpha as (H, W, 2)."""
+    return picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+
+
+def image_from_picture(picture: Picture) -> Image.Image:
+    """Return a picture as a Pillow image, its ICC profile in `info`.
+
+    The mode is L, LA, RGB or RGBA, and for 16 bits of gray I;16. Pillow has no other modes of 16 bits: the rest
+    is rounded to 8.
+    """
+    array = array_from_picture(picture)
+    image = Image.fromarray(array if array.dtype == np.uint16 and array.ndim == 2 else to_levels(array))
+    if picture.icc is not None:
+        image.info["icc_profile"] = picture.icc
+    return image
