@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from srgan import weights
@@ -114,3 +115,24 @@ def test_the_weights_that_are_shipped_have_whole_cards() -> None:
         assert card["summary"]
         assert card["training"]["data"]
         assert card["scores"]
+
+
+def test_the_card_of_an_onnx_file_is_read_without_its_tensors(tiny_onnx: Path, tmp_path: Path) -> None:
+    model = onnx.load(tiny_onnx)
+    assert read_card(tiny_onnx) == json.loads({entry.key: entry.value for entry in model.metadata_props}["srgan"])
+    for name in NAMES:
+        files = find_weights(name)
+        assert files.onnx is not None
+        assert read_card(files.onnx) == read_card(files.one)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "none.onnx")
+    with pytest.raises(WeightsError, match="holds no card"):
+        read_card(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("content", [b"not ONNX", b"\x3a\xff\xff", b"\x3a\x05abc", b"\xff" * 20, b"\x72\x02\x0a\x09"])
+def test_a_damaged_onnx_file_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"net\.onnx: (damaged, or not an ONNX model|holds no card)"):
+        read_card(path)

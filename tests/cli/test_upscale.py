@@ -1,7 +1,10 @@
+import json
 import os
 import re
 import subprocess
 import sys
+from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.cli import main
+from srgan.cli import main, upscale
+from srgan.image import writing
 from srgan.image.colour import to_network, to_uint8
 from srgan.inference.openvino import OpenVinoNetwork
 
@@ -57,9 +61,10 @@ def test_a_second_run_keeps_what_is_there_and_says_so(capsys: pytest.CaptureFixt
     before = Path("photo_x4.png").stat().st_mtime_ns
     assert main(["upscale", "."]) == 0
     assert Path("photo_x4.png").stat().st_mtime_ns == before
-    assert "0 done, 1 skipped (there already; --overwrite makes them anew), 0 failed" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[1].startswith("0 done, 1 skipped (there already), 0 failed in 0.")
     assert main(["upscale", ".", "--overwrite"]) == 0
     assert Path("photo_x4.png").stat().st_mtime_ns > before
+    assert capsys.readouterr().out.startswith("1 done (1 of them anew), 0 skipped, 0 failed in ")
 
 
 @pytest.mark.usefixtures("shipped", "folder")
@@ -151,3 +156,92 @@ def test_a_terminal_shows_progress_with_the_time_left(tiny_onnx: Path) -> None:
     assert process.returncode == 0
     assert output.startswith("1 done")
     assert re.search(r"0%\|.*\| 0\.0 of 1 \[00:00<\?, \?picture/s\]", shown)
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_the_log_has_a_line_for_each_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("broken.jpg").write_bytes(b"")
+    arguments = ["upscale", "broken.jpg", "gone.jpg", "photo.png", "--log", "log.jsonl"]
+    assert main(arguments) == 1
+    assert main(arguments) == 1
+    lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
+    assert [(line["source"], line["target"], line["status"]) for line in lines[:3]] == [
+        ("gone.jpg", None, "failed"),
+        ("broken.jpg", "broken_x4.png", "failed"),
+        ("photo.png", "photo_x4.png", "done"),
+    ]
+    assert [line["error"] for line in lines[:3]] == [
+        "gone.jpg: no such file or folder",
+        "broken.jpg: the file is empty",
+        None,
+    ]
+    assert (lines[2]["pixels_in"], lines[2]["pixels_out"]) == (221, 3536)
+    assert [list(line["seconds"]) for line in lines[:3]] == [[], ["read"], ["read", "network", "write"]]
+    assert [line["status"] for line in lines[3:]] == ["failed", "failed", "skipped"]
+    assert all(datetime.fromisoformat(line["time"]).tzinfo is not None for line in lines)
+    capsys.readouterr()
+    assert main(["upscale", "photo.png", "--log", "photo.png/log"]) == 1
+    assert capsys.readouterr().err == "srgan: error: photo.png/log: cannot be written: Not a directory\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems whose names are any bytes")
+@pytest.mark.usefixtures("shipped", "folder")
+def test_the_log_has_names_that_are_not_unicode() -> None:
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9.png")
+    Path("photo.png").rename(name)
+    assert main(["upscale", name, "--log", "log.jsonl"]) == 0
+    text = Path("log.jsonl").read_text()
+    assert r"caf\udce9 é.png" in text
+    assert os.fsencode(json.loads(text)["source"]) == b"caf\xe9 \xc3\xa9.png"
+
+
+def test_streams(folder: Path, tiny_onnx: Path) -> None:
+    command = [sys.executable, "-m", "srgan", "upscale", "-", "--model", str(tiny_onnx), "--runtime", "openvino"]
+    picture = Path("photo.png").read_bytes()
+    result = subprocess.run([*command, "-o", "-"], input=picture, capture_output=True, check=True)
+    assert re.match(rb"1 done, 0 skipped, 0 failed in \d", result.stderr)
+    with Image.open(BytesIO(result.stdout)) as image:
+        assert (image.format, image.size) == ("PNG", (68, 52))
+    result = subprocess.run([*command, "-o", "-", "--format", "webp"], input=picture, capture_output=True, check=True)
+    assert result.stdout.startswith(b"RIFF")
+    result = subprocess.run([*command, "-o", "-"], input=b"no picture", capture_output=True, check=False)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.splitlines()[0].startswith(b"srgan: error: standard input: not a picture")
+    result = subprocess.run([*command, "-o", "large.jpg"], input=picture, capture_output=True, check=True)
+    assert result.stdout.rstrip().endswith(b": large.jpg")
+    assert sorted(path.name for path in folder.iterdir()) == ["large.jpg", "photo.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.usefixtures("folder")
+def test_a_reader_that_goes_away_is_one_line(tiny_onnx: Path) -> None:
+    command = [sys.executable, "-m", "srgan", "upscale", "photo.png", "-o", "-", "--model", str(tiny_onnx)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    lines = process.stderr.read().splitlines()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    assert lines[0] == "srgan: error: standard output: cannot be written: Broken pipe"
+    assert lines[1].startswith("0 done, 0 skipped, 1 failed in ")
+    assert len(lines) == 2
+
+
+def test_the_formats_of_the_command_are_those_that_are_written() -> None:
+    assert tuple(writing.FORMATS) == upscale.FORMATS
+    grouped = [name for names in upscale.GROUPS.values() for name in names]
+    others = {"inputs", "help", "debug"}
+    assert sorted(grouped) == sorted({str(option.name) for option in upscale.upscale.params} - others)
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_every_option_reaches_the_result() -> None:
+    assert main(["upscale", "photo.png", "--format", "jpeg", "--quality", "5", "-o", "low"]) == 0
+    assert main(["upscale", "photo.png", "--format", "jpeg", "-o", "high"]) == 0
+    assert Path("low/photo_x4.jpg").stat().st_size < Path("high/photo_x4.jpg").stat().st_size / 2
+    assert main(["upscale", "photo.png", "--compression", "0", "-o", "large.png"]) == 0
+    assert Path("large.png").stat().st_size > 68 * 52 * 3
+    assert main(["upscale", "photo.png", "--max-input-pixels", "220", "-o", "large.webp"]) == 1
+    assert main(["upscale", "photo.png", "--max-output-pixels", "3535", "-o", "large.webp"]) == 1
+    assert not Path("large.webp").exists()

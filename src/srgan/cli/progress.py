@@ -2,11 +2,13 @@
 
 import sys
 from types import TracebackType
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from srgan.cli import print_error
 from srgan.errors import SrganError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} [{elapsed}<{remaining}, {rate_fmt}]"
 
@@ -16,6 +18,7 @@ class PictureBar:
 
     def __init__(self, *, debug: bool) -> None:
         self._debug = debug
+        self._shown = sys.stderr.isatty()
         self._bar: tqdm[None] | None = None
 
     def __enter__(self) -> "PictureBar":
@@ -29,10 +32,12 @@ class PictureBar:
 
     def update(self, done: float, total: int) -> None:
         """Show that `done` of `total` pictures are done."""
+        if not self._shown:
+            return
         if self._bar is None:
-            self._bar = tqdm(
-                total=total, unit="picture", bar_format=_FORMAT, disable=None, leave=False, file=sys.stderr
-            )
+            from tqdm import tqdm  # here, as it takes a while to import
+
+            self._bar = tqdm(total=total, unit="picture", bar_format=_FORMAT, leave=False, file=sys.stderr)
         self._bar.update(done - self._bar.n)
 
     def error(self, error: SrganError) -> None:

@@ -1,34 +1,70 @@
 """srgan upscale."""
 
+import sys
 import time
+from collections import Counter
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from srgan.cli import Settings, debug_option, pass_settings
+from srgan.errors import ArgumentError
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
+
+FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 
 EPILOG = """\b
 Examples:
   srgan upscale photo.jpg                    writes photo_x4.png beside it
-  srgan upscale photo.jpg -o large.webp      .png, .jpg or .webp
+  srgan upscale photo.jpg -o large.webp      .png, .jpg, .webp, .avif or .tif
   srgan upscale photos scans/*.tif -o large  folders with all below them
   srgan upscale photo.jpg --model srresnet   closest pixel by pixel, less sharp
+  srgan upscale - -o - < small > large       standard input to standard output
 \b
 An exit status of 0 says that every picture has its result, 1 that one has
 not, 2 that the command was wrong.
 """
 
+GROUPS = {
+    "Results": ("output", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
+    "The network": ("model", "runtime", "precision", "tile", "threads"),
+    "The run": ("log", "max_input_pixels", "max_output_pixels"),
+}
 
-@click.command(epilog=EPILOG)
+
+class _Grouped(click.Command):
+    """Shows its options under the headings of GROUPS."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rest = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        for title, names in GROUPS.items():
+            group = [parameter for parameter in rest if parameter.name in names]
+            rest = [parameter for parameter in rest if parameter not in group]
+            with formatter.section(title):
+                formatter.write_dl([record for option in group if (record := option.get_help_record(ctx))])
+        with formatter.section("Other"):
+            formatter.write_dl([record for option in rest if (record := option.get_help_record(ctx))])
+
+
+@click.command(cls=_Grouped, epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE_OR_DIR",
-    help="The folder for the results, made where it lacks, or the file for one result. Default: beside the picture.",
+    help="The folder for the results, made where it lacks, or the file for one result; - for standard output."
+    " Default: beside the picture.",
 )
+@click.option("--format", type=click.Choice(FORMATS), help="Default: what FILE is called, else png.")
+@click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of jpeg, webp and avif.")
+@click.option("--compression", type=click.IntRange(0, 9), metavar="N", help="Of png: 0 quick, 9 small. Default: 1.")
+@click.option("--strip", is_flag=True, help="Leave out what pictures carry, EXIF data say, but for the colour profile.")
+@click.option("--no-provenance", is_flag=True, help="Do not say in results that a network made them, and which.")
+@click.option("--overwrite", is_flag=True, help="Make every result anew, whatever is in its place.")
 @click.option("--model", default="srgan", show_default=True, help="srgan, srresnet, or an .onnx or .safetensors file.")
 @click.option(
     "--runtime",
@@ -52,39 +88,93 @@ not, 2 that the command was wrong.
     help="Cut pictures into windows of NxN pixels, 0 for none. Default: shapes that bound the memory.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
-@click.option("--overwrite", is_flag=True, help="Make results anew that are there already.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Add to this file a line of JSON for each picture: what became of it, and how long it took.",
+)
+@click.option("--max-input-pixels", type=click.IntRange(min=1), metavar="N", help="Default: 200 million.")
+@click.option("--max-output-pixels", type=click.IntRange(min=1), metavar="N", help="Default: 3000 million.")
 @debug_option
 @pass_settings
 def upscale(
     settings: Settings,
+    /,
     inputs: tuple[str, ...],
     output: Path | None,
-    model: str,
-    runtime: str,
-    precision: str,
-    tile: int | None,
-    threads: int | None,
+    format: str | None,  # noqa: A002
+    quality: int | None,
+    compression: int | None,
+    strip: bool,
+    no_provenance: bool,
     overwrite: bool,
+    model: str,
+    log: Path | None,
+    max_input_pixels: int | None,
+    max_output_pixels: int | None,
+    **how: Any,
 ) -> int:
     """Make pictures four times as wide and high.
 
-    INPUT is a picture, a folder with pictures in it or below, or a glob in quotes. The result of photo.jpg is
-    photo_x4.png; where photo.png is an input as well, the results are photo.jpg_x4.png and photo.png_x4.png.
+    INPUT is a picture, a folder with pictures in it or below, a glob in quotes, or - for standard input. The
+    result of photo.jpg is photo_x4.png; where photo.png is an input as well, the results are photo.jpg_x4.png and
+    photo.png_x4.png.
+
     Results that are there already are kept.
     """
-    from srgan.cli.progress import PictureBar  # here, so that --help needs none of this
-    from srgan.inference.batch import upscale_files
+    from srgan.cli.log import ResultLog  # here, so that --help needs none of this
+    from srgan.cli.progress import PictureBar
+    from srgan.image.picture import Limits
+    from srgan.image.writing import WriteOptions
+    from srgan.inference.batch import Result, upscale_batch
+    from srgan.inference.jobs import Job, plan_batch
     from srgan.inference.upscaler import Upscaler
+    from srgan.weights import find_weights, read_card
 
     start = time.perf_counter()
-    upscaler = Upscaler(model, runtime=runtime, precision=precision, tile=tile, threads=threads)
-    with PictureBar(debug=settings.debug) as bar:
-        outcome = upscale_files(upscaler, inputs, output, overwrite=overwrite, progress=bar.update, on_error=bar.error)
-    seconds = time.perf_counter() - start
-    network = upscaler.network
-    kept = " (there already; --overwrite makes them anew)" if outcome.skipped else ""
-    line = f"{len(outcome.done)} done, {len(outcome.skipped)} skipped{kept}, {len(outcome.errors)} failed"
-    line += f" in {seconds:.1f} s with {network.runtime} in {network.precision} on {network.device}"
-    results = outcome.done + outcome.skipped
-    click.echo(f"{line}: {click.format_filename(results[0])}" if len(results) == 1 else line)
-    return 1 if outcome.errors else 0
+    if str(output) == "-" and sys.stdout.isatty():
+        raise ArgumentError("standard output is a terminal: send the picture to a file or a program, or give -o FILE")
+    limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
+    options = WriteOptions(format, quality, compression, strip, not no_provenance)
+    scale = read_card(find_weights(model).one)["scale"]
+    jobs, errors = plan_batch(inputs, output, scale, format)
+    outcome: Counter[str] = Counter()
+    with ExitStack() as stack:
+        lines = stack.enter_context(ResultLog(log)) if log is not None else None
+        bar = stack.enter_context(PictureBar(debug=settings.debug))
+
+        def tell(result: Result) -> None:
+            outcome[result.status] += 1
+            if result.error is not None:
+                bar.error(result.error)
+            if lines is not None:
+                lines.add(result)
+
+        for name, error in errors.items():
+            tell(Result(Job(Path(name), None), "failed", error))
+        upscaler = upscale_batch(
+            jobs,
+            partial(Upscaler, model, **how),
+            scale,
+            options=options,
+            limits=limits,
+            overwrite=overwrite,
+            progress=bar.update,
+            on_result=tell,
+        )
+    line = f"{_in_words(outcome)} in {time.perf_counter() - start:.1f} s"
+    if upscaler is not None:
+        network = upscaler.network
+        line += f" with {network.runtime} in {network.precision} on {network.device}"
+    if len(jobs) == 1 and not outcome["failed"] and jobs[0].target is not None:
+        line += f": {click.format_filename(jobs[0].target)}"
+    click.echo(line, err=str(output) == "-")
+    return 1 if outcome["failed"] else 0
+
+
+def _in_words(outcome: Counter[str]) -> str:
+    anew = f" ({outcome['remade']} of them anew)" if outcome["remade"] else ""
+    kept = " (there already)" if outcome["skipped"] else ""
+    done = outcome["done"] + outcome["remade"]
+    return f"{done} done{anew}, {outcome['skipped']} skipped{kept}, {outcome['failed']} failed"

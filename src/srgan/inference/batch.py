@@ -1,123 +1,213 @@
-"""Files, folders and globs of pictures through a network, each to a file of its own."""
+"""A batch of pictures through a network, each to a file of its own.
 
-import glob
+Three things happen at once: one thread looks at the pictures to come and decodes them, the calling thread runs
+the network on one after the other, and a few threads encode and write results. What is between them is held to
+a number of pixels.
+"""
+
 import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import takewhile
+from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from threading import Condition
+from typing import Literal, TypeAlias
 
-from srgan.errors import ArgumentError, InferenceError, OutputError, PictureError, SrganError
-from srgan.image.reading import PICTURE_SUFFIXES, read_picture
-from srgan.image.writing import RESULT_FORMATS, check_result, write_picture
+from srgan.errors import InferenceError, OutputError, SrganError
+from srgan.image.picture import Limits, Picture
+from srgan.image.reading import read_picture
+from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.inference.jobs import Job
 from srgan.inference.upscaler import Progress, Upscaler
 
 BatchProgress: TypeAlias = Callable[[float, int], None]
 """Is told how many pictures are done, the fraction of the one under way included, and how many there are."""
 
+PIXELS_IN_FLIGHT = 1 << 26
+"""Of pictures and their results, from decoding to the end of writing: 200 MB of RGB in 8 bits. A picture of more
+goes alone."""
 
-@dataclass(frozen=True)
-class Job:
-    """A picture to upscale and where the result goes."""
-
-    source: Path
-    target: Path
+_WRITERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass
-class Outcome:
-    """What became of a batch: the results written, those that were there already, and the errors."""
+class Result:
+    """What became of one picture.
 
-    done: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    errors: list[SrganError] = field(default_factory=list)
+    status      done: made where there was nothing; remade: made in the place of a result of other content or
+                settings, or with `overwrite` of anything; skipped: there already; failed
+    seconds     what reading, the network and writing took; those of several pictures overlap
+    pixels_in   of all frames, 0 where the picture was not read; pixels_out likewise
+    """
+
+    job: Job
+    status: Literal["done", "remade", "skipped", "failed"] = "done"
+    error: SrganError | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    pixels_in: int = 0
+    pixels_out: int = 0
 
 
-@dataclass(frozen=True)
-class _Source:
-    path: Path
-    below: Path  # the folder under which it was found, and below which -o mirrors its place
-
-
-def upscale_files(
-    upscaler: Upscaler,
-    inputs: Sequence[str],
-    output: Path | None = None,
+def upscale_batch(
+    jobs: Sequence[Job],
+    load: Callable[[], Upscaler],
+    scale: int,
     *,
+    options: WriteOptions | None = None,
+    limits: Limits | None = None,
     overwrite: bool = False,
     progress: BatchProgress | None = None,
-    on_error: Callable[[SrganError], None] | None = None,
-) -> Outcome:
-    """Upscale the pictures that files, folders and globs stand for, as `plan_batch` says.
+    on_result: Callable[[Result], None] | None = None,
+) -> Upscaler | None:
+    """Upscale the pictures of `jobs`, and go on after an error with one of them.
 
-    Keeps the results that are there, unless `overwrite` is set, and goes on after an error with a picture;
-    `on_error` is told of each as it happens. Raises ArgumentError before any work, as `plan_batch` does.
+    load       gives the upscaler, of that `scale`; it is called once, where a picture has to be made, in a thread
+    overwrite  make results anew that are there already
+    on_result  is told of each picture, in the order of the jobs, when its result is written
+
+    Returns the upscaler, None where none was needed. Raises ArgumentError, before any work, for options that do
+    not fit the format of a result. An error of `load` or of `on_result`, and Ctrl-C, end the
+    batch: what is being written is still written whole, and the rest is dropped.
     """
-    jobs, errors = plan_batch(inputs, output, upscaler.scale)
-    outcome = Outcome()
+    options = options or WriteOptions()
+    for job in jobs:
+        result_format(job.target or BytesIO(), options)
+    batch = _Batch(load, scale, options, limits or Limits(), overwrite)
+    batch.run(jobs, progress or (lambda *_: None), on_result or (lambda _: None))
+    return batch.upscaler
 
-    def failed(error: SrganError) -> None:
-        outcome.errors.append(error)
-        if on_error is not None:
-            on_error(error)
 
-    def tell(before: int, fraction: float) -> None:
-        if progress is not None:
-            progress(before + fraction, len(jobs))
+class _Room:
+    """Pixels that pictures hold while they are in flight. One that is alone gets as many as it wants."""
 
-    for error in errors:
-        failed(error)
-    for number, job in enumerate(jobs):
-        tell(number, 0)
+    def __init__(self, pixels: int) -> None:
+        self._pixels, self._held = pixels, 0
+        self._changed = Condition()
+
+    def take(self, pixels: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._held == 0 or self._held + pixels <= self._pixels)
+            self._held += pixels
+
+    def give_back(self, pixels: int) -> None:
+        with self._changed:
+            self._held -= pixels
+            self._changed.notify_all()
+
+    def open_wide(self) -> None:
+        """Let whoever waits go on."""
+        with self._changed:
+            self._pixels = sys.maxsize
+            self._changed.notify_all()
+
+
+class _Work:
+    """A picture on its way: decoded, then enlarged, then None when it goes no further."""
+
+    def __init__(self, job: Job) -> None:
+        self.result = Result(job)
+        self.picture: Picture | None = None
+        self.room = 0  # the pixels that it holds in flight
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time a part of the work; an error in it is the picture's."""
+        start = time.perf_counter()
         try:
-            if not overwrite and _is_there(job.target):
-                outcome.skipped.append(job.target)
-            else:
-                _upscale_file(upscaler, job, partial(tell, number))
-                outcome.done.append(job.target)
+            yield
+        except MemoryError as error:
+            reason = f"{self.result.job.source_name}: not enough memory for this picture and its result"
+            self._fail(InferenceError(reason), error)
+        except InferenceError as error:
+            self._fail(InferenceError(f"{self.result.job.source_name}: {error}"), error)
         except SrganError as error:
-            failed(error)
-    tell(len(jobs), 0)
-    return outcome
+            self._fail(error, error.__cause__)
+        finally:
+            self.result.seconds[name] = time.perf_counter() - start
+
+    def _fail(self, error: SrganError, cause: BaseException | None) -> None:
+        error.__cause__ = cause
+        self.result.status, self.result.error, self.picture = "failed", error, None
+        held: BaseException | None = error
+        while held is not None:  # the functions that an error came through hold pictures
+            traceback.clear_frames(held.__traceback__)
+            held = held.__cause__
 
 
-def plan_batch(inputs: Sequence[str], output: Path | None, scale: int) -> tuple[list[Job], list[SrganError]]:
-    """Return the jobs for files, folders (searched through) and globs, and the inputs that came to nothing.
+class _Batch:
+    def __init__(
+        self, load: Callable[[], Upscaler], scale: int, options: WriteOptions, limits: Limits, overwrite: bool
+    ) -> None:
+        self.upscaler: Upscaler | None = None
+        self._load, self._scale, self._options, self._limits = load, scale, options, limits
+        self._overwrite = overwrite
+        self._reader = ThreadPoolExecutor(1, "srgan-read")
+        self._writers = ThreadPoolExecutor(_WRITERS, "srgan-write")
+        self._loading: Future[Upscaler] | None = None
+        self._room = _Room(PIXELS_IN_FLIGHT)
 
-    The result of photo.jpg is photo_x4.png, for a scale of 4, beside it, or below `output` as the picture lies
-    below the folder that was given. `output` may also name the one result, as .png, .jpg or .webp. Where
-    photo.jpg and photo.png would have the same result, theirs are photo.jpg_x4.png and photo.png_x4.png. Left
-    out are pictures in folders that are named like results, and inputs named like the result of another.
-
-    Raises ArgumentError where results would still fall on each other or on an input, or where `output` cannot
-    be what it is used as.
-    """
-    ending = f"_x{scale}.png"
-    errors: list[SrganError] = []
-    found: dict[Path, _Source] = {}
-    for name in inputs:
+    def run(self, jobs: Sequence[Job], progress: BatchProgress, on_result: Callable[[Result], None]) -> None:
         try:
-            for source in _find(name, ending, errors):
-                found.setdefault(source.path.resolve(), source)
-        except PictureError as error:
-            errors.append(error)
-        except OSError as error:
-            errors.append(PictureError(f"{name}: {error.strerror}"))
-    sources = _without_results(list(found.values()), ending)
-    if output is not None and _is_file_name(output):
-        if len(inputs) > 1 or len(sources) > 1 or Path(inputs[0]).is_dir():
-            raise ArgumentError(f"{output} can hold one result: give one picture, or a folder for the results")
-        targets = [output for _ in sources]
-    else:
-        if output is not None and output.exists() and not output.is_dir():
-            raise ArgumentError(f"{output} is a file, and neither a folder nor a .png, .jpg or .webp")
-        targets = _name_results(sources, output, ending)
-    jobs = [Job(source.path, target) for source, target in zip(sources, targets, strict=True)]
-    _refuse_clashes(jobs)
-    return jobs, errors
+            reading = deque(self._reader.submit(self._read, job) for job in jobs)
+            writing: deque[Future[Result]] = deque()
+            for number in range(len(jobs)):
+                progress(number, len(jobs))
+                work = reading.popleft().result()
+                self._enlarge(work, lambda part, before=number: progress(before + part, len(jobs)))  # type: ignore[misc]
+                writing.append(self._writers.submit(self._write, work))
+                while writing and writing[0].done():
+                    on_result(writing.popleft().result())
+            progress(len(jobs), len(jobs))
+            while writing:
+                on_result(writing.popleft().result())
+        finally:
+            self._room.open_wide()
+            self._reader.shutdown(cancel_futures=True)
+            self._writers.shutdown(cancel_futures=True)
+
+    def _read(self, job: Job) -> _Work:
+        work = _Work(job)
+        with work.part("read"):
+            if job.target is not None and _is_there(job.target):
+                work.result.status = "remade" if self._overwrite else "skipped"
+            if work.result.status != "skipped":
+                if self._loading is None:
+                    self._loading = self._writers.submit(self._load)
+                picture = read_picture(job.source or sys.stdin.buffer, self._limits)
+                check_result(job.target or BytesIO(), picture, self._scale, self._options, self._limits)
+                work.picture = picture
+                work.result.pixels_in = _count(picture)
+                work.room = work.result.pixels_in * (1 + self._scale**2)
+        self._room.take(work.room)
+        return work
+
+    def _enlarge(self, work: _Work, progress: Progress) -> None:
+        if work.picture is None:
+            return
+        assert self._loading is not None
+        self.upscaler = self._loading.result()
+        with work.part("network"):
+            work.picture = self.upscaler.upscale_picture(work.picture, progress)
+
+    def _write(self, work: _Work) -> Result:
+        try:
+            if work.picture is not None:
+                with work.part("write"):
+                    if work.result.job.target is None:
+                        _to_stdout(work.picture, self._options)
+                    else:
+                        write_picture(work.picture, work.result.job.target, self._options)
+                    work.result.pixels_out = _count(work.picture)
+            work.picture = None
+        finally:
+            self._room.give_back(work.room)
+        return work.result
 
 
 def _is_there(target: Path) -> bool:
@@ -127,96 +217,15 @@ def _is_there(target: Path) -> bool:
         raise OutputError(f"{target}: {error.strerror}") from error
 
 
-def _upscale_file(upscaler: Upscaler, job: Job, progress: Progress) -> None:
+def _to_stdout(picture: Picture, options: WriteOptions) -> None:
+    whole = BytesIO()
+    write_picture(picture, whole, options)
     try:
-        picture = read_picture(job.source)
-        check_result(job.target, picture, upscaler.scale)
-        write_picture(upscaler.upscale_picture(picture, progress), job.target)
-    except MemoryError as error:
-        raise InferenceError(f"{job.source}: not enough memory for this picture and its result") from error
-    except InferenceError as error:
-        raise InferenceError(f"{job.source}: {error}") from error
+        sys.stdout.buffer.write(whole.getbuffer())
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
 
 
-def _find(name: str, ending: str, errors: list[SrganError]) -> list[_Source]:
-    """Return the pictures that an input stands for. Raises PictureError or OSError where there are none.
-
-    Folders inside that cannot be searched are added to `errors`.
-    """
-    path = Path(name)
-    if path.is_dir():
-        found = [_Source(inner, path) for inner in _pictures_below(path, ending, errors)]
-        if not found:
-            raise PictureError(f"{name}: no pictures in this folder (results named *{ending} do not count)")
-    elif path.exists():
-        found = [_Source(path, path.parent)]
-    elif glob.has_magic(name):
-        root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
-        matches = (Path(match) for match in sorted(glob.glob(name, recursive=True)))  # noqa: PTH207
-        found = [_Source(match, root) for match in matches if _is_picture(match, ending)]
-        if not found:
-            raise PictureError(f"{name}: no picture has a name like this (results named *{ending} do not count)")
-    else:
-        raise PictureError(f"{name}: no such file or folder")
-    return found
-
-
-def _pictures_below(folder: Path, ending: str, errors: list[SrganError]) -> list[Path]:
-    def unreadable(error: OSError) -> None:
-        errors.append(PictureError(f"{error.filename}: {error.strerror}"))
-
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=unreadable):
-        folders.sort()
-        paths = (Path(place, name) for name in sorted(names))
-        found += [path for path in paths if _is_picture(path, ending)]
-    return found
-
-
-def _is_picture(path: Path, ending: str) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.endswith(ending) and path.is_file()
-
-
-def _without_results(sources: list[_Source], ending: str) -> list[_Source]:
-    """Leave out what a shell's *.png finds of an earlier run: results that lie beside their pictures."""
-    given = {source.path.parent / name for source in sources for name in (source.path.name, source.path.stem)}
-
-    def is_result(path: Path) -> bool:
-        return path.name.endswith(ending) and path.parent / path.name.removesuffix(ending) in given
-
-    return [source for source in sources if not is_result(source.path)]
-
-
-def _is_file_name(output: Path) -> bool:
-    """Tell whether `output` is a result rather than a folder. Raises ArgumentError for a format not written."""
-    suffix = output.suffix.lower()
-    if output.is_dir() or suffix not in PICTURE_SUFFIXES:
-        return False
-    if suffix not in RESULT_FORMATS:
-        raise ArgumentError(f"{output}: results are written as {', '.join(RESULT_FORMATS)}")
-    return True
-
-
-def _name_results(sources: list[_Source], output: Path | None, ending: str) -> list[Path]:
-    """Name each result by the picture's stem, or by its whole name where the stems of two meet."""
-    folders = [
-        source.path.parent if output is None else output / source.path.parent.relative_to(source.below)
-        for source in sources
-    ]
-    short = [folder / f"{source.path.stem}{ending}" for folder, source in zip(folders, sources, strict=True)]
-    uses = Counter(os.path.normcase(target) for target in short)
-    return [
-        target if uses[os.path.normcase(target)] == 1 else folder / f"{source.path.name}{ending}"
-        for target, folder, source in zip(short, folders, sources, strict=True)
-    ]
-
-
-def _refuse_clashes(jobs: list[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
-    first: dict[str, Path] = {}
-    for job in jobs:
-        if job.target.resolve() in sources:
-            raise ArgumentError(f"{job.target} is an input: a result cannot take its place")
-        other = first.setdefault(os.path.normcase(job.target.resolve()), job.source)
-        if other is not job.source:
-            raise ArgumentError(f"{other} and {job.source} would both become {job.target}: do one after the other")
+def _count(picture: Picture) -> int:
+    return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in picture.frames)

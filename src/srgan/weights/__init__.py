@@ -8,8 +8,9 @@ summary, training and scores.
 import hashlib
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from srgan.errors import WeightsError
 
@@ -40,6 +41,13 @@ class WeightsFiles:
 
     onnx: Path | None
     safetensors: Path | None
+
+    @property
+    def one(self) -> Path:
+        """The file that stands for the network, whichever of them a runtime takes."""
+        path = self.safetensors or self.onnx
+        assert path is not None
+        return path
 
 
 def find_weights(model: str | Path) -> WeightsFiles:
@@ -100,16 +108,67 @@ def parse_card(text: str | None, where: str) -> Card:
 
 
 def read_card(path: Path) -> Card:
-    """Return the card of a safetensors file, from its header alone. Raises WeightsError."""
+    """Return the card of an .onnx or .safetensors file, without its tensors. Raises WeightsError."""
+    kind = "an ONNX model" if path.suffix.lower() == ".onnx" else "a safetensors file"
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
-                raise WeightsError(f"{path}: damaged, or not a safetensors file")
-            header = json.loads(file.read(length))
+            size = path.stat().st_size
+            text = _card_of_onnx(file, size) if kind == "an ONNX model" else _card_of_safetensors(file, size)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise WeightsError(f"{path}: damaged, or not a safetensors file") from error
+        raise WeightsError(f"{path}: damaged, or not {kind}") from error
+    return parse_card(text, str(path))
+
+
+def _card_of_safetensors(file: BinaryIO, size: int) -> str | None:
+    """Return the card in the metadata of the header, None where it lacks. Raises ValueError for another file."""
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
+        raise ValueError
+    header = json.loads(file.read(length))
     metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
-    return parse_card(metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None, str(path))
+    card = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+    return card if isinstance(card, str) else None
+
+
+def _card_of_onnx(file: BinaryIO, size: int) -> str | None:
+    """Return the card among the `metadata_props` of a ModelProto, None where it lacks.
+
+    Goes through the fields of the message (protobuf's encoding) and skips the graph with its tensors. Raises
+    ValueError for another file.
+    """
+    while file.tell() < size:
+        key = _varint(file)
+        field, wire = key >> 3, key & 7
+        if wire == 0:
+            _varint(file)
+        elif wire == 2:
+            length = _varint(file)
+            if file.tell() + length > size:
+                raise ValueError
+            if field != 14:
+                file.seek(length, 1)
+            else:
+                entry = BytesIO(file.read(length))
+                pair: dict[int, str] = {}
+                while entry.tell() < length:
+                    number = _varint(entry) >> 3
+                    pair[number] = entry.read(_varint(entry)).decode()
+                if pair.get(1) == METADATA_KEY:
+                    return pair.get(2)
+        else:
+            raise ValueError
+    return None
+
+
+def _varint(file: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 127) << shift
+        if byte[0] < 128:
+            return value
+    raise ValueError

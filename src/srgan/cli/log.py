@@ -1,0 +1,56 @@
+"""What became of each picture, as lines of JSON in a file."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from srgan.errors import OutputError
+
+if TYPE_CHECKING:
+    from srgan.inference.batch import Result
+
+
+class ResultLog:
+    """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
+
+    The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
+    pixels_out and error; target is null for standard output. Raises OutputError where the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def __enter__(self) -> "ResultLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, result: "Result") -> None:
+        """Write the line of a result."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "source": result.job.source_name,
+            "target": None if result.job.target is None else str(result.job.target),
+            "status": result.status,
+            "seconds": {part: round(seconds, 4) for part, seconds in result.seconds.items()},
+            "pixels_in": result.pixels_in,
+            "pixels_out": result.pixels_out,
+            "error": None if result.error is None else str(result.error),
+        }
+        try:
+            # a name that is not Unicode is written with lone surrogates, which backslashes stand for in JSON as well
+            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._path}: cannot be written: {error.strerror or error}")

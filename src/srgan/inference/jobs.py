@@ -1,0 +1,215 @@
+"""Which pictures files, folders and globs stand for, and where each one's result goes."""
+
+import glob
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TypeAlias
+
+from srgan.errors import ArgumentError, PictureError
+from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.writing import FORMATS, RESULT_FORMATS
+
+STREAM = "-"
+"""The input that is standard input, and the output that is standard output."""
+
+_IsResult: TypeAlias = Callable[[str], object]
+_LONGEST_NAME = 255  # bytes, on nearly every file system
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture to upscale, None for standard input, and where the result goes, None for standard output."""
+
+    source: Path | None
+    target: Path | None
+
+    @property
+    def source_name(self) -> str:
+        """What the picture is called in messages."""
+        return "standard input" if self.source is None else str(self.source)
+
+    @property
+    def target_name(self) -> str:
+        """What the result is called in messages."""
+        return "standard output" if self.target is None else str(self.target)
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    below: Path  # the folder under which it was found, and below which -o mirrors its place
+
+
+def plan_batch(
+    inputs: Sequence[str],
+    output: Path | None,
+    scale: int,
+    format: str | None = None,  # noqa: A002
+) -> tuple[list[Job], dict[str, PictureError]]:
+    """Return the jobs for files, folders (searched through) and globs, and the errors of those that came to nothing.
+
+    The result of photo.jpg is photo_x4.png, for a scale of 4 and no other `format`, beside it, or below `output` as
+    the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a
+    format that is written. Where photo.jpg and photo.png would have the same result, theirs are photo.jpg_x4.png
+    and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps apart from others by
+    eight digits of its checksum. "-" is standard input, or as `output` standard output.
+
+    Links to files and folders are followed, each folder once. Left out are pictures in folders that are named
+    like results, and inputs named like the result of another.
+
+    Raises ArgumentError where results would still fall on each other or on an input, or where `output` cannot
+    be what it is used as.
+    """
+    if STREAM in inputs:
+        return [_stream_job(inputs, output, format)], {}
+    is_result = re.compile(rf"_x{scale}({'|'.join(map(re.escape, RESULT_FORMATS))})$").search
+    errors: dict[str, PictureError] = {}
+    found: dict[str, _Source] = {}
+    for name in inputs:
+        try:
+            for source in _find(name, is_result, errors):
+                found.setdefault(os.path.realpath(source.path), source)
+        except PictureError as error:
+            errors[name] = error
+        except OSError as error:
+            errors[name] = PictureError(f"{name}: {error.strerror}")
+    sources = _without_results(list(found.values()), is_result)
+    targets: Sequence[Path | None]
+    if output is not None and (str(output) == STREAM or _is_file_name(output, format)):
+        if len(inputs) > 1 or len(sources) > 1 or Path(inputs[0]).is_dir():
+            raise ArgumentError(f"{output} can hold one result: give one picture, or a folder for the results")
+        targets = [None if str(output) == STREAM else output for _ in sources]
+    else:
+        if output is not None and output.exists() and not output.is_dir():
+            raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
+        suffix = FORMATS[format or "png"].suffixes[0]
+        targets = _name_results(sources, output, f"_x{scale}{suffix}")
+    jobs = [Job(source.path, target) for source, target in zip(sources, targets, strict=True)]
+    _refuse_clashes(jobs)
+    return jobs, errors
+
+
+def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None) -> Job:  # noqa: A002
+    if len(inputs) > 1:
+        raise ArgumentError("standard input (-) is one picture: give it alone")
+    if str(output) == STREAM:
+        return Job(None, None)
+    if output is None or not _is_file_name(output, format):
+        raise ArgumentError("the result of standard input needs a name: -o FILE, or -o - for standard output")
+    return Job(None, output)
+
+
+def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> list[_Source]:
+    """Return the pictures that an input stands for. Raises PictureError or OSError where there are none.
+
+    Folders inside that cannot be searched are added to `errors`.
+    """
+    path = Path(name)
+    if path.is_dir():
+        found = [_Source(inner, path) for inner in _pictures_below(path, is_result, errors)]
+        if not found:
+            raise PictureError(f"{name}: no pictures in this folder (those named like results do not count)")
+    elif path.exists():
+        found = [_Source(path, path.parent)]
+    elif glob.has_magic(name):
+        root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+        matches = (Path(match) for match in sorted(glob.glob(name, recursive=True)))  # noqa: PTH207
+        found = [_Source(match, root) for match in matches if _is_picture(match, is_result)]
+        if not found:
+            raise PictureError(f"{name}: no picture has a name like this (those named like results do not count)")
+    else:
+        raise PictureError(f"{name}: no such file or folder")
+    return found
+
+
+def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, PictureError]) -> list[Path]:
+    def unreadable(error: OSError) -> None:
+        errors[error.filename] = PictureError(f"{error.filename}: {error.strerror}")
+
+    found: list[Path] = []
+    searched: set[str] = set()
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(place)
+        if real in searched:  # a link back into what is searched already, or to what another link leads to
+            folders.clear()
+            continue
+        searched.add(real)
+        folders.sort()
+        paths = (Path(place, name) for name in sorted(names))
+        found += [path for path in paths if _is_picture(path, is_result)]
+    return found
+
+
+def _is_picture(path: Path, is_result: _IsResult) -> bool:
+    """Tell whether a file found in a folder is one to upscale, by its name; a link to nothing is, to be an error."""
+    named_so = path.suffix.lower() in PICTURE_SUFFIXES and not is_result(path.name)
+    return named_so and (path.is_file() or not path.exists())
+
+
+def _without_results(sources: list[_Source], is_result: _IsResult) -> list[_Source]:
+    """Leave out what a shell's *.png finds of an earlier run: results that lie beside their pictures."""
+    given = {source.path.parent / name for source in sources for name in (source.path.name, source.path.stem)}
+    return [
+        source
+        for source in sources
+        if not (is_result(source.path.name) and source.path.parent / source.path.stem.rpartition("_")[0] in given)
+    ]
+
+
+def _is_file_name(output: Path, format: str | None) -> bool:  # noqa: A002
+    """Tell whether `output` is a result rather than a folder. Raises ArgumentError for one that cannot be."""
+    suffix = output.suffix.lower()
+    if output.is_dir() or suffix not in PICTURE_SUFFIXES | RESULT_FORMATS.keys():
+        return False
+    if suffix not in RESULT_FORMATS:
+        raise ArgumentError(f"{output}: results are written as {', '.join(RESULT_FORMATS)}")
+    if format is not None and RESULT_FORMATS[suffix] is not FORMATS[format]:
+        raise ArgumentError(f"{output} is named like a {RESULT_FORMATS[suffix].name}, and the format is to be {format}")
+    return True
+
+
+def _name_results(sources: list[_Source], output: Path | None, ending: str) -> list[Path]:
+    """Name each result by the picture's stem, or by its whole name where the stems of two meet."""
+    folders = [
+        source.path.parent if output is None else output / source.path.parent.relative_to(source.below)
+        for source in sources
+    ]
+    short = [folder / f"{source.path.stem}{ending}" for folder, source in zip(folders, sources, strict=True)]
+    uses = Counter(os.path.normcase(target) for target in short)
+    return [
+        folder / _fitting(source.path.stem if uses[os.path.normcase(target)] == 1 else source.path.name, ending)
+        for target, folder, source in zip(short, folders, sources, strict=True)
+    ]
+
+
+def _fitting(name: str, ending: str) -> str:
+    """Return `name` with `ending`, the name cut where together they are longer than a file's name can be."""
+    whole = os.fsencode(name)
+    if len(whole) + len(ending) <= _LONGEST_NAME:
+        return name + ending
+    mark = f"~{hashlib.sha256(whole).hexdigest()[:8]}{ending}"
+    while len(os.fsencode(name)) + len(mark) > _LONGEST_NAME:
+        name = name[:-1]
+    return name + mark
+
+
+def _refuse_clashes(jobs: list[Job]) -> None:
+    sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
+    first: dict[str, Job] = {}
+    for job in jobs:
+        if job.target is None:
+            continue
+        target = os.path.realpath(job.target)
+        if target in sources:
+            raise ArgumentError(f"{job.target} is an input: a result cannot take its place")
+        other = first.setdefault(os.path.normcase(target), job)
+        if other is not job:
+            raise ArgumentError(
+                f"{other.source} and {job.source} would both become {job.target}: do one after the other"
+            )

@@ -1,0 +1,240 @@
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from srgan.errors import ArgumentError
+from srgan.inference.jobs import Job, plan_batch
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3), (10, 20, 30)).save(path)
+
+
+def targets(*inputs: Path | str, output: Path | None = None) -> dict[str, str]:
+    """Return the names of the pictures and of their results, without the folders that they share."""
+    jobs, errors = plan_batch([str(name) for name in inputs], output, 4)
+    assert errors == {}
+    pairs = [(job.source, job.target) for job in jobs if job.source is not None and job.target is not None]
+    assert len(pairs) == len(jobs)
+    root = os.path.commonpath([path.parent for pair in pairs for path in pair])
+    return {str(source.relative_to(root)): str(target.relative_to(root)) for source, target in pairs}
+
+
+def test_a_result_lies_beside_its_picture(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg")
+    assert plan_batch([str(tmp_path / "photo.jpg")], None, 4) == (
+        [Job(tmp_path / "photo.jpg", tmp_path / "photo_x4.png")],
+        {},
+    )
+    assert plan_batch([str(tmp_path / "photo.jpg")], None, 2, "jpeg")[0][0].target == tmp_path / "photo_x2.jpg"
+
+
+def test_a_folder_is_searched_and_mirrored(tmp_path: Path) -> None:
+    touch(tmp_path / "in/b.jpg", tmp_path / "in/a.PNG", tmp_path / "in/sub/deep/c.webp")
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    assert targets(tmp_path / "in") == {
+        "a.PNG": "a_x4.png",
+        "b.jpg": "b_x4.png",
+        "sub/deep/c.webp": "sub/deep/c_x4.png",
+    }
+    assert targets(tmp_path / "in", output=tmp_path / "out") == {
+        "in/a.PNG": "out/a_x4.png",
+        "in/b.jpg": "out/b_x4.png",
+        "in/sub/deep/c.webp": "out/sub/deep/c_x4.png",
+    }
+
+
+def test_globs_stand_for_the_pictures_that_match(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.jpg", tmp_path / "in/sub/b.jpg", tmp_path / "in/sub/c.png", tmp_path / "in/a_x4.png")
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    assert targets(tmp_path / "in/*", output=tmp_path / "out") == {"in/a.jpg": "out/a_x4.png"}
+    assert targets(tmp_path / "in/**/*.jpg", output=tmp_path / "out") == {
+        "in/a.jpg": "out/a_x4.png",
+        "in/sub/b.jpg": "out/sub/b_x4.png",
+    }
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
+    touch(tmp_path / "photo[1].jpg")
+    assert targets(tmp_path / "photo[1].jpg") == {"photo[1].jpg": "photo[1]_x4.png"}
+
+
+def test_results_of_an_earlier_run_are_not_upscaled_again(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.png", tmp_path / "photo_x4.png", tmp_path / "other_x4.png")
+    assert targets(tmp_path) == {"photo.png": "photo_x4.png"}
+    # a shell's * names them one by one: then the result of another input is left out, and no other
+    every = sorted(tmp_path.iterdir())
+    assert targets(*every) == {"photo.png": "photo_x4.png", "other_x4.png": "other_x4_x4.png"}
+    assert targets(tmp_path / "photo_x4.png") == {"photo_x4.png": "photo_x4_x4.png"}
+
+
+def test_a_picture_that_is_named_twice_is_one(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    assert len(targets(tmp_path / "a.jpg", tmp_path, tmp_path / "." / "a.jpg")) == 1
+
+
+def test_two_pictures_of_one_stem_get_results_with_their_whole_names(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg", tmp_path / "photo.png", tmp_path / "other.png")
+    expected = {"photo.jpg": "photo.jpg_x4.png", "photo.png": "photo.png_x4.png", "other.png": "other_x4.png"}
+    assert targets(tmp_path) == expected
+    touch(tmp_path / "photo.jpg_x4.png", tmp_path / "photo.png_x4.png")
+    assert targets(tmp_path) == expected
+    assert targets(*sorted(tmp_path.iterdir())) == expected
+
+
+def test_pictures_of_one_name_in_one_results_folder_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "a/photo.jpg", tmp_path / "b/photo.jpg")
+    with pytest.raises(ArgumentError, match=r"a/photo\.jpg and .*b/photo\.jpg would both become .*photo\.jpg_x4\.png"):
+        plan_batch([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "out", 4)
+    assert len(targets(tmp_path, output=tmp_path / "out")) == 2
+    assert len(targets(tmp_path / "a", tmp_path / "b")) == 2
+
+
+def test_whole_names_that_meet_a_stem_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg", tmp_path / "photo.png", tmp_path / "photo.jpg.png")
+    with pytest.raises(ArgumentError, match="would both become"):
+        plan_batch([str(tmp_path)], None, 4)
+
+
+def test_one_result_can_be_named(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg", tmp_path / "other.jpg")
+    assert targets(tmp_path / "photo.jpg", output=tmp_path / "big.WEBP") == {"photo.jpg": "big.WEBP"}
+    for inputs in ([tmp_path], [tmp_path / "photo.jpg", tmp_path / "other.jpg"], [tmp_path / "*.jpg"]):
+        with pytest.raises(ArgumentError, match=r"big\.png can hold one result"):
+            plan_batch([str(path) for path in inputs], tmp_path / "big.png", 4)
+
+
+def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.png")
+    photo = str(tmp_path / "photo.png")
+    (tmp_path / "file").write_text("")
+    for output, message in (
+        ("big.bmp", r"big\.bmp: results are written as \.png, \.apng, \.jpg, \.jpeg, \.webp, \.avif, \.tif, \.tiff"),
+        ("file", "is a file, and neither a folder nor"),
+        ("photo.png", r"photo\.png is an input: a result cannot take its place"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            plan_batch([photo], tmp_path / output, 4)
+
+
+def test_a_result_that_is_an_input_by_another_path_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.png")
+    (tmp_path / "link.png").symlink_to("photo.png")
+    with pytest.raises(ArgumentError, match="is an input"):
+        plan_batch([str(tmp_path / "photo.png")], tmp_path / "link.png", 4)
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg")
+    (tmp_path / "out.png").mkdir()
+    assert targets(tmp_path / "photo.jpg", output=tmp_path / "out.png") == {"photo.jpg": "out.png/photo_x4.png"}
+
+
+def test_inputs_that_stand_for_nothing_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg", tmp_path / "old/only_x4.png")
+    names = ["photo.jpg", "gone.jpg", "*.webp", "old", "x" * 300]
+    jobs, errors = plan_batch([str(tmp_path / name) for name in names], None, 4)
+    assert [job.source_name for job in jobs] == [str(tmp_path / "photo.jpg")]
+    assert list(errors) == [str(tmp_path / name) for name in names[1:]]
+    assert [str(error).replace(f"{tmp_path}/", "") for error in errors.values()] == [
+        "gone.jpg: no such file or folder",
+        "*.webp: no picture has a name like this (those named like results do not count)",
+        "old: no pictures in this folder (those named like results do not count)",
+        f"{'x' * 300}: File name too long",
+    ]
+
+
+def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.jpg", tmp_path / "else/b.jpg", tmp_path / "else/deep/c.jpg")
+    (tmp_path / "in/link.jpg").symlink_to(tmp_path / "else/b.jpg")
+    (tmp_path / "in/folder").symlink_to(tmp_path / "else/deep")
+    (tmp_path / "in/again").symlink_to(tmp_path / "in")
+    (tmp_path / "else/deep/back").symlink_to(tmp_path / "in")
+    (tmp_path / "in/nothing.jpg").symlink_to("gone.jpg")
+    (tmp_path / "in/itself.jpg").symlink_to("itself.jpg")
+    assert targets(tmp_path / "in", output=tmp_path / "out") == {
+        "in/a.jpg": "out/a_x4.png",
+        "in/itself.jpg": "out/itself_x4.png",  # an error when it is read, as is what is nothing
+        "in/link.jpg": "out/link_x4.png",
+        "in/nothing.jpg": "out/nothing_x4.png",
+        "in/folder/c.jpg": "out/folder/c_x4.png",
+    }
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file types of POSIX")
+def test_what_is_no_file_is_not_searched_for_pictures(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    assert targets(tmp_path) == {"a.jpg": "a_x4.png"}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not hold root")
+def test_folders_that_cannot_be_searched_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "closed/b.jpg")
+    (tmp_path / "closed").chmod(0)
+    jobs, errors = plan_batch([str(tmp_path)], None, 4)
+    (tmp_path / "closed").chmod(0o700)
+    assert [job.source for job in jobs] == [tmp_path / "a.jpg"]
+    assert {name: str(error) for name, error in errors.items()} == {
+        str(tmp_path / "closed"): f"{tmp_path / 'closed'}: Permission denied"
+    }
+
+
+def test_names_too_long_for_a_result_are_cut_and_stay_apart(tmp_path: Path) -> None:
+    latin, greek = "a" * 251, "λ" * 124 + "bc"  # 251 and 250 bytes
+    touch(tmp_path / f"{latin}.jpg", tmp_path / f"{latin[:-1]}b.jpg", tmp_path / f"{greek}.png")
+    found = targets(tmp_path)
+    assert len(set(found.values())) == 3
+    for name, target in found.items():
+        assert 252 <= len(os.fsencode(target)) <= 255
+        start, mark = target.removesuffix("_x4.png").split("~")
+        assert name.startswith(start)
+        assert len(mark) == 8
+    assert targets(tmp_path) == found
+    longest = "c" * 244
+    touch(tmp_path / "short" / f"{longest}.jpg")
+    assert targets(tmp_path / "short") == {f"{longest}.jpg": f"{longest}_x4.png"}
+
+
+def test_names_of_any_letters_and_bytes(tmp_path: Path) -> None:
+    names = ["größe ✨.jpg", "日本語.png", "two\nlines.jpg"]
+    if os.name == "posix":
+        names.append(os.fsdecode(b"latin-\xe9.jpg"))
+    touch(*(tmp_path / name for name in names))
+    assert targets(tmp_path) == {name: f"{name.rpartition('.')[0]}_x4.png" for name in sorted(names)}
+
+
+def test_results_of_any_format_do_not_count_as_pictures(tmp_path: Path) -> None:
+    touch(tmp_path / "photo.jpg", tmp_path / "photo_x4.webp", tmp_path / "photo_x4.jpg", tmp_path / "other_x4.tiff")
+    assert targets(tmp_path) == {"photo.jpg": "photo_x4.png"}
+    assert targets(tmp_path / "photo.jpg", tmp_path / "photo_x4.webp") == {"photo.jpg": "photo_x4.png"}
+
+
+def test_streams_are_one_picture_each(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    a, b = str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")
+    assert plan_batch(["-"], Path("-"), 4) == ([Job(None, None)], {})
+    assert plan_batch(["-"], Path("large.webp"), 4) == ([Job(None, Path("large.webp"))], {})
+    assert plan_batch([a], Path("-"), 4) == ([Job(tmp_path / "a.jpg", None)], {})
+    for inputs, output, message in (
+        (["-", a], Path("-"), r"standard input \(-\) is one picture"),
+        (["-"], None, "the result of standard input needs a name"),
+        (["-"], tmp_path, "the result of standard input needs a name"),
+        ([a, b], Path("-"), "- can hold one result"),
+        ([str(tmp_path)], Path("-"), "- can hold one result"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            plan_batch(inputs, output, 4)
+
+
+def test_a_name_and_a_format_that_contradict_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    a = str(tmp_path / "a.jpg")
+    assert plan_batch([a], tmp_path / "large.jpeg", 4, "jpeg")[0] == [Job(tmp_path / "a.jpg", tmp_path / "large.jpeg")]
+    with pytest.raises(ArgumentError, match=r"large\.jpeg is named like a JPEG, and the format is to be webp"):
+        plan_batch([a], tmp_path / "large.jpeg", 4, "webp")
