@@ -1,23 +1,18 @@
 # make demo    upscale a photograph with the shipped weights and show before and after
 # make test    the tests
-# make test-distributed    the tests that start several processes under torchrun
 # make lint    ruff and mypy, strict
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-distributed lint clean
+.PHONY: demo test lint clean
 
 demo: $(VENV)/run.done
 	$(BIN)/python examples/before_after.py examples/pictures/chelsea.png --crop 120,60,130,110 -o demo
 
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest
-
-# apart from the others: PyTorch's processes abort now and then while they exit, after their work is done
-test-distributed: $(VENV)/dev.done
-	$(BIN)/python -m pytest -m distributed
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

@@ -11,7 +11,9 @@ import torch
 from srgan import perceptual
 from srgan.cli import main
 from srgan.errors import WeightsError
-from srgan.metrics import LPIPS
+from srgan.evaluation import Meters
+from srgan.metrics import LPIPS, load_lpips
+from srgan.metrics.backbone import Name
 from srgan.models.vgg import Phi, VGG19Features
 from srgan.perceptual import Published, find_lpips, find_vgg19
 
@@ -59,26 +61,42 @@ def test_vgg19_is_fetched_into_the_cache_and_found_there(
     assert torch.equal(network.convs[1].weight, tensors["features.2.weight"])  # type: ignore[arg-type]
 
 
+ALEXNET_CONVS = (0, 3, 6, 8, 10)
+VGG16_CONVS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+"""Where the convolutions lie among torchvision's layers."""
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "convs"), [("lpips", "alex", ALEXNET_CONVS), ("lpips-vgg", "vgg", VGG16_CONVS)]
+)
 def test_lpips_is_put_together_from_its_two_files(
-    web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    web: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    name: Name,
+    convs: tuple[int, ...],
 ) -> None:
     torch.manual_seed(0)
-    metric = LPIPS()
+    metric = LPIPS(name)
     for lin in metric.lin:
         torch.nn.init.uniform_(lin)
-    alexnet = {"classifier.1.weight": torch.zeros(3)}
-    for conv, place in zip(metric.net, (0, 3, 6, 8, 10), strict=True):
-        alexnet |= {f"features.{place}.{name}": value for name, value in conv.state_dict().items()}
+    network = {"classifier.1.weight": torch.zeros(3)}
+    for conv, place in zip(metric.net, convs, strict=True):
+        network |= {f"features.{place}.{key}": value for key, value in conv.state_dict().items()}
     heads = {f"lin{i}.model.1.weight": lin.data.view(1, -1, 1, 1) for i, lin in enumerate(metric.lin)}
-    monkeypatch.setattr(perceptual, "ALEXNET", published(web, "alexnet.pth", alexnet))
-    monkeypatch.setattr(perceptual, "LPIPS_HEADS", published(web, "alex.pth", heads))
+    kind = "ALEXNET" if name == "alex" else "VGG16"
+    monkeypatch.setattr(perceptual, kind, published(web, "network.pth", network))
+    monkeypatch.setattr(perceptual, f"{kind}_HEADS", published(web, "heads.pth", heads))
     assert find_lpips(tmp_path / "here") is None
-    assert main(["fetch", "lpips", "--to", str(tmp_path / "here")]) == 0
-    assert [p.name for p in (tmp_path / "here").iterdir()] == ["lpips_alex.safetensors"]
-    found = find_lpips(tmp_path / "here")
-    assert found is not None
+    assert main(["fetch", command, "--to", str(tmp_path / "here")]) == 0
+    assert [p.name for p in (tmp_path / "here").iterdir()] == [f"lpips_{name}.safetensors"]
+    found = load_lpips(tmp_path / "here" / f"lpips_{name}.safetensors", name)
     a, b = torch.rand(2, 1, 3, 64, 64)
     assert torch.allclose(found(a, b), metric(a, b), rtol=1e-5)
+    assert (find_lpips(tmp_path / "here") is None) == (name == "vgg")
+    if name == "vgg":
+        assert Meters(tmp_path / "here").missing == {"lpips": "lpips_alex.safetensors"}
 
 
 def test_another_checksum_leaves_nothing(
@@ -122,7 +140,7 @@ def test_only_known_networks_are_fetched() -> None:
 
 def test_the_published_files_name_their_checksums() -> None:
     """torchvision writes the first eight digits into the file's name."""
-    for file in (perceptual.VGG19, perceptual.ALEXNET):
+    for file in (perceptual.VGG19, perceptual.ALEXNET, perceptual.VGG16):
         assert file.name.endswith(f"-{file.sha256}.pth")
         assert file.url.startswith("https://download.pytorch.org/models/")
-    assert len(perceptual.LPIPS_HEADS.sha256) == 64
+    assert {len(heads.sha256) for heads in (perceptual.ALEXNET_HEADS, perceptual.VGG16_HEADS)} == {64}

@@ -38,15 +38,21 @@ class Published:
 VGG19 = Published("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth", "dcbb9e9d")
 """torchvision's; the name holds the beginning of the checksum."""
 ALEXNET = Published("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79")
-LPIPS_HEADS = Published(
+VGG16 = Published("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af")
+_HEADS = (
     "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/"
-    "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/alex.pth",
-    "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+    "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1"
 )
-"""The linear heads of Zhang et al. 2018, which weigh AlexNet's channels."""
+ALEXNET_HEADS = Published(f"{_HEADS}/alex.pth", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0")
+VGG16_HEADS = Published(f"{_HEADS}/vgg.pth", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868")
+"""The linear heads of Zhang et al. 2018, which weigh a network's channels."""
+
+NETWORKS = ("vgg19", "lpips", "lpips-vgg")
+"""What `fetch` gets."""
 
 VGG19_FILES = ("vgg19_features.safetensors", VGG19.name)
 LPIPS_FILE = "lpips_alex.safetensors"
+LPIPS_VGG_FILE = "lpips_vgg.safetensors"
 
 
 def default_folder() -> Path:
@@ -74,20 +80,28 @@ def find_lpips(folder: Path) -> LPIPS | None:
 
 
 def fetch(network: str, folder: Path) -> Path:
-    """Download the weights of "vgg19" or "lpips" into the folder, with a progress bar, and return their file.
+    """Download the weights of one of NETWORKS into the folder, with a progress bar, and return their file.
 
     Raises WeightsError where the download fails or its checksum is another one; nothing is left then.
     """
     if network == "vgg19":
         return download(VGG19, folder)
+    if network == "lpips":
+        return _fetch_lpips(ALEXNET, (0, 3, 6, 8, 10), ALEXNET_HEADS, folder / LPIPS_FILE)
+    convs = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+    return _fetch_lpips(VGG16, convs, VGG16_HEADS, folder / LPIPS_VGG_FILE)
+
+
+def _fetch_lpips(network: Published, convs: Iterable[int], heads: Published, path: Path) -> Path:
+    """Put LPIPS's file together from torchvision's network, whose convolutions have these numbers, and the heads."""
     with tempfile.TemporaryDirectory() as beside:
-        alexnet, heads = (load_tensors(download(part, Path(beside))) for part in (ALEXNET, LPIPS_HEADS))
-    tensors = {f"lin.{i}": heads[f"lin{i}.model.1.weight"].flatten() for i in range(5)}
-    for i, layer in enumerate((0, 3, 6, 8, 10)):
-        tensors |= {f"net.{i}.{name}": alexnet[f"features.{layer}.{name}"] for name in ("weight", "bias")}
-    with written_whole(folder / LPIPS_FILE) as file:
+        features, lins = (load_tensors(download(part, Path(beside))) for part in (network, heads))
+    tensors = {f"lin.{i}": lins[f"lin{i}.model.1.weight"].flatten() for i in range(5)}
+    for i, layer in enumerate(convs):
+        tensors |= {f"net.{i}.{name}": features[f"features.{layer}.{name}"] for name in ("weight", "bias")}
+    with written_whole(path) as file:
         file.write(save(tensors))
-    return folder / LPIPS_FILE
+    return path
 
 
 def download(published: Published, folder: Path) -> Path:

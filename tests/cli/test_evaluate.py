@@ -26,7 +26,7 @@ def test_everything_at_once(folder: Path, tmp_path: Path, capsys: pytest.Capture
     for part in ("\n01.png\n", "\nProtocol\n", "\nTime\n", f"Report: {tmp_path}/report/index.html"):
         assert part in out
     perceptual = tmp_path / "cache" / "srgan" / "perceptual"
-    assert f"srgan: lpips is left out: no lpips_alex.safetensors in {perceptual}\n" in err
+    assert f"srgan: lpips is left out: no lpips_alex.safetensors in {perceptual}; srgan fetch" in err
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert [(r["model"], r["set"]) for r in scores["results"]] == [("bicubic", "Set2"), (str(folder), "Set2")]
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000

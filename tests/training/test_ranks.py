@@ -56,7 +56,6 @@ def assert_close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
     torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
-@pytest.mark.distributed
 def test_two_processes_give_the_weights_of_one_and_one_goes_on_where_they_were_cut_off(tmp_path: Path) -> None:
     """Ten steps of the pixel loss with Adam, in float32, to 1e-5; one of the two is killed in a second run."""
     pixel_alone = ["--set", "loss.adversarial=0"]
@@ -74,13 +73,41 @@ def test_two_processes_give_the_weights_of_one_and_one_goes_on_where_they_were_c
     assert_close(weights(tmp_path, "cut"), expected, 1e-5)
 
 
-@pytest.mark.distributed
 def test_two_processes_train_both_networks_like_one(tmp_path: Path) -> None:
     """In float64, to 1e-9: Adam makes whole steps of gradients that are nothing but rounding in float32."""
     for run, processes in [("one", 1), ("two", 2)]:
         result = srgan_train(tmp_path, run, processes=processes, RUNS_IN_FLOAT64="1")
         assert result.returncode == 0, result.stderr
     assert_close(weights(tmp_path, "two"), weights(tmp_path, "one"), 1e-9)
+
+
+THREADS = """
+import os
+from torch import nn
+from srgan.training.ranks import Ranks, joined
+
+def threads():
+    return [open(f"/proc/self/task/{thread}/comm").read().strip() for thread in os.listdir("/proc/self/task")]
+
+with joined():
+    Ranks(world=2).averaging(nn.Linear(1, 1))
+    Ranks(world=2).any(True)
+    print(*threads())
+print(*threads())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no list of threads")
+def test_no_thread_of_the_process_group_outlives_it() -> None:
+    """One that does aborts the process now and then, when the interpreter has gone before it."""
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    variables = os.environ | alone | {"TORCHELASTIC_RUN_ID": "one"}
+    result = subprocess.run([sys.executable, "-c", THREADS], env=variables, text=True, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    inside, outside = result.stdout.splitlines()
+    assert "gloo" in inside
+    assert "gloo" not in outside
+    assert "FutureWarning" not in result.stderr
 
 
 def test_a_batch_must_be_shared_evenly(tmp_path: Path) -> None:

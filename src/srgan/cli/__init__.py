@@ -19,7 +19,7 @@ COMMANDS = {
     "models": ("srgan.cli.models:models", "List the networks that are shipped."),
     "train": ("srgan.cli.train:train", "Train a network by a recipe."),
     "evaluate": ("srgan.cli.evaluate:evaluate", "Measure networks on test pictures."),
-    "fetch": ("srgan.cli.fetch:fetch", "Download the perceptual networks that training needs."),
+    "fetch": ("srgan.cli.fetch:fetch", "Download the perceptual networks of losses and metrics."),
     "data": ("srgan.cli.data:data", "Check folders of pictures."),
     "export": ("srgan.cli.export:export", "Turn a checkpoint into weights files to run."),
 }

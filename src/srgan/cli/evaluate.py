@@ -12,8 +12,8 @@ Examples:
   srgan evaluate srgan --sr theirs --data Set5 --report report
   srgan evaluate srgan --data Set5 --metrics psnr_y,ssim_y --json scores.json
 \b
-The learned metrics need the files lpips_alex.safetensors and
-lpips_vgg.safetensors; without them they are left out.
+The learned metrics need weights, srgan fetch lpips lpips-vgg;
+without them they are left out.
 """
 
 
@@ -96,7 +96,8 @@ def evaluate(
             )
         )
     for name, file in meters.missing.items():
-        click.echo(f"srgan: {name} is left out: no {file} in {perceptual or default_folder()}", err=True)
+        where = perceptual or default_folder()
+        click.echo(f"srgan: {name} is left out: no {file} in {where}; srgan fetch lpips lpips-vgg gets it", err=True)
     click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
     if json_file is not None:
         evaluation.write_json(results, json_file, meters.checksums)

@@ -8,11 +8,14 @@ from srgan import perceptual
 
 
 @click.command()
-@click.argument("networks", nargs=-1, required=True, type=click.Choice(["vgg19", "lpips"]))
+@click.argument("networks", nargs=-1, required=True, type=click.Choice(perceptual.NETWORKS))
 @click.option(
     "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder, if not the one in the cache."
 )
 def fetch(networks: tuple[str, ...], folder: Path | None) -> None:
-    """Download the weights of NETWORKS: vgg19 for the content loss, lpips for the metric."""
+    """Download the weights of NETWORKS.
+
+    vgg19 is for the content loss, lpips (with AlexNet) and lpips-vgg (with VGG16, for DISTS as well) for metrics.
+    """
     for network in networks:
         click.echo(perceptual.fetch(network, folder or perceptual.default_folder()))

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from inspect import signature
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before a process group is there: see `joined`
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -37,8 +39,12 @@ class Ranks:
 
     def averaging(self, network: nn.Module) -> nn.Module:
         """Return what to call in place of the network so that gradients are the mean over the processes."""
-        # buffers are not broadcast: two forward passes may come before one backward pass
-        return network if self.world == 1 else DistributedDataParallel(network, broadcast_buffers=False)
+        if self.world == 1:
+            return network
+        # buffers are not sent with every forward pass: two of them may come before one backward pass
+        renamed = "forward_sync_buffers" in signature(DistributedDataParallel).parameters  # in PyTorch 2.13
+        option: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
+        return DistributedDataParallel(network, **option)
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes."""
@@ -64,6 +70,10 @@ def joined() -> Iterator[Ranks]:
     """Join the processes that torchrun started, if it did.
 
     Raises TrainingError where one of the others has gone.
+
+    The process group must end here, its threads with it: one of them that lets go of a tensor while the
+    interpreter shuts down aborts the process. DistributedDataParallel imports torch.distributed.nn, whose functions
+    have the group of that moment as a default and would keep it: hence the import above, while there is none.
     """
     if not dist.is_torchelastic_launched():
         yield Ranks()
