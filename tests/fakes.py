@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from srgan.inference.runtime import levels_by_floats
+
 Array = NDArray[np.float32]
 
 
@@ -17,7 +19,9 @@ class Nearest:
     checksum = "c0ffee" * 10 + "0000"
     scale = 4
     halo = 0
-    tile_pixels = 40 * 40
+    pixel_bytes = 1_000
+    own_bytes = 400_000
+    memory = 2_000_000
 
     def __init__(self) -> None:
         self.card: dict[str, Any] = {"name": "nearest"}
@@ -26,6 +30,9 @@ class Nearest:
     def __call__(self, lr: Array) -> Array:
         self.shapes.append(lr.shape)
         return lr.repeat(self.scale, 2).repeat(self.scale, 3)
+
+    def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return levels_by_floats(self, lr)
 
     def in_fp32(self) -> "Nearest":
         return self

@@ -37,12 +37,12 @@ def trained(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("half", [True, False])
-@pytest.mark.parametrize("rewrite_tail", [True, False])
-def test_the_onnx_file_is_the_generator(tiny: Generator, half: bool, rewrite_tail: bool) -> None:
+@pytest.mark.parametrize("rewrite", [True, False])
+def test_the_onnx_file_is_the_generator(tiny: Generator, half: bool, rewrite: bool) -> None:
     generator = runs.tiny_x4().eval()
     state = tiny.state_dict()
     generator.load_state_dict({k: v.half().float() if half and v.is_floating_point() else v for k, v in state.items()})
-    model = build_onnx(generator, card_of(tiny, "tiny", "tiny_x4"), half=half, rewrite_tail=rewrite_tail)
+    model = build_onnx(generator, card_of(tiny, "tiny", "tiny_x4"), half=half, rewrite=rewrite)
     difference = parity(model, generator)
     assert 0 < difference < (1e-3 if half else 1e-5)  # folded factors are rounded to float16 as well
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
@@ -63,11 +62,12 @@ class _Graph:
         return self.add("DepthToSpace", [x], name, blocksize=2, mode="CRD")
 
 
-def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite_tail: bool = True) -> onnx.ModelProto:
+def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite: bool = True) -> onnx.ModelProto:
     """Return the generator as an ONNX model: "lr" (N, 3, H, W) to "sr" (N, 3, 4H, 4W), float32 in [0, 1].
 
     With `half` the weights are stored as float16 (computing stays float32). `card` goes into the file as
-    JSON. `rewrite_tail=False` leaves the end as the paper draws it, to measure against.
+    JSON. `rewrite=False` leaves PReLU and the last convolution behind PixelShuffle, as the paper
+    draws them, to measure against.
     """
     graph = _Graph(np.float16 if half else np.float32)
     x = graph.conv("lr", "head", generator.head.weight, _bias(generator.head))
@@ -86,13 +86,14 @@ def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite_t
         assert isinstance(stage, Upsample)
         name = f"upsample.{i}"
         x = graph.conv(x, f"{name}.conv", stage.conv.weight, _bias(stage.conv))
-        if rewrite_tail and stage is stages[-1]:
+        if rewrite:
             x = graph.prelu(x, f"{name}.act", stage.act.weight.repeat_interleave(4))
-        else:
+        if not rewrite or stage is not stages[-1]:
             x = graph.shuffle(x, f"{name}.shuffle")
+        if not rewrite:
             x = graph.prelu(x, f"{name}.act", stage.act.weight)
     weight, bias = generator.tail.weight / 2, (_bias(generator.tail) + 1) / 2
-    if rewrite_tail:
+    if rewrite:
         x = graph.conv(x, "tail", tail_before_shuffle(weight), bias.repeat_interleave(4))
         graph.shuffle(x, "sr")
     else:
@@ -126,18 +127,18 @@ def parity(model: onnx.ModelProto, generator: Generator) -> float:
     """
     from srgan.inference.openvino import OpenVinoNetwork
 
-    network = OpenVinoNetwork(model.SerializeToString(), precision="fp32")
     generator = generator.float().eval()
     random = np.random.default_rng(0)
+    pictures = [random.random((1, 3, height, width), dtype=np.float32) for height, width in PARITY_SIZES]
+    with torch.inference_mode():
+        expected = [generator(torch.from_numpy(lr)).numpy() for lr in pictures]
+    if not all(np.isfinite(sr).all() for sr in expected):
+        return math.inf
+    network = OpenVinoNetwork(model.SerializeToString(), precision="fp32")
     worst = 0.0
-    for height, width in PARITY_SIZES:
-        lr: NDArray[np.float32] = random.random((1, 3, height, width), dtype=np.float32)
-        with torch.inference_mode():
-            expected = generator(torch.from_numpy(lr)).numpy()
-        sr = network(lr)
-        if not (np.isfinite(sr).all() and np.isfinite(expected).all()):
-            return math.inf
-        worst = max(worst, float(np.abs(sr - expected).max()))
+    for lr, sr in zip(pictures, expected, strict=True):
+        difference = float(np.abs(network(lr) - sr).max())
+        worst = max(worst, difference if math.isfinite(difference) else math.inf)
     return worst
 
 

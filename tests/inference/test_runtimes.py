@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from safetensors.torch import save_file
 
 from conftest import card_of
 from srgan.errors import ArgumentError, RuntimeMissingError, WeightsError
-from srgan.inference import runtime
+from srgan.image.colour import to_network
+from srgan.inference import compiled, runtime
 from srgan.inference.onnxruntime import PROVIDER_VARIABLE, OnnxRuntimeNetwork
 from srgan.inference.openvino import OpenVinoNetwork
-from srgan.inference.runtime import choose_runtime, load_network
+from srgan.inference.runtime import Network, NotFiniteError, choose_runtime, levels_by_floats, load_network
 from srgan.inference.torch import TorchNetwork
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
@@ -59,7 +61,7 @@ def test_openvino_in_bf16_is_near_and_has_a_twin_in_fp32(tiny_onnx: Path, expect
     assert 1e-4 < difference < 0.03, "bf16 is what computes"
     twin = network.in_fp32()
     assert twin.precision == "fp32"
-    assert twin.tile_pixels < network.tile_pixels
+    assert twin.pixel_bytes > network.pixel_bytes
     assert network.in_fp32() is twin
     np.testing.assert_allclose(twin(LR), expected, atol=2e-5)
 
@@ -80,7 +82,7 @@ def test_an_openvino_result_is_not_overwritten_by_the_next(tiny_onnx: Path, expe
 
 def test_openvino_takes_as_many_threads_as_it_is_told(tiny_onnx: Path) -> None:
     network = OpenVinoNetwork(tiny_onnx, threads=1)
-    assert network._request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1
+    assert network._levels.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1
 
 
 def test_onnxruntime_is_the_generator(tiny_onnx: Path, expected: NDArray[np.float32]) -> None:
@@ -207,3 +209,84 @@ def test_a_missing_runtime_says_what_to_install(tiny_onnx: Path, monkeypatch: py
 def test_arguments_that_cannot_be_are_refused(tiny_onnx: Path, arguments: dict[str, str], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         load_network(tiny_onnx, **arguments)  # type: ignore[arg-type]
+
+
+def levels_of(network: Network, lr: NDArray[np.uint8]) -> NDArray[np.int64]:
+    sr = network.levels(lr)
+    assert sr.dtype == np.uint8
+    assert sr.shape == (lr.shape[0] * 4, lr.shape[1] * 4, 3)
+    return sr.astype(np.int64)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 23), (19, 31)])
+def test_levels_are_the_clipped_and_rounded_floats(
+    paper_onnx: Path, paper_safetensors: Path, size: tuple[int, int]
+) -> None:
+    lr = np.random.default_rng(7).integers(0, 256, (*size, 3), dtype=np.uint8)
+    for name, path in (("openvino", paper_onnx), ("onnxruntime", paper_onnx), ("torch", paper_safetensors)):
+        network = load_network(path, runtime=name, precision="fp32")
+        values = network(to_network(lr))[0].transpose(1, 2, 0)
+        assert values.min() < 0 or size != (19, 31), "clipping is looked at"
+        expected = np.floor(values.clip(0, 1) * 255 + 0.5)
+        difference = np.abs(levels_of(network, lr) - expected)
+        assert difference.max() <= 1
+        assert difference.mean() < 0.01, "next to .5 alone may they differ"
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="a processor with bf16")
+def test_levels_in_bf16_are_nearer_to_fp32_than_the_rounded_floats_are(paper_onnx: Path) -> None:
+    """The last rounding is of float32, not of a bf16 number, whose steps near white are a whole level."""
+    lr = np.random.default_rng(8).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    half, full = (OpenVinoNetwork(paper_onnx, precision=precision) for precision in ("bf16", "fp32"))
+    floats = levels_by_floats(half, lr).astype(np.int64)
+    exact = levels_of(full, lr)
+    assert np.square(levels_of(half, lr) - exact).mean() < np.square(floats - exact).mean()
+
+
+def test_weights_that_are_not_finite_are_an_error(tmp_path: Path, tiny_onnx: Path) -> None:
+    model = onnx.load(tiny_onnx)
+    tensor = next(t for t in model.graph.initializer if t.name == "tail.weight")
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values.flat[7] = np.nan
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(WeightsError, match=r"net\.onnx: holds weights that are not finite$"):
+        OpenVinoNetwork(path)
+    network = OnnxRuntimeNetwork(path)
+    with pytest.raises(NotFiniteError):
+        network.levels(np.zeros((20, 20, 3), dtype=np.uint8))
+
+
+def test_a_compiled_network_is_kept_and_used_again(
+    tiny_onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lr = np.random.default_rng(9).integers(0, 256, (19, 31, 3), dtype=np.uint8)
+    first = OpenVinoNetwork(tiny_onnx)
+    expected = levels_of(first, lr)
+    (kept,) = compiled.folder().iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino.Core, "compile_model", None)
+        again = OpenVinoNetwork(tiny_onnx)
+        assert again.card == first.card
+        assert np.array_equal(levels_of(again, lr), expected)
+        with pytest.raises(TypeError):
+            OpenVinoNetwork(tiny_onnx, threads=1)
+    for damage in (b"", b"garbage", kept.read_bytes()[:-10], kept.read_bytes()[:9000] + b"\0" * 9000):
+        kept.write_bytes(damage)
+        assert np.array_equal(levels_of(OpenVinoNetwork(tiny_onnx), lr), expected)
+
+
+def test_no_more_than_a_few_compiled_networks_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for number in range(compiled.KEPT + 3):
+        compiled.keep(f"key{number}", "{}", b"blob")
+        os.utime(compiled.folder() / f"key{number}", (number, number))
+    assert compiled.recall("key0") is None
+    assert compiled.recall("key10") == ("{}", b"blob")
+    assert len(list(compiled.folder().iterdir())) == compiled.KEPT
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    compiled.keep("key", "{}", b"blob")
+    assert compiled.recall("key") is None

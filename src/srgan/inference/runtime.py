@@ -9,7 +9,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from srgan.errors import ArgumentError, RuntimeMissingError, WeightsError
+from srgan.errors import ArgumentError, InferenceError, RuntimeMissingError, WeightsError
 from srgan.weights import Card, WeightsFiles, find_weights
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
+
+
+class NotFiniteError(InferenceError):
+    """A network gave values that are not finite."""
 
 
 class Network(Protocol):
@@ -52,11 +56,25 @@ class Network(Protocol):
         """How many lr pixels away an input pixel can still change an output pixel."""
 
     @property
-    def tile_pixels(self) -> int:
-        """How large a window, in lr pixels, keeps the memory for one call near a gigabyte (on a GPU, a few)."""
+    def pixel_bytes(self) -> int:
+        """How many bytes of memory a call needs for each lr pixel of its window, as measured."""
+
+    @property
+    def own_bytes(self) -> int:
+        """How many bytes it needs beside that; on a GPU those of the device count, on a CPU the process's."""
+
+    @property
+    def memory(self) -> int:
+        """How many bytes it takes in all where nobody says otherwise."""
 
     def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return sr (N, 3, sH, sW) for lr (N, 3, H, W); float32 RGB, [0, 1] in, the same not clamped out."""
+
+    def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return sr (sH, sW, 3) for lr (H, W, 3), both uint8 RGB: clipped and rounded where the network computes.
+
+        Raises NotFiniteError where it gives values that are not finite.
+        """
 
     def in_fp32(self) -> Network:
         """Return the same network computing in fp32: itself where it does."""
@@ -103,6 +121,22 @@ def load_network(
         raise RuntimeMissingError(
             f"the runtime {runtime} is not installed, or not completely ({error}): pip install '{extra}'"
         ) from error
+
+
+def levels_by_floats(network: Network, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Do what `Network.levels` promises with a network's floats, for a runtime that has no better way."""
+    from srgan.image.colour import to_network, to_uint8
+
+    return to_uint8(require_finite(network(to_network(lr)))[0].transpose(1, 2, 0))
+
+
+def require_finite(sr: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a network gave. Raises NotFiniteError where that is not finite."""
+    import numpy as np
+
+    if not np.isfinite(sr).all():
+        raise NotFiniteError("the network gives values that are not finite")
+    return sr
 
 
 def choose_runtime(files: WeightsFiles) -> str:

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from srgan.inference.runtime import NotFiniteError
 from srgan.inference.threads import thread_limit
 from srgan.models.tensors import load_generator
 from srgan.weights import checksum
-
-# measured with srresnet_x4 on the CPU: about 10 kB of memory for an lr pixel in fp32
-_TILE_PIXELS = {"cpu": 320 * 320, "cuda": 1024 * 1024}
 
 
 class TorchNetwork:
     """A generator from a safetensors file; see `srgan.inference.runtime.Network`."""
 
     runtime = "torch"
+    pixel_bytes = 10_000  # measured with srresnet_x4 on the CPU in fp32
 
     def __init__(self, model: Path, precision: str = "auto", threads: int | None = None) -> None:
         """Load a generator.
@@ -40,17 +40,33 @@ class TorchNetwork:
         bf16 = precision == "bf16" or (precision == "auto" and cuda and torch.cuda.is_bf16_supported())
         self.precision = "bf16" if bf16 else "fp32"
         self._device = torch.device("cuda" if cuda else "cpu")
-        self.tile_pixels = _TILE_PIXELS[self._device.type]
+        self.own_bytes = 0 if cuda else 450_000_000
+        self.memory = torch.cuda.mem_get_info()[0] * 3 // 4 if cuda else 1_400_000_000
         generator = generator.to(self._device)
         self._generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return sr for lr, see `Network`."""
-        x = torch.from_numpy(lr).to(self._device, memory_format=torch.channels_last)
-        bf16 = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), bf16, self._exact_fp32():
-            sr: NDArray[np.float32] = self._generator(x).cpu().numpy()
+        with torch.inference_mode():
+            sr: NDArray[np.float32] = self._run(torch.from_numpy(lr).to(self._device)).cpu().numpy()
         return sr
+
+    def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return sr for lr in levels, see `Network`: the levels alone travel between processor and device."""
+        with torch.inference_mode():
+            x = torch.from_numpy(np.ascontiguousarray(lr)).to(self._device)
+            sr = self._run(x.permute(2, 0, 1)[None].float() / 255)
+            finite = sr.isfinite().all()
+            result: NDArray[np.uint8] = (sr[0].clamp_(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).cpu().numpy()
+        if not finite:
+            raise NotFiniteError("the network gives values that are not finite")
+        return np.ascontiguousarray(result)
+
+    def _run(self, lr: Tensor) -> Tensor:
+        bf16 = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+        with bf16, self._exact_fp32():
+            sr: Tensor = self._generator(lr.contiguous(memory_format=torch.channels_last))
+        return sr.float()
 
     def _exact_fp32(self) -> AbstractContextManager[None]:
         """Keep cuDNN from computing in TF32 what is to be fp32."""

@@ -1,5 +1,6 @@
 """Pictures through a network, tile by tile: the Python interface."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
@@ -15,7 +16,7 @@ from srgan.image.colour import Pixels, from_network, to_network
 from srgan.image.picture import Maker, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.tiles import Plan, Tile, plan_tiles
-from srgan.inference.runtime import Network, load_network
+from srgan.inference.runtime import Network, NotFiniteError, load_network, require_finite
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, what fraction of the picture is done."""
@@ -34,6 +35,7 @@ class Upscaler:
         precision: str = "auto",
         tile: int | None = None,
         threads: int | None = None,
+        memory: int | None = None,
     ) -> None:
         """Load a network.
 
@@ -42,13 +44,16 @@ class Upscaler:
         runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
         precision  bf16 or fp32; auto is bf16 where the device has it in hardware
         tile       the side in pixels of the square windows that a large picture is cut into, 0 for none; by
-                   default shapes that keep the process under about 1.5 GB beside the picture and its result
+                   default the shapes with the least work that `memory` has room for
         threads    how many processors to use; by default all that the process is allowed
+        memory     how many bytes to take beside pictures and results: of the process, or of the GPU that
+                   computes; by default 1.2 GB of a process, three quarters of what is free of a GPU
 
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
         self.network: Network = load_network(model, runtime=runtime, precision=precision, threads=threads)
         self.tile = tile
+        self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1)  # complains of an impossible tile now
 
     @property
@@ -100,9 +105,21 @@ class Upscaler:
         return replace(frame, pixels=pixels, alpha=alpha)
 
     def _plan(self, height: int, width: int) -> Plan:
-        halo = self.network.halo
-        pixels = max(self.network.tile_pixels, (4 * halo) ** 2)  # a network of great reach needs its room
-        return plan_tiles(height, width, halo=halo, tile=self.tile, pixels=pixels)
+        return plan_tiles(height, width, halo=self.network.halo, tile=self.tile, pixels=self.window_pixels)
+
+    def _window_pixels(self, memory: int | None) -> int:
+        """Return how many pixels a window may have. Raises ArgumentError where the memory is too little."""
+        network = self.network
+        least = (4 * network.halo + 1) ** 2  # with less, most of a window were halo
+        if memory is None:
+            return max((network.memory - network.own_bytes) // network.pixel_bytes, least)
+        pixels = (memory - network.own_bytes) // network.pixel_bytes
+        if pixels < least:
+            needed = network.own_bytes + least * network.pixel_bytes
+            raise ArgumentError(
+                f"{memory / 1e6:.0f} MB of memory are too little: this network needs {math.ceil(needed / 1e6)} MB"
+            )
+        return pixels
 
 
 @overload
@@ -130,17 +147,17 @@ def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], 
 
     Raises InferenceError that names the tile.
     """
-    scale, gray = network.scale, lr.ndim == 2
+    scale = network.scale
     height, width = lr.shape[:2]
     sr = cast(Pixels, np.empty((height * scale, width * scale, *lr.shape[2:]), dtype=lr.dtype))
     for number, tile in enumerate(plan, 1):
-        window = to_network(lr[tile.rows.window, tile.columns.window])
+        window = lr[tile.rows.window, tile.columns.window]
         try:
             result = _finite(network, window)
         except SrganError as error:
             raise InferenceError(f"{_name(number, tile, plan)}: {error}") from error
-        core = result[0, :, tile.rows.core_in_window(scale), tile.columns.core_in_window(scale)]
-        sr[tile.rows.core(scale), tile.columns.core(scale)] = from_network(core, gray=gray, dtype=lr.dtype)
+        core = result[tile.rows.core_in_window(scale), tile.columns.core_in_window(scale)]
+        sr[tile.rows.core(scale), tile.columns.core(scale)] = core
         step()
     return sr
 
@@ -149,25 +166,32 @@ def _is_flat(plane: Pixels) -> bool:
     return bool(plane.min() == plane.max())
 
 
-def _finite(network: Network, lr: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return sr for lr, computed again in fp32 where it is not finite."""
-    sr = _checked(network, lr)
-    if not np.isfinite(sr).all():
-        sr = _checked(network.in_fp32(), lr)
-        if not np.isfinite(sr).all():
-            raise InferenceError("the network gives values that are not finite")
-    return sr
-
-
-def _checked(network: Network, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+def _finite(network: Network, lr: Pixels) -> Pixels:
+    """Return a window upscaled, computed again in fp32 where that is not finite."""
     try:
-        sr = network(lr)
+        return _upscale_window(network, lr)
+    except NotFiniteError:
+        return _upscale_window(network.in_fp32(), lr)
+
+
+def _upscale_window(network: Network, lr: Pixels) -> Pixels:
+    """Return a window (H, W, 3) or (H, W) upscaled, of the same type.
+
+    Raises InferenceError where the network fails or breaks its promises, as NotFiniteError where it gives values
+    that are not finite.
+    """
+    try:
+        if lr.dtype == np.uint8 and lr.ndim == 3:
+            sr: Pixels = network.levels(cast(NDArray[np.uint8], lr))
+        else:
+            values = require_finite(network(to_network(lr)))
+            sr = from_network(values[0], gray=lr.ndim == 2, dtype=lr.dtype)
     except (MemoryError, SrganError):
         raise
     except Exception as error:  # each runtime has its own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
         raise InferenceError(f"{network.runtime} failed: {reason}") from error
-    expected = (*lr.shape[:2], lr.shape[2] * network.scale, lr.shape[3] * network.scale)
+    expected = (lr.shape[0] * network.scale, lr.shape[1] * network.scale, *lr.shape[2:])
     if sr.shape != expected:
         raise InferenceError(f"the network gives an array {sr.shape} where its card promises {expected}")
     return sr
