@@ -245,3 +245,22 @@ def test_every_option_reaches_the_result() -> None:
     assert main(["upscale", "photo.png", "--max-input-pixels", "220", "-o", "large.webp"]) == 1
     assert main(["upscale", "photo.png", "--max-output-pixels", "3535", "-o", "large.webp"]) == 1
     assert not Path("large.webp").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "bytes_"), [("2GB", 2_000_000_000), ("500 mb", 500_000_000), ("1.5GiB", 1_610_612_736), ("7", 7)]
+)
+def test_sizes_have_units(size: str, bytes_: int) -> None:
+    assert upscale.size_in_bytes(None, None, size) == bytes_
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [("2 bags", "'2 bags' is no size"), ("-1GB", "'-1GB' is no size"), ("30MB", "30 MB of memory are too little")],
+)
+def test_a_size_that_cannot_be_is_wrong_usage(
+    size: str, message: str, folder: Path, tiny_onnx: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upscale", "photo.png", "--model", str(tiny_onnx), "--memory", size]) == 2
+    assert [path.name for path in folder.iterdir()] == ["photo.png"]
+    assert message in capsys.readouterr().err

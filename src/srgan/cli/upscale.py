@@ -1,5 +1,6 @@
 """srgan upscale."""
 
+import re
 import sys
 import time
 from collections import Counter
@@ -30,9 +31,22 @@ not, 2 that the command was wrong.
 
 GROUPS = {
     "Results": ("output", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
-    "The network": ("model", "runtime", "precision", "tile", "threads"),
+    "The network": ("model", "runtime", "precision", "tile", "memory", "threads"),
     "The run": ("log", "max_input_pixels", "max_output_pixels"),
 }
+
+
+_UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def size_in_bytes(_: click.Context | None, __: click.Parameter | None, text: str | None) -> int | None:
+    """Return a size with a unit, 2GB or 1.5GiB, in bytes. Raises BadParameter for what is none."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
+    if found is None or found[2].upper() not in _UNITS:
+        raise click.BadParameter(f"{text!r} is no size: 2GB, 500MB or 1.5GiB, say")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 class _Grouped(click.Command):
@@ -85,7 +99,14 @@ class _Grouped(click.Command):
     "--tile",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Cut pictures into windows of NxN pixels, 0 for none. Default: shapes that bound the memory.",
+    help="Cut pictures into windows of NxN pixels, 0 for none. Default: the shapes that --memory has room for.",
+)
+@click.option(
+    "--memory",
+    callback=size_in_bytes,
+    metavar="SIZE",
+    help="What to take beside pictures and results: 2GB, say, of the process or of the GPU. Default: 1.2GB, or most of"
+    " what is free of the GPU.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
 @click.option(
@@ -133,6 +154,8 @@ def upscale(
     from srgan.weights import find_weights, read_card
 
     start = time.perf_counter()
+    if "openvino" not in sys.modules:
+        sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # its converter: 90 ms to import, unused
     if str(output) == "-" and sys.stdout.isatty():
         raise ArgumentError("standard output is a terminal: send the picture to a file or a program, or give -o FILE")
     limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
