@@ -1,11 +1,13 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from srgan.atomic import written_whole
+from srgan.atomic import remove_leftovers, written_whole
 from srgan.errors import OutputError
 
 
@@ -69,3 +71,33 @@ def test_the_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     finally:
         os.umask(previous)
     assert stat.S_IMODE((tmp_path / "result.bin").stat().st_mode) == 0o640
+
+
+def test_leftovers_of_killed_processes_are_removed_and_files_being_written_are_not(tmp_path: Path) -> None:
+    killed = (
+        "import os, signal; from pathlib import Path; from srgan.atomic import remove_leftovers, written_whole\n"
+        f"with written_whole(Path({str(tmp_path)!r}, 'other.bin')) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    (leftover,) = tmp_path.iterdir()
+    with written_whole(tmp_path / "result.bin") as file:
+        (beside,) = set(tmp_path.iterdir()) - {leftover}
+        remove_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == [beside]
+        file.write(b"abc")
+    assert list(tmp_path.iterdir()) == [tmp_path / "result.bin"]
+    remove_leftovers(tmp_path / "gone")
+
+
+def test_a_file_without_locks_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", without)
+    with written_whole(tmp_path / "result.bin") as file:
+        file.write(b"abc")
+        (beside,) = tmp_path.iterdir()
+        remove_leftovers(tmp_path)
+        assert beside.exists()
+    assert (tmp_path / "result.bin").read_bytes() == b"abc"

@@ -1,37 +1,78 @@
 """Files that appear whole or not at all."""
 
 import os
-import tempfile
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from srgan.errors import OutputError
+
+if sys.platform != "win32":
+    import fcntl
+
+_PREFIX, _SUFFIX = ".srgan-", ".part"
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` to write; when the block ends without an error it is synced and renamed to `path`.
 
-    Where the block fails, `path` is as it was and nothing is left beside it. Makes the folder where it lacks.
-    Raises OutputError where the file system refuses (no space, no permission, a folder in the way).
+    Where the block fails, `path` is as it was and nothing is left beside it; where the process is killed, `path` is
+    as it was, and `remove_leftovers` removes the rest. Makes the folder where it lacks. Raises OutputError where the
+    file system refuses (no space, no permission, a folder in the way).
     """
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".srgan-", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        file, beside = _open_beside(path.parent)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # noqa: PTH101 - mkstemp gives 0600, a result is like any other file
-        os.replace(beside, path)  # noqa: PTH105
-        beside = None
+            if sys.platform == "win32":  # an open file is not renamed there
+                file.close()
+            beside.replace(path)
+            beside = None
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         if beside is not None:
-            Path(beside).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove from a folder what killed processes left of files that they were writing.
+
+    Those that this process or another is writing are locked, and stay; so does what cannot be removed.
+    """
+    with suppress(OSError):
+        for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+            with suppress(OSError):
+                if sys.platform == "win32":  # where an open file cannot be removed
+                    path.unlink()
+                else:
+                    with path.open("rb") as file:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        path.unlink()
+
+
+def _open_beside(folder: Path) -> tuple[BinaryIO, Path]:
+    """Make a file with a new name in a folder, locked for as long as it is open."""
+    while True:
+        path = folder / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+        file = path.open("xb")
+        if sys.platform == "win32":
+            return file, path
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another process takes the file for a leftover
+            ours = False
+        except OSError:  # a file system without locks
+            ours = True
+        else:
+            ours = path.exists()
+        if ours:
+            return file, path
+        file.close()
