@@ -31,7 +31,7 @@ def in_words(pixels: int) -> str:
 class Metadata:
     """What a file says of its picture beside the pixels.
 
-    exif  the EXIF data, a TIFF structure that begins with its byte order, the orientation left out
+    exif  the EXIF data as in its file, a TIFF structure that begins with its byte order
     xmp   the XMP packet
     dpi   pixels an inch, horizontal and vertical
     """
@@ -51,8 +51,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class Maker:
-    """The network that made a picture, by its card's name, and the SHA-256 of its weights file in hex."""
+    """What made a picture.
 
+    program   its name and version
+    model     the network, by its card's name
+    checksum  the SHA-256 of its weights file, in hex
+    """
+
+    program: str
     model: str
     checksum: str
 

@@ -1,23 +1,32 @@
 """Pictures from files and Pillow images.
 
-The EXIF orientation is applied and the ICC profile kept. Gray stays gray, transparency becomes a plane of its
-own, palettes, CMYK and other colour spaces become RGB.
+The EXIF orientation is applied, the ICC profile kept and with it what else the file says. Gray stays gray, 16 bits
+stay 16, transparency becomes a plane of its own, palettes, CMYK and other colour spaces become RGB.
 """
 
 import io
+import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import IFD
+from PIL.TiffImagePlugin import TiffImageFile
 
 from srgan.errors import PictureError
-from srgan.image.picture import Limits, Picture, in_words
+from srgan.image.colour import Pixels, largest
+from srgan.image.exif import DESCRIPTIVE
+from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
+from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
 
 READ_FORMATS = {
     "PNG": (".png", ".apng"),
@@ -37,8 +46,13 @@ other programs, are not among them."""
 
 PICTURE_SUFFIXES = frozenset(suffix for suffixes in READ_FORMATS.values() for suffix in suffixes)
 
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_PAGED = ("TIFF",)
+_MOST_FRAMES = 10_000
+_GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
+_SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION, _PLANAR = 254, 258, 277, 282, 284  # tags of TIFF
+_NO_PAGE = 1 | 4  # of _SUBFILE: a smaller copy of another page, a mask
 
 
 def read_picture(source: Path | BinaryIO, limits: Limits | None = None, *, name: str = "standard input") -> Picture:
@@ -77,21 +91,6 @@ def picture_from_image(image: Image.Image) -> Picture:
         return _decode(image)
 
 
-def _read(file: BinaryIO, limits: Limits) -> Picture:
-    if not file.read(1):
-        raise PictureError("the file is empty")
-    file.seek(0)
-    with _ours():
-        image = Image.open(file, formats=tuple(READ_FORMATS))
-        width, height = image.size
-        if width * height > limits.input_pixels:
-            raise PictureError(
-                f"too large: {width}x{height} are {in_words(width * height)}, more than the limit of"
-                f" {in_words(limits.input_pixels)}; --max-input-pixels raises it"
-            )
-        return _decode(image)
-
-
 _lock = threading.Lock()
 _reading = 0
 _outside: tuple[warnings.catch_warnings, int | None]
@@ -121,22 +120,240 @@ def _ours() -> Iterator[None]:
                 Image.MAX_IMAGE_PIXELS = _outside[1]
 
 
-def _decode(image: Image.Image) -> Picture:
+def _read(file: BinaryIO, limits: Limits) -> Picture:
+    if not file.read(1):
+        raise PictureError("the file is empty")
+    with _ours():
+        image = _open(file)
+        animated, paged = image.format in _ANIMATED, image.format in _PAGED
+        frames: list[Picture] = []
+        milliseconds: list[float] = []
+        pixels = 0
+        for number in count(1 if getattr(image, "default_image", False) else 0):
+            if animated or paged:
+                try:
+                    image.seek(number)
+                except EOFError:
+                    break
+            if paged and image.getexif().get(_SUBFILE, 0) & _NO_PAGE and frames:
+                continue
+            width, height = image.size
+            pixels += width * height
+            if pixels > limits.input_pixels or len(frames) == _MOST_FRAMES:
+                raise PictureError(_too_large(width, height, len(frames), pixels, limits))
+            frames.append(_decode(image, partial(_open, file, number)))
+            milliseconds.append(float(image.info.get("duration", 0)))
+            if not animated and not paged:
+                break
+        loops = _loops(image)
+    if not frames:
+        raise PictureError("a picture without pixels")
+    if animated and len(frames) > 1:
+        frames = _alike(frames)
+        return replace(frames[0], more=tuple(frames[1:]), timing=Timing(tuple(milliseconds), loops))
+    return replace(frames[0], more=tuple(frames[1:]))
+
+
+def _open(file: BinaryIO, number: int = 0) -> ImageFile.ImageFile:
+    file.seek(0)
+    image = Image.open(file, formats=tuple(READ_FORMATS))
+    if number:
+        image.seek(number)
+    return image
+
+
+def _too_large(width: int, height: int, before: int, pixels: int, limits: Limits) -> str:
+    if before == _MOST_FRAMES:
+        return f"too large: more than {_MOST_FRAMES:,} frames or pages"
+    size = f"{width}x{height} are" if before == 0 else f"{before + 1} frames or pages or more have"
+    return (
+        f"too large: {size} {in_words(pixels)}, more than the limit of {in_words(limits.input_pixels)};"
+        " --max-input-pixels raises it"
+    )
+
+
+def _loops(image: Image.Image) -> int:
+    """Return how often an animation is shown; a GIF says how often after the first time, if it says anything."""
+    if image.format != "GIF":
+        return int(image.info.get("loop", 0))
+    again = image.info.get("loop")
+    return 1 if again is None else int(again) and int(again) + 1
+
+
+def _alike(frames: list[Picture]) -> list[Picture]:
+    """Return frames that all are gray or all RGB, and all with transparency or all without."""
+    colour = any(frame.pixels.ndim == 3 for frame in frames)
+    alpha = any(frame.alpha is not None and frame.alpha.min() < 255 for frame in frames)
+    alike = []
+    for frame in frames:
+        pixels, plane = frame.pixels, frame.alpha if alpha else None
+        if colour and pixels.ndim == 2:
+            pixels = cast(Pixels, np.dstack([pixels] * 3))
+        if alpha and plane is None:
+            plane = _opaque(pixels)
+        alike.append(replace(frame, pixels=pixels, alpha=plane))
+    return alike
+
+
+def _opaque(pixels: Pixels) -> Pixels:
+    return cast(Pixels, np.full(pixels.shape[:2], largest(pixels.dtype), dtype=pixels.dtype))
+
+
+def _decode(image: Image.Image, again: Callable[[], ImageFile.ImageFile] | None = None) -> Picture:
+    """Return the frame that an image shows; `again` opens it once more, for what Pillow gives in two halves."""
     if 0 in image.size:
         raise PictureError("a picture without pixels")
-    image.load()
+    if isinstance(image, ImageFile.ImageFile) and again is not None and (halves := _halves(image)) is not None:
+        picture = _sixteen_bits(image, again, halves)
+    else:
+        image.load()
+        picture = _eight_bits(image)
+    return replace(picture, metadata=_metadata(image))
+
+
+def _eight_bits(image: Image.Image) -> Picture:
+    """Return an image as Pillow decodes it, which for gray alone may have 16 bits."""
     image = _upright(image)
-    icc = None if image.mode in _OTHER_COLOURS else image.info.get("icc_profile")
-    if image.mode in _SIXTEEN_BIT:
-        return Picture(_sixteen_bits(np.asarray(image)), icc=icc)
+    icc = image.info.get("icc_profile")
+    if image.mode in _GRAY_16:
+        return _gray_16(image, fitting(icc, gray=True))
     if image.mode == "F":
         raise PictureError("a picture of floating-point numbers has no fixed range")
+    if image.mode in _OTHER_COLOURS:
+        converted = cmyk_to_srgb(image) if image.mode == "CMYK" else None
+        return Picture(np.asarray(converted or image.convert("RGB")), icc=srgb() if converted else None)
     gray = image.mode in ("1", "L", "LA", "La")
     alpha = image.has_transparency_data
     array = np.asarray(image.convert(("LA" if gray else "RGBA") if alpha else ("L" if gray else "RGB")))
+    icc = fitting(icc, gray=gray)
     if not alpha:
         return Picture(array, icc=icc)
     return Picture(array[..., 0] if gray else array[..., :3], array[..., -1], icc)
+
+
+def _gray_16(image: Image.Image, icc: bytes | None) -> Picture:
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError("a gray picture with values outside of 16 bits has no fixed range")
+    pixels = values.astype(np.uint16)
+    return Picture(pixels, _keyed(pixels[..., np.newaxis], image.info.get("transparency")), icc)
+
+
+def _halves(image: ImageFile.ImageFile) -> tuple[str, ...] | None:
+    """Return what to ask Pillow for to have the high and the low bytes of 16-bit samples, None where there are none."""
+    if not image.tile:
+        return None
+    arguments = image.tile[0].args
+    raw = arguments[0] if isinstance(arguments, tuple) else arguments
+    if not isinstance(raw, str):
+        return None
+    if raw == "LA;16B":
+        return ("RGBA",)  # four bytes a pixel, both halves of both
+    if image.tile[0].codec_name == "ppm" and raw == "RGB" and _maximum(image) > 255:
+        return "RGB;16B", "RGB;16L"
+    if isinstance(image, TiffImageFile):
+        samples, bits = image.tag_v2.get(_SAMPLES, 1), image.tag_v2.get(_BITS, (1,))
+        if samples > 1 and 16 in bits and image.tag_v2.get(_PLANAR, 1) == 2:
+            raise PictureError("16 bits in separate planes cannot be read: save it with its channels side by side")
+    name, _, order = raw.partition(";16")
+    if name not in ("RGB", "RGBX", "RGBA", "RGBa") or order not in ("B", "L", "N"):
+        return None
+    if order == "N":
+        order = "L" if sys.byteorder == "little" else "B"
+    name = name.replace("RGBa", "RGBA")  # still multiplied by alpha
+    return f"{name};16{order}", f"{name};16{'L' if order == 'B' else 'B'}"
+
+
+def _maximum(image: ImageFile.ImageFile) -> int:
+    """Return the value of full intensity."""
+    tile = image.tile[0]
+    return int(tile.args[1]) if tile.codec_name == "ppm" and isinstance(tile.args, tuple) else 65535
+
+
+def _sixteen_bits(
+    image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile], halves: tuple[str, ...]
+) -> Picture:
+    """Return a 16-bit image, of which Pillow keeps 8 bits at a time, from decoding it once for each half."""
+    raw, maximum = image.tile[0].args, _maximum(image)
+    high = _asked_for(image, halves[0])
+    high, low = (high, _asked_for(again(), halves[1])) if len(halves) == 2 else (high[..., ::2], high[..., 1::2])
+    samples: NDArray[np.uint16] = high.astype(np.uint16) << np.uint16(8) | low
+    if maximum != 65535:
+        samples = np.minimum(samples * (65535 / maximum) + 0.5, 65535).astype(np.uint16)
+    gray, alpha = samples.shape[2] == 2, samples.shape[2] in (2, 4)
+    icc = fitting(image.info.get("icc_profile"), gray=gray)
+    if not alpha:
+        return Picture(samples, _keyed(samples, image.info.get("transparency")), icc)
+    colours = samples[..., 0] if gray else samples[..., :3]
+    if isinstance(raw, tuple) and str(raw[0]).startswith("RGBa"):
+        colours = _divided(colours, samples[..., -1])
+    return Picture(colours, samples[..., -1], icc)
+
+
+def _asked_for(image: ImageFile.ImageFile, raw: str) -> NDArray[np.uint8]:
+    """Return an image's pixels decoded with another raw mode than its own."""
+    for number, tile in enumerate(image.tile):
+        if tile.codec_name == "ppm":
+            image.tile[number] = tile._replace(codec_name="raw", args=(raw, 0, 1))
+        else:
+            args = (raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw
+            image.tile[number] = tile._replace(args=args)
+    image.load()
+    return np.asarray(_upright(image))
+
+
+def _divided(colours: NDArray[np.uint16], alpha: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return colours (H, W, 3) that were multiplied by alpha without it."""
+    quotient = colours * (65535 / np.maximum(alpha, 1))[..., np.newaxis] + 0.5
+    return np.minimum(quotient, 65535).astype(np.uint16)
+
+
+def _keyed(samples: NDArray[np.uint16], key: Any) -> NDArray[np.uint16] | None:
+    """Return the transparency of samples (H, W, C) of which one colour is transparent, None where none is named."""
+    if key is None or isinstance(key, bytes):
+        return None
+    return np.where((samples == np.array(key)).all(axis=2), 0, 65535).astype(np.uint16)
+
+
+def _metadata(image: Image.Image) -> Metadata:
+    exif = _tiff_exif(image) if isinstance(image, TiffImageFile) else image.info.get("exif")
+    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    return Metadata(
+        exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else None,
+        xmp if isinstance(xmp, bytes) else None,
+        _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
+    )
+
+
+def _tiff_exif(image: TiffImageFile) -> bytes | None:
+    """Return what a TIFF's directory says of its picture as EXIF data."""
+    try:
+        source, found = image.getexif(), Image.Exif()
+        for tag in DESCRIPTIVE & set(source):
+            if tag not in (IFD.Exif, IFD.GPSInfo):
+                found[tag] = source[tag]
+            elif inner := source.get_ifd(tag):
+                found.get_ifd(tag).update(inner)
+        return found.tobytes() if len(found) else None
+    except Exception:  # damaged tags: those that matter have been read
+        return None
+
+
+def _tells_dpi(image: Image.Image) -> bool:
+    """Tell whether a resolution is in the file: for JPEG and TIFF Pillow has one where there is none."""
+    if isinstance(image, TiffImageFile):
+        return _X_RESOLUTION in image.tag_v2
+    return image.info.get("jfif_unit", 1) != 0 or _X_RESOLUTION in image.getexif()
+
+
+def _dpi(found: Any) -> tuple[float, float] | None:
+    try:
+        x, y = float(found[0]), float(found[1])
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):
+        return None
+    return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -144,9 +361,3 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # damaged EXIF data: the picture as it is stored
         return image
-
-
-def _sixteen_bits(values: NDArray[Any]) -> NDArray[np.uint16]:
-    if values.min() < 0 or values.max() > 65535:
-        raise PictureError("a gray picture with values outside of 16 bits has no fixed range")
-    return values.astype(np.uint16)

@@ -1,17 +1,31 @@
 """Pictures to files, whole or not at all."""
 
+import io
 import os
-from contextlib import nullcontext
+import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.atomic import written_whole
 from srgan.errors import ArgumentError, OutputError
-from srgan.image.colour import to_levels
-from srgan.image.picture import Limits, Picture, array_from_picture, in_words
+from srgan.image.colour import to_levels, to_uint16
+from srgan.image.exif import Exif
+from srgan.image.picture import Limits, Maker, Metadata, Picture, in_words
+from srgan.image.png import PngWriter
+from srgan.image.profiles import gray_to_srgb, srgb
+from srgan.image.tiff import TiffWriter
+from srgan.image.xmp import true_xmp
+
+_BAND_ROWS = 256
+_WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10  # where an animation's are, and which says that there is transparency
+_MOST_JPEG_EXIF, _MOST_JPEG_XMP = 65_527, 65_504
 
 
 @dataclass(frozen=True)
@@ -21,14 +35,17 @@ class ResultFormat:
     name          Pillow's
     suffixes      the first is the one that results get
     longest_side  in pixels
+    most_pixels   of all
     quality       what is taken where none is asked for, None where the format loses nothing
     """
 
     name: str
     suffixes: tuple[str, ...]
     longest_side: int
+    most_pixels: int = 2**62
     alpha: bool = True
     animation: bool = True
+    pages: bool = False
     quality: int | None = None
 
 
@@ -36,8 +53,8 @@ FORMATS = {
     "png": ResultFormat("PNG", (".png", ".apng"), 2**31 - 1),
     "jpeg": ResultFormat("JPEG", (".jpg", ".jpeg"), 65500, alpha=False, animation=False, quality=95),
     "webp": ResultFormat("WEBP", (".webp",), 16383, quality=95),
-    "avif": ResultFormat("AVIF", (".avif",), 65535, quality=90),
-    "tiff": ResultFormat("TIFF", (".tif", ".tiff"), 2**31 - 1, animation=False),
+    "avif": ResultFormat("AVIF", (".avif",), 32768, 2**28, quality=90),
+    "tiff": ResultFormat("TIFF", (".tif", ".tiff"), 2**31 - 1, animation=False, pages=True),
 }
 """What results are written as, by the names that `WriteOptions.format` takes."""
 
@@ -110,10 +127,21 @@ def check_result(
             " --max-output-pixels raises it"
         )
     width, height = max(sizes, key=max)
-    if max(height, width) > result.longest_side:
+    if max(height, width) > result.longest_side or width * height > result.most_pixels:
+        most = "" if max(height, width) <= result.longest_side else f" ({result.longest_side} a side)"
+        raise OutputError(f"{where}{width}x{height} pixels are more than {result.name} can hold{most}; choose .png")
+    samples = sum(
+        width * height * _channels(frame) * _bits(frame) // 8
+        for (width, height), frame in zip(sizes, picture.frames, strict=True)
+    )
+    if result.name == "TIFF" and samples > TiffWriter.most_bytes:
+        raise OutputError(f"{where}{width}x{height} pixels are more than TIFF can hold (4 GB); choose .png")
+    if picture.more and not (result.pages if picture.timing is None else result.animation):
+        what, other = (
+            ("pages", ".tif") if picture.timing is None else ("frames of an animation", ".png, .webp or .avif")
+        )
         raise OutputError(
-            f"{where}{width}x{height} pixels are more than {result.name} can hold"
-            f" ({result.longest_side} a side); choose .png"
+            f"{where}the picture has {len(picture.frames)} {what} and {result.name} holds one; choose {other}"
         )
     if not result.alpha and any(frame.alpha is not None and frame.alpha.min() < 255 for frame in picture.frames):
         raise OutputError(f"{where}{result.name} has no transparency and the picture has; choose .png or .webp")
@@ -136,21 +164,161 @@ def write_picture(picture: Picture, target: Path | BinaryIO, options: WriteOptio
     """
     options = options or WriteOptions()
     result = result_format(target, options)
-    with written_whole(target) if isinstance(target, Path) else nullcontext(target) as file:
-        _encode(picture, file, result, options)
+    if isinstance(target, Path):
+        with written_whole(target) as file:
+            _encode(picture, file, result, options)
+    else:
+        whole = io.BytesIO()
+        _encode(picture, whole, result, options)
+        target.write(whole.getbuffer())
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a result's file says of it beside the pixels."""
+
+    exif: Exif | None
+    xmp: bytes | None
+    dpi: tuple[float, float] | None
+
+    @property
+    def exif_bytes(self) -> bytes:
+        return self.exif.tobytes() if self.exif is not None else b""
+
+
+def _said(picture: Picture, metadata: Metadata, maker: Maker | None) -> _Said:
+    height, width = picture.pixels.shape[:2]
+    software = f"{maker.program} {maker.model}" if maker is not None else None
+    try:
+        exif = Exif(metadata.exif)
+    except ValueError:  # damaged
+        exif = Exif()
+    exif.describe(width=width, height=height, dpi=metadata.dpi, software=software)
+    xmp = true_xmp(metadata.xmp, width=width, height=height, maker=maker)
+    return _Said(exif if exif.entries() else None, xmp, metadata.dpi)
 
 
 def _encode(picture: Picture, file: BinaryIO, result: ResultFormat, options: WriteOptions) -> None:
-    array = to_levels(array_from_picture(picture) if result.alpha else picture.pixels)
-    how: dict[str, Any] = {}
-    if result.quality is not None:
-        how["quality"] = options.quality or result.quality
+    maker = picture.maker if options.provenance else None
+    said = _said(picture, Metadata() if options.strip else picture.metadata, maker)
+    quality = options.quality or result.quality
     if result.name == "PNG":
-        how["compress_level"] = 1 if options.compression is None else options.compression
-    if result.name == "JPEG":
-        how["subsampling"] = 0
-    if result.name == "TIFF":
-        how["compression"] = "tiff_adobe_deflate"
-    no_gray = result.name in ("WEBP", "AVIF")
-    how["icc_profile"] = None if no_gray and picture.pixels.ndim == 2 else picture.icc
-    Image.fromarray(array).save(file, format=result.name, **how)
+        _encode_png(picture, file, said, 1 if options.compression is None else options.compression)
+    elif result.name == "TIFF":
+        _encode_tiff(picture, file, said)
+    elif result.name == "JPEG":
+        _encode_jpeg(picture, file, said, _said(picture, Metadata(), maker), quality)
+    else:
+        _encode_modern(picture, file, said, result, quality)
+
+
+def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int) -> None:
+    height, width = picture.pixels.shape[:2]
+    chunks = []
+    if picture.icc is not None:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
+    if said.dpi is not None:
+        metre = (round(value / 0.0254) for value in said.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", *metre, 1)))
+    if said.exif is not None:
+        chunks.append((b"eXIf", said.exif_bytes))
+    if said.xmp is not None:
+        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + said.xmp))
+    timing = picture.timing
+    with PngWriter(
+        file,
+        width,
+        height,
+        channels=_channels(picture),
+        bits=_bits(picture),
+        compression=compression,
+        chunks=chunks,
+        frames=None if timing is None else len(picture.frames),
+        loops=0 if timing is None else timing.loops,
+    ) as png:
+        if timing is None:
+            for rows in _bands(picture):
+                png.write(rows)
+        else:
+            for frame, milliseconds in zip(picture.frames, timing.milliseconds, strict=True):
+                png.begin_frame(milliseconds)
+                for rows in _bands(frame):
+                    png.write(rows)
+
+
+def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said) -> None:
+    with TiffWriter(file, exif=said.exif) as tiff:
+        for page in picture.frames:
+            height, width = page.pixels.shape[:2]
+            tiff.begin_page(
+                width,
+                height,
+                channels=_channels(page),
+                bits=_bits(page),
+                icc=page.icc,
+                xmp=said.xmp if page is picture else None,
+            )
+            for rows in _bands(page):
+                tiff.write(rows)
+
+
+def _encode_jpeg(picture: Picture, file: BinaryIO, said: _Said, brief: _Said, quality: int | None) -> None:
+    """Write a JPEG; `brief` is told where more is too long for the segments of the format."""
+    exif = said.exif_bytes if len(said.exif_bytes) <= _MOST_JPEG_EXIF else brief.exif_bytes
+    xmp = said.xmp if len(said.xmp or b"") <= _MOST_JPEG_XMP else brief.xmp
+    how: dict[str, Any] = {"quality": quality, "subsampling": 0, "icc_profile": picture.icc, "xmp": xmp or b""}
+    if exif:
+        how["exif"] = b"Exif\0\0" + exif
+    if said.dpi is not None:
+        how["dpi"] = said.dpi
+    Image.fromarray(to_levels(picture.pixels)).save(file, "JPEG", **how)
+
+
+def _encode_modern(picture: Picture, file: BinaryIO, said: _Said, result: ResultFormat, quality: int | None) -> None:
+    """Write a WebP or AVIF."""
+    how: dict[str, Any] = {"quality": quality, "icc_profile": picture.icc}
+    how |= {"exif": said.exif_bytes, "xmp": said.xmp or b""}
+    if picture.pixels.ndim == 2:  # these formats know RGB alone
+        how["icc_profile"] = srgb() if picture.icc is not None else None
+    if result.name == "AVIF":
+        how["subsampling"] = "4:4:4"
+    else:
+        how["use_sharp_yuv"] = True
+    if picture.timing is not None:
+        # none is shown for no time at all
+        duration = [max(1, round(value)) for value in picture.timing.milliseconds]
+        how |= {"save_all": True, "duration": duration, "loop": picture.timing.loops}
+        how["append_images"] = (_rgb(frame) for frame in picture.more)
+    whole = io.BytesIO()
+    _rgb(picture).save(whole, result.name, **how)
+    if result.name == "WEBP" and picture.timing is not None and picture.alpha is not None:
+        # the encoder stores what is opaque of a frame and then believes that nothing is transparent
+        whole.getbuffer()[_WEBP_FLAGS] |= _WEBP_ALPHA
+    file.write(whole.getbuffer())
+
+
+def _rgb(picture: Picture) -> Image.Image:
+    """Return a picture as an image of mode RGB or RGBA, gray brought to sRGB."""
+    pixels = to_levels(picture.pixels)
+    if pixels.ndim == 2:
+        pixels = gray_to_srgb(pixels, picture.icc)
+    return Image.fromarray(pixels if picture.alpha is None else np.dstack([pixels, to_levels(picture.alpha)]))
+
+
+def _channels(picture: Picture) -> int:
+    return (1 if picture.pixels.ndim == 2 else 3) + (picture.alpha is not None)
+
+
+def _bits(picture: Picture) -> int:
+    return 8 if picture.pixels.dtype == np.uint8 else 16
+
+
+def _bands(picture: Picture) -> Iterator[NDArray[Any]]:
+    """Yield the rows of a picture, floats as 16 bits, so that no second one of its size is needed."""
+    for start in range(0, len(picture.pixels), _BAND_ROWS):
+        stop = start + _BAND_ROWS
+        planes = [picture.pixels[start:stop]]
+        if picture.alpha is not None:
+            planes.append(picture.alpha[start:stop])
+        rows = planes[0] if len(planes) == 1 else np.dstack(planes)
+        yield rows if rows.dtype != np.float32 else to_uint16(rows.astype(np.float32, copy=False))

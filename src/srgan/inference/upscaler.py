@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from srgan import __version__
 from srgan.errors import ArgumentError, InferenceError, SrganError
 from srgan.image.colour import Pixels, from_network, to_network
 from srgan.image.picture import Maker, Picture, array_from_picture, image_from_picture, picture_from_array
@@ -93,7 +94,8 @@ class Upscaler:
         first, *more = (
             self._upscale_frame(frame, plan, step) for frame, plan in zip(picture.frames, plans, strict=True)
         )
-        return replace(first, more=tuple(more), maker=Maker(self.network.card["name"], self.network.checksum))
+        maker = Maker(f"srgan {__version__}", self.network.card["name"], self.network.checksum)
+        return replace(first, more=tuple(more), maker=maker)
 
     def _upscale_frame(self, frame: Picture, plan: Plan, step: Callable[[], None]) -> Picture:
         pixels = upscale_pixels(self.network, frame.pixels, plan, step)

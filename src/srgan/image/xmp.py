@@ -1,0 +1,58 @@
+"""XMP packets: what is told there of size and orientation made true, and of where a picture comes from added."""
+
+import re
+from xml.sax.saxutils import quoteattr
+
+from srgan.image.picture import Maker
+
+ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
+"""What the IPTC calls pictures like ours: https://cv.iptc.org/newscodes/digitalsourcetype."""
+
+_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystemVersionUsed")
+_EMPTY = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"></rdf:RDF></x:xmpmeta>'
+    '<?xpacket end="w"?>'
+)
+
+
+def true_xmp(packet: bytes | None, *, width: int, height: int, maker: Maker | None) -> bytes | None:
+    """Return a packet that is true for an upright picture of this size, and says who made it where that is given.
+
+    A packet that is not XMP in UTF-8 is left as it is, and without a maker no packet stays none.
+    """
+    try:
+        text = packet.decode() if packet else None
+    except UnicodeDecodeError:
+        return packet
+    if text is not None:
+        for name, value in (
+            ("tiff:Orientation", 1),
+            ("tiff:ImageWidth", width),
+            ("tiff:ImageLength", height),
+            ("exif:PixelXDimension", width),
+            ("exif:PixelYDimension", height),
+        ):
+            text = re.sub(rf"({name}\s*=\s*)([\"'])\d*\2", rf"\g<1>\g<2>{value}\g<2>", text)
+            text = re.sub(rf"(<{name}>)\s*\d*\s*(</{name}>)", rf"\g<1>{value}\g<2>", text)
+        text = re.sub(r"<xmp:Thumbnails>.*?</xmp:Thumbnails>", "", text, flags=re.DOTALL)
+    if maker is not None:
+        text = _signed(text if text is not None and "</rdf:RDF>" in text else _EMPTY, maker)
+    return None if text is None else text.encode()
+
+
+def _signed(text: str, maker: Maker) -> str:
+    for name in _OURS:
+        text = re.sub(rf"\sIptc4xmpExt:{name}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
+        text = re.sub(rf"<Iptc4xmpExt:{name}(\s[^>]*)?(/>|>[^<]*</Iptc4xmpExt:{name}>)", "", text)
+    said = {
+        "DigitalSourceType": ENHANCED,
+        "AISystemUsed": f"{maker.program}, {maker.model}",
+        "AISystemVersionUsed": f"sha256:{maker.checksum}",
+    }
+    attributes = " ".join(f"Iptc4xmpExt:{name}={quoteattr(value)}" for name, value in said.items())
+    ours = f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_EXTENSION}" {attributes}/>'
+    before, after = text.rsplit("</rdf:RDF>", 1)
+    return f"{before}{ours}</rdf:RDF>{after}"

@@ -1,0 +1,184 @@
+"""Animations and files of several pages."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from srgan.errors import OutputError, PictureError
+from srgan.image.picture import Limits, Picture, Timing
+from srgan.image.reading import read_picture
+from srgan.image.writing import WriteOptions, check_result, write_picture
+
+COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+def frames(size: tuple[int, int] = (20, 12)) -> list[Image.Image]:
+    return [Image.new("RGB", size, colour) for colour in COLOURS]
+
+
+def colours(picture: Picture) -> list[tuple[int, ...]]:
+    return [tuple(int(value) for value in frame.pixels[3, 3]) for frame in picture.frames]
+
+
+def saved(kind: str, **how: Any) -> io.BytesIO:
+    first, *more = frames()
+    file = io.BytesIO()
+    first.save(file, kind, save_all=True, append_images=more, **how)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_every_frame_of_an_animation_is_read_with_its_time(kind: str) -> None:
+    picture = read_picture(saved(kind, duration=[100, 250, 1000], quality=100, subsampling="4:4:4"))
+    assert np.abs(np.array(colours(picture)) - COLOURS).max() <= 12
+    assert picture.timing is not None
+    assert picture.timing.milliseconds == (100, 250, 1000)
+    assert all(frame.alpha is None for frame in picture.frames)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+@pytest.mark.parametrize("loops", [0, 3])
+def test_how_often_an_animation_is_shown(kind: str, loops: int) -> None:
+    picture = read_picture(saved(kind, duration=100, loop=loops))
+    assert picture.timing is not None
+    assert picture.timing.loops == loops
+    for name in ("png", "webp"):
+        file = io.BytesIO()
+        write_picture(picture, file, WriteOptions(format=name))
+        again = read_picture(io.BytesIO(file.getvalue()))
+        assert again.timing == picture.timing
+
+
+def test_a_gif_counts_how_often_it_is_shown_again() -> None:
+    assert read_picture(saved("GIF", duration=100)).timing == Timing((100, 100, 100), 1)
+    assert read_picture(saved("GIF", duration=100, loop=0)).timing == Timing((100, 100, 100), 0)
+    assert read_picture(saved("GIF", duration=100, loop=2)).timing == Timing((100, 100, 100), 3)
+
+
+def test_frames_are_what_is_seen_whatever_a_gif_stores_of_them() -> None:
+    """A square that moves over a clear ground: stored as changes, with each way to go on from a frame."""
+    images = []
+    for place in range(3):
+        image = Image.new("RGBA", (30, 10), (0, 0, 0, 0))
+        image.paste((255, 0, 0, 255), (place * 10, 0, place * 10 + 10, 10))
+        images.append(image)
+    for disposal in (2, [2, 2, 2]):
+        file = io.BytesIO()
+        images[0].save(file, "GIF", save_all=True, append_images=images[1:], disposal=disposal, duration=50)
+        picture = read_picture(io.BytesIO(file.getvalue()))
+        for place, frame in enumerate(picture.frames):
+            assert frame.alpha is not None
+            seen = np.argwhere(frame.alpha[5] == 255).ravel()
+            assert seen.tolist() == list(range(place * 10, place * 10 + 10))
+            assert frame.pixels[5, place * 10 + 5].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "avif"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_an_animation_is_written_as_it_is(name: str, alpha: bool) -> None:
+    first, *more = (np.asarray(image) for image in frames((40, 30)))
+    plane = np.full((30, 40), 255, dtype=np.uint8)
+    plane[:, :20] = 0
+    mask = plane if alpha else None
+    timing = Timing((40, 80.4, 70_000), 2)
+    picture = Picture(first, mask, more=tuple(Picture(pixels, mask) for pixels in more), timing=timing)
+    file = io.BytesIO()
+    write_picture(picture, file, WriteOptions(format=name, quality=None if name == "png" else 100))
+    with Image.open(file) as image:
+        assert image.n_frames == 3  # type: ignore[attr-defined]
+        assert image.is_animated  # type: ignore[attr-defined]
+    again = read_picture(io.BytesIO(file.getvalue()))
+    assert np.abs(np.array([frame.pixels[3, 30] for frame in again.frames]).astype(int) - COLOURS).max() <= 12
+    assert again.timing is not None
+    assert again.timing.milliseconds == (40, 80, 70_000)
+    assert again.timing.loops == (0 if name == "avif" else 2)
+    assert [frame.alpha is not None for frame in again.frames] == [alpha] * 3
+
+
+def test_an_animation_of_16_bits_and_of_gray_is_written_as_png() -> None:
+    random = np.random.default_rng(4)
+    planes = [random.integers(0, 65536, (50, 40), dtype=np.uint16) for _ in range(2)]
+    picture = Picture(planes[0], more=(Picture(planes[1]),), timing=Timing((10, 20), 0))
+    file = io.BytesIO()
+    write_picture(picture, file)
+    for number, plane in enumerate(planes):
+        with Image.open(file) as image:
+            image.seek(number)
+            assert np.array_equal(np.asarray(image), plane)
+
+
+def test_the_picture_before_an_animated_png_is_no_frame() -> None:
+    first, *more = frames()
+    file = io.BytesIO()
+    first.save(file, "PNG", save_all=True, append_images=more, default_image=True, duration=[30, 40])
+    picture = read_picture(io.BytesIO(file.getvalue()))
+    assert colours(picture) == COLOURS[1:]
+    assert picture.timing is not None
+    assert picture.timing.milliseconds == (30, 40)
+
+
+def test_pages_of_a_tiff_of_any_size_and_depth_are_kept(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    pages: list[NDArray[Any]] = [
+        random.integers(0, 256, (9, 7, 3), dtype=np.uint8),
+        random.integers(0, 65536, (5, 6, 3), dtype=np.uint16),
+        random.integers(0, 65536, (4, 3), dtype=np.uint16),
+        random.integers(0, 256, (8, 8, 4), dtype=np.uint8),
+    ]
+    with tifffile.TiffWriter(tmp_path / "in.tif") as file:
+        for page in pages:
+            kind, extra = ("rgb", ["unassalpha"]) if page.ndim == 3 else ("minisblack", [])
+            extra = extra if page.shape[-1] == 4 else []
+            file.write(page, photometric=kind, metadata=None, extrasamples=extra)
+        file.write(pages[0][::2, ::2], photometric="rgb", metadata=None, subfiletype=1)  # a smaller copy
+    picture = read_picture(tmp_path / "in.tif")
+    assert picture.timing is None
+    assert len(picture.frames) == 4
+    write_picture(picture, tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as result:
+        assert len(result.pages) == 4
+        for written, page in zip(result.pages, pages, strict=True):
+            assert np.array_equal(written.asarray(), page)
+
+
+@pytest.mark.parametrize(
+    ("timing", "suffix", "message"),
+    [
+        (Timing((1, 1)), ".jpg", "has 2 frames of an animation and JPEG holds one; choose .png, .webp or .avif"),
+        (Timing((1, 1)), ".tif", "has 2 frames of an animation and TIFF holds one; choose .png, .webp or .avif"),
+        (None, ".png", "has 2 pages and PNG holds one; choose .tif"),
+        (None, ".webp", "has 2 pages and WEBP holds one; choose .tif"),
+    ],
+)
+def test_what_holds_one_picture_refuses_more_before_the_work(
+    tmp_path: Path, timing: Timing | None, suffix: str, message: str
+) -> None:
+    pixels = np.zeros((3, 3, 3), dtype=np.uint8)
+    with pytest.raises(OutputError, match=message):
+        check_result(tmp_path / f"out{suffix}", Picture(pixels, more=(Picture(pixels),), timing=timing), 4)
+
+
+def test_all_frames_count_against_the_limits(tmp_path: Path) -> None:
+    file = saved("GIF", duration=100)
+    with pytest.raises(PictureError, match="3 frames or pages or more have 720 pixels, more than the limit of 700"):
+        read_picture(file, Limits(input_pixels=700))
+    file.seek(0)
+    picture = read_picture(file, Limits(input_pixels=720))
+    with pytest.raises(OutputError, match="a result of 11,520 pixels is more than the limit of 11,519 pixels"):
+        check_result(tmp_path / "out.png", picture, 4, limits=Limits(output_pixels=11_519))
+
+
+def test_a_gif_whose_later_frame_is_huge_is_refused() -> None:
+    """The second frame of 60000x60000 makes the canvas as large, which the header says nothing of."""
+    frame = b"\x2c" + bytes(4) + b"%s\0\2\2\x4c\1\0"
+    header = b"GIF89a\x01\0\x01\0\x80\0\0" + b"\0\0\0\xff\xff\xff"
+    content = header + frame.replace(b"%s", b"\x01\0\x01\0") + frame.replace(b"%s", b"\x60\xea\x60\xea") + b";"
+    with pytest.raises(PictureError, match="more than the limit of 200 megapixels"):
+        read_picture(io.BytesIO(content))

@@ -1,0 +1,299 @@
+"""What a picture carries, from file to file, read back by Pillow and tifffile."""
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+from PIL.ExifTags import IFD
+
+from made import chunk, exif, png
+from srgan.image.exif import Exif
+from srgan.image.picture import Maker, Metadata, Picture
+from srgan.image.profiles import srgb
+from srgan.image.reading import read_picture
+from srgan.image.writing import FORMATS, WriteOptions, write_picture
+from srgan.image.xmp import ENHANCED, true_xmp
+
+MAKER = Maker("srgan 9.9", "srresnet", "ab" * 32)
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ tiff:Orientation="6" exif:PixelXDimension='40' dc:source="a shelf"
+ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture">
+<exif:PixelYDimension>30</exif:PixelYDimension></rdf:Description></rdf:RDF></x:xmpmeta>"""
+EXTENSION = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+PIXELS = np.random.default_rng(3).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+EVERY = sorted(FORMATS)
+
+
+def written(picture: Picture, name: str, **options: Any) -> Image.Image:
+    file = io.BytesIO()
+    write_picture(picture, file, WriteOptions(format=name, **options))
+    image = Image.open(file)
+    image.load()
+    return image
+
+
+def attributes(packet: bytes) -> dict[str, str]:
+    return {name: value for element in ElementTree.fromstring(packet).iter() for name, value in element.items()}
+
+
+def xmp_of(image: Image.Image) -> bytes:
+    found = image.info["xmp"]
+    return found.encode() if isinstance(found, str) else bytes(found)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("name", EVERY)
+def test_exif_data_is_kept_and_made_true(name: str, order: str) -> None:
+    picture = Picture(PIXELS, metadata=Metadata(exif(order), XMP, (300, 300)), maker=MAKER)
+    found = written(picture, name).getexif()
+    assert found[0x010F] == "Camera"
+    assert found.get(0x0112, 1) == 1
+    assert found[0x0131] == "srgan 9.9 srresnet"
+    assert (float(found[0x011A]), float(found[0x011B]), found[0x0128]) == (300, 300, 2)
+    inner = found.get_ifd(IFD.Exif)
+    assert (inner[0xA002], inner[0xA003]) == (160, 120)
+    assert inner[0x9286] == b"nice"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_notes_of_a_camera_stay_where_they_were_and_the_thumbnail_goes(order: str) -> None:
+    before = exif(order)
+    edited = Exif(before)
+    edited.describe(width=160_000, height=120, dpi=None, software="srgan 9.9 srresnet")
+    after = edited.tobytes()
+    notes = before.index(b"note")
+    assert after[notes : notes + 12] == before[notes : notes + 12]
+    assert after[struct.unpack_from(f"{order}I", after, notes + 4)[0] :].startswith(b"here")
+    assert b"small" not in after
+    again = Image.Exif()
+    again.load(after)
+    assert again.get_ifd(IFD.Exif)[0xA002] == 160_000
+    assert again.get_ifd(IFD.IFD1) == {}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_xmp_is_kept_made_true_and_says_where_the_picture_comes_from(name: str) -> None:
+    picture = Picture(PIXELS, metadata=Metadata(None, XMP), maker=MAKER)
+    found = attributes(xmp_of(written(picture, name)))
+    assert found["{http://purl.org/dc/elements/1.1/}source"] == "a shelf"
+    assert found["{http://ns.adobe.com/tiff/1.0/}Orientation"] == "1"
+    assert found["{http://ns.adobe.com/exif/1.0/}PixelXDimension"] == "160"
+    assert found[f"{EXTENSION}DigitalSourceType"] == ENHANCED
+    assert found[f"{EXTENSION}AISystemUsed"] == "srgan 9.9, srresnet"
+    assert found[f"{EXTENSION}AISystemVersionUsed"] == f"sha256:{'ab' * 32}"
+    assert b"<exif:PixelYDimension>120</exif:PixelYDimension>" in xmp_of(written(picture, name))
+    assert b"digitalCapture" not in xmp_of(written(picture, name))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_result_without_metadata_says_what_made_it_unless_told_not_to(name: str) -> None:
+    picture = Picture(PIXELS, icc=srgb(), maker=MAKER)
+    image = written(picture, name)
+    assert image.getexif()[0x0131] == "srgan 9.9 srresnet"
+    assert attributes(xmp_of(image))[f"{EXTENSION}DigitalSourceType"] == ENHANCED
+    image = written(picture, name, provenance=False)
+    assert not image.getexif() or name == "tiff"
+    assert 0x0131 not in image.getexif()
+    assert "xmp" not in image.info
+    assert image.info["icc_profile"] == srgb()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_strip_leaves_the_profile_alone(name: str) -> None:
+    picture = Picture(PIXELS, icc=srgb(), metadata=Metadata(exif(), XMP, (300, 300)), maker=MAKER)
+    image = written(picture, name, strip=True)
+    assert 0x010F not in image.getexif()
+    assert image.getexif()[0x0131] == "srgan 9.9 srresnet"
+    assert b"a shelf" not in xmp_of(image)
+    file = io.BytesIO()
+    write_picture(picture, file, WriteOptions(format=name, strip=True))
+    assert read_picture(io.BytesIO(file.getvalue())).metadata.dpi is None
+    assert image.info["icc_profile"] == srgb()
+    image = written(picture, name, strip=True, provenance=False)
+    assert 0x0131 not in image.getexif()
+    assert "xmp" not in image.info
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_photograph_on_its_side_goes_through_upright_with_all_it_carries(tmp_path: Path, name: str) -> None:
+    """From a JPEG, a PNG and a TIFF that Pillow wrote: the orientation is applied once, and not again."""
+    for source in ("in.jpg", "in.png", "in.tif", "in.webp", "in.avif"):
+        Image.fromarray(PIXELS).save(
+            tmp_path / source, exif=b"Exif\0\0" + exif(orientation=6), xmp=XMP, icc_profile=srgb()
+        )
+        picture = read_picture(tmp_path / source)
+        assert picture.pixels.shape == (160, 120, 3)
+        assert picture.icc == srgb()
+        assert picture.metadata.dpi is None
+        write_picture(picture, tmp_path / f"out.{name}")
+        again = read_picture(tmp_path / f"out.{name}")
+        assert again.pixels.shape == (160, 120, 3)
+        assert again.metadata.exif is not None
+        found = Image.Exif()
+        found.load(again.metadata.exif)
+        assert found[0x010F] == "Camera"
+        assert found.get(0x0112, 1) == 1
+        if source != "in.tif" and name != "tiff":
+            inner = found.get_ifd(IFD.Exif)
+            assert (inner[0xA002], inner[0xA003]) == (120, 160)
+        assert again.metadata.xmp is None or b'tiff:Orientation="1"' in again.metadata.xmp
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "tiff"])
+def test_the_resolution_is_kept_as_it_is(tmp_path: Path, name: str) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / f"in.{name}", dpi=(300, 150))
+    picture = read_picture(tmp_path / f"in.{name}")
+    assert picture.metadata.dpi == pytest.approx((300, 150), abs=0.02)
+    assert written(picture, name).info["dpi"] == pytest.approx((300, 150), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"garbage",
+        b"II*\0",
+        b"II*\0\xff\xff\xff\xff",
+        b"II*\0\x08\0\0\0\xff\xff" + b"x" * 100,
+        exif()[:60],
+        exif()[:20] + b"\xff" * 90,
+        exif()[:46] + b"\xff\xff\xff\x7f" + exif()[50:],
+    ],
+)
+@pytest.mark.parametrize("name", EVERY)
+def test_damaged_exif_data_and_xmp_do_no_harm(name: str, damaged: bytes) -> None:
+    picture = Picture(PIXELS, metadata=Metadata(damaged, b"\xff\xfe<" + damaged), maker=MAKER)
+    image = written(picture, name)
+    assert image.size == (160, 120)
+    assert image.getexif()[0x0131] == "srgan 9.9 srresnet"
+
+
+def test_exif_data_and_xmp_too_long_for_a_jpeg_are_left_out_of_it() -> None:
+    long = exif(thumbnail=b"") + b"x" * 70_000
+    picture = Picture(PIXELS, metadata=Metadata(long, XMP + b" " * 70_000), maker=MAKER)
+    image = written(picture, "jpeg")
+    assert image.getexif()[0x0131] == "srgan 9.9 srresnet"
+    assert attributes(xmp_of(image))[f"{EXTENSION}DigitalSourceType"] == ENHANCED
+    assert written(picture, "png").getexif()[0x010F] == "Camera"
+
+
+def test_xmp_without_a_maker_stays_none() -> None:
+    assert true_xmp(None, width=1, height=1, maker=None) is None
+    assert true_xmp(b"\xff", width=1, height=1, maker=None) == b"\xff"
+
+
+def gray_profile() -> bytes:
+    """Return a gray profile of gamma 1: a 128 of it is a 188 of sRGB."""
+
+    def tag(content: bytes) -> bytes:
+        return content + bytes(-len(content) % 4)
+
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 0)
+    text = tag(b"desc\0\0\0\0" + struct.pack(">I", 5) + b"gray\0" + bytes(78))
+    right = tag(b"text\0\0\0\0" + b"none\0")
+    places, place, table = [], 128 + 4 + 4 * 12, b""
+    for name, content in ((b"desc", text), (b"cprt", right), (b"wtpt", white), (b"kTRC", curve)):
+        table += name + struct.pack(">II", place, len(content))
+        places.append(content)
+        place += len(content)
+    head = struct.pack(">I", place) + b"lcms" + bytes.fromhex("02100000") + b"mntrGRAYXYZ "
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061) + bytes(48)
+    return head[:128] + struct.pack(">I", 4) + table + b"".join(places)
+
+
+def test_gray_keeps_a_gray_profile_and_becomes_srgb_where_a_format_has_no_gray(tmp_path: Path) -> None:
+    icc = gray_profile()
+    gray = np.full((16, 16), 128, dtype=np.uint8)
+    for name in EVERY:
+        image = written(Picture(gray, icc=icc), name)
+        if name in ("webp", "avif"):
+            assert np.abs(np.asarray(image).astype(int) - 188).max() <= 1
+            assert image.info["icc_profile"] == srgb()
+        else:
+            assert image.mode == "L"
+            assert image.info["icc_profile"] == icc
+    Image.fromarray(gray).save(tmp_path / "gray.jpg", icc_profile=srgb())
+    assert read_picture(tmp_path / "gray.jpg").icc is None, "what speaks of RGB says nothing of gray"
+
+
+def test_a_wide_gamut_stays_wide(tmp_path: Path) -> None:
+    wide = bytearray(srgb())
+    wide[60] ^= 1  # another profile than sRGB, of which nobody looks at this byte
+    Image.fromarray(PIXELS).save(tmp_path / "in.png", icc_profile=bytes(wide))
+    picture = read_picture(tmp_path / "in.png")
+    assert np.array_equal(picture.pixels, PIXELS)
+    for name in EVERY:
+        assert written(picture, name).info["icc_profile"] == bytes(wide)
+
+
+def ink_profile() -> bytes:
+    """Return a CMYK profile whose every colour is L* = 100 - 100 K, without hue: what no plain conversion gives."""
+    grid = [(c, m, y, k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
+    table = b"".join(struct.pack(">HHH", 0 if k else 0xFF00, 0x8000, 0x8000) for *_, k in grid)
+    ramp = struct.pack(">HH", 0, 65535)
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    lut = b"mft2\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + struct.pack(">HH", 2, 2) + ramp * 4 + table + ramp * 3
+    lut += bytes(-len(lut) % 4)
+    text = b"desc\0\0\0\0" + struct.pack(">I", 4) + b"ink\0" + bytes(79) + b"\0"
+    text += bytes(-len(text) % 4)
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)
+    place, index, body = 128 + 4 + 3 * 12, b"", b""
+    for name, content in ((b"desc", text), (b"wtpt", white), (b"A2B0", lut)):
+        index += name + struct.pack(">II", place + len(body), len(content))
+        body += content
+    size = place + len(body)
+    head = struct.pack(">I", size) + b"lcms" + bytes.fromhex("02100000") + b"prtrCMYKLab "
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061) + bytes(48)
+    return head[:128] + struct.pack(">I", 3) + index + body
+
+
+def test_ink_becomes_srgb_by_its_profile(tmp_path: Path) -> None:
+    """L* of 53.6 is a gray of 128: with k at 118 of 255; without the profile cyan would be cyan."""
+    ink = Image.new("CMYK", (8, 8), (200, 0, 0, 118))
+    for name in ("in.tif", "in.jpg"):
+        ink.save(tmp_path / name, icc_profile=ink_profile(), quality=100)
+        picture = read_picture(tmp_path / name)
+        assert np.abs(picture.pixels.astype(int) - 128).max() <= 3
+        assert picture.icc == srgb()
+        ink.save(tmp_path / name, quality=100)
+        picture = read_picture(tmp_path / name)
+        assert np.abs(picture.pixels[0, 0].astype(int) - (30, 137, 137)).max() <= 3
+        assert picture.icc is None
+        ink.save(tmp_path / name, icc_profile=ink_profile()[:300], quality=100)
+        assert read_picture(tmp_path / name).icc is None
+
+
+def test_the_srgb_profile_is_one_and_does_not_tell_the_time() -> None:
+    assert srgb() == srgb()
+    assert ImageCms.getProfileName(ImageCms.ImageCmsProfile(io.BytesIO(srgb()))).strip() == "sRGB built-in"
+
+
+def test_a_png_with_text_from_pillow_and_its_own_chunks(noise: NDArray[np.uint8]) -> None:
+    content = png(noise, chunk(b"eXIf", exif()), chunk(b"pHYs", struct.pack(">IIB", 11811, 11811, 1)))
+    picture = read_picture(io.BytesIO(content))
+    assert picture.metadata.exif == exif()
+    assert picture.metadata.dpi == pytest.approx((300, 300), abs=0.01)
+    assert picture.pixels.shape == (17, 13, 3), "turned"
+
+
+def test_a_tiff_result_is_plain_to_another_program(tmp_path: Path) -> None:
+    picture = Picture(PIXELS, icc=srgb(), metadata=Metadata(exif(">"), XMP, (300, 300)), maker=MAKER)
+    write_picture(picture, tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.byteorder == ">"
+        tags = file.pages[0].tags  # type: ignore[union-attr]
+        assert tags["Make"].value == "Camera"
+        assert tags["Software"].value == "srgan 9.9 srresnet"
+        assert tags["XResolution"].value == (300_000, 1000)
+        assert tags["ExifTag"].value["PixelXDimension"] == 160
+        assert np.array_equal(file.asarray(), PIXELS)
