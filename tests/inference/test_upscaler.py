@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Nearest:
 @pytest.mark.parametrize("tile", [None, 0, 5])
 def test_arrays_come_back_as_what_they_came(noise: NDArray[np.uint8], tile: int | None) -> None:
     upscaler = Upscaler(tile=tile)
-    for array in (noise, noise[..., 0], np.dstack([noise, noise[..., 1]])):
+    for array in (noise, noise[..., 0], np.dstack([noise, noise[..., 1] | 1])):
         result = upscaler.upscale(array)
         assert result.dtype == np.uint8
         assert np.array_equal(result, repeat(array)), "no level is lost, and every tile is in its place"
@@ -81,6 +82,36 @@ def test_transparency_is_a_plane_of_its_own_unless_it_is_all_one(noise: NDArray[
     assert result.alpha is not None
     assert np.array_equal(result.alpha, repeat(alpha))
     assert fractions == [1, 0.5, 1]
+
+
+def disc(side: int, kind: type) -> Picture:
+    """Return a red disc with a soft edge on clear black."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    cover = np.clip(side / 3 - np.hypot(y, x), 0, 1)
+    full = np.iinfo(kind).max
+    alpha = np.floor(cover * full + 0.5).astype(kind)
+    pixels: NDArray[Any] = np.zeros((side, side, 3), dtype=kind)
+    pixels[alpha > 0, 0] = full
+    return Picture(pixels, alpha)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_is_cut_out_has_no_dark_fringe(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Box mixes 7x7 pixels: the black under what is clear would darken the red beside it by a fifth."""
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Box())
+    picture, full = disc(61, kind), np.iinfo(kind).max
+    upscaler = Upscaler()
+    result = upscaler.upscale_picture(picture)
+    assert result.alpha is not None
+    inner = np.s_[6:-6, 6:-6]  # Box darkens the border of every picture
+    cover = result.alpha[inner][..., np.newaxis] / full
+    on_white = (result.pixels[inner] / full * cover + (1 - cover)) * 255
+    assert on_white[..., 0].min() >= 254, "red or white or between, nowhere dark"
+    assert result.alpha[61, 61] == full
+    assert (result.alpha[:18] == 0).all()
+    darkened = upscaler.upscale_picture(Picture(picture.pixels)).pixels[inner] / full
+    fringed = (darkened * cover + (1 - cover)) * 255
+    assert fringed[..., 0].min() < 205, "so it would be without"
 
 
 def test_progress_goes_tile_by_tile(network: Nearest) -> None:
@@ -192,3 +223,16 @@ def test_a_network_that_sees_far_gets_windows_that_are_large_enough(network: Nea
 def test_an_impossible_tile_is_refused_at_once(tiny_onnx: Path) -> None:
     with pytest.raises(ArgumentError, match="a tile of 24 pixels is too small: this network needs more than 24, or 0"):
         Upscaler(tiny_onnx, tile=24)
+
+
+def test_more_than_8_bits_are_computed_in_fp32(noise: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16 every value of the result would be one of some hundred."""
+    coarse, fine = Box(), Box()
+    monkeypatch.setattr(coarse, "in_fp32", lambda: fine)
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: coarse)
+    upscaler = Upscaler()
+    deep = noise.astype(np.uint16) * 257
+    upscaler.upscale(np.dstack([deep, deep[..., 0]]))
+    assert (len(coarse.shapes), len(fine.shapes)) == (0, 2)
+    upscaler.upscale(noise)
+    assert (len(coarse.shapes), len(fine.shapes)) == (1, 2)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from srgan import __version__
 from srgan.errors import ArgumentError, InferenceError, SrganError
+from srgan.image.alpha import bleed, hold
 from srgan.image.colour import Pixels, from_network, to_network
 from srgan.image.picture import Maker, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
@@ -43,7 +44,8 @@ class Upscaler:
         model      "srgan" (sharp, invents plausible detail), "srresnet" (closest pixel by pixel), or the path
                    of an .onnx or .safetensors file
         runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
-        precision  bf16 or fp32; auto is bf16 where the device has it in hardware
+        precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
+                   are computed in fp32 in any case
         tile       the side in pixels of the square windows that a large picture is cut into, 0 for none; by
                    default the shapes with the least work that `memory` has room for
         threads    how many processors to use; by default all that the process is allowed
@@ -55,7 +57,7 @@ class Upscaler:
         self.network: Network = load_network(model, runtime=runtime, precision=precision, threads=threads)
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
-        self._plan(1, 1)  # complains of an impossible tile now
+        self._plan(1, 1, self.network)  # complains of an impossible tile now
 
     @property
     def scale(self) -> int:
@@ -81,7 +83,7 @@ class Upscaler:
 
         Raises InferenceError where the network fails on a tile or gives values that are not finite.
         """
-        plans = [self._plan(*frame.pixels.shape[:2]) for frame in picture.frames]
+        plans = [self._plan_for(frame) for frame in picture.frames]
         planes = [1 if frame.alpha is None or _is_flat(frame.alpha) else 2 for frame in picture.frames]
         total, done = sum(len(plan) * count for plan, count in zip(plans, planes, strict=True)), 0
 
@@ -98,16 +100,28 @@ class Upscaler:
         return replace(first, more=tuple(more), maker=maker)
 
     def _upscale_frame(self, frame: Picture, plan: Plan, step: Callable[[], None]) -> Picture:
-        pixels = upscale_pixels(self.network, frame.pixels, plan, step)
-        alpha = frame.alpha
-        if alpha is not None and _is_flat(alpha):
-            alpha = cast(Pixels, np.full(pixels.shape[:2], alpha[0, 0]))
-        elif alpha is not None:
-            alpha = upscale_pixels(self.network, alpha, plan, step)
+        network = self._network_for(frame)
+        if frame.alpha is None:
+            return replace(frame, pixels=upscale_pixels(network, frame.pixels, plan, step))
+        pixels = upscale_pixels(network, bleed(frame.pixels, frame.alpha), plan, step)
+        if _is_flat(frame.alpha):
+            return replace(frame, pixels=pixels, alpha=np.full(pixels.shape[:2], frame.alpha[0, 0]))
+        alpha = upscale_pixels(network, frame.alpha, plan, step)
+        hold(alpha, frame.alpha, self.scale)
         return replace(frame, pixels=pixels, alpha=alpha)
 
-    def _plan(self, height: int, width: int) -> Plan:
-        return plan_tiles(height, width, halo=self.network.halo, tile=self.tile, pixels=self.window_pixels)
+    def _network_for(self, frame: Picture) -> Network:
+        """Return the network in fp32 for more than 8 bits: the values of bf16 have no more themselves."""
+        return self.network if frame.pixels.dtype == np.uint8 else self.network.in_fp32()
+
+    def _plan_for(self, frame: Picture) -> Plan:
+        height, width = frame.pixels.shape[:2]
+        return self._plan(height, width, self._network_for(frame))
+
+    def _plan(self, height: int, width: int, network: Network) -> Plan:
+        least = (4 * network.halo + 1) ** 2
+        pixels = max(self.window_pixels * self.network.pixel_bytes // network.pixel_bytes, least)
+        return plan_tiles(height, width, halo=network.halo, tile=self.tile, pixels=pixels)
 
     def _window_pixels(self, memory: int | None) -> int:
         """Return how many pixels a window may have. Raises ArgumentError where the memory is too little."""

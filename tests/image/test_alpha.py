@@ -1,0 +1,53 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from srgan.image.alpha import bleed, hold
+
+
+def test_clear_places_take_the_colours_around_them() -> None:
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    alpha = np.zeros((8, 8), dtype=np.uint8)
+    pixels[:, :3], alpha[:, :3] = (200, 100, 50), 255
+    pixels[:, 7], alpha[:, 7] = (0, 0, 255), 128
+    pixels[:, 3:7] = (1, 2, 3)
+    result = bleed(pixels, alpha)
+    assert np.array_equal(result[:, :3], pixels[:, :3])
+    assert np.array_equal(result[:, 7], pixels[:, 7])
+    assert (result[:, 3] == (200, 100, 50)).all(), "from the left"
+    assert (result[:, 6] == (0, 0, 255)).all(), "from the right"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (13, 17), (40, 3)])
+def test_one_colour_goes_everywhere_and_what_is_seen_stays(shape: tuple[int, int], kind: type) -> None:
+    random = np.random.default_rng(1)
+    alpha: NDArray[Any] = (random.random(shape) < 0.1).astype(kind)
+    alpha[-1, -1] = 1
+    colour = np.array([0.25, 0.5, 1], dtype=np.float32) if kind is np.float32 else np.array([9, 99, 255], dtype=kind)
+    pixels: NDArray[Any] = np.where(alpha[..., np.newaxis] > 0, colour, np.zeros(3, dtype=kind)).astype(kind)
+    result = bleed(pixels, alpha)
+    assert result.dtype == kind
+    assert np.allclose(result, colour, atol=1e-6)
+    gray: NDArray[np.uint8] = pixels[..., 1]
+    assert np.allclose(bleed(gray, alpha), colour[1], atol=1e-6)
+
+
+def test_all_clear_and_all_opaque_are_left_as_they_are(noise: NDArray[np.uint8]) -> None:
+    for level in (0, 255):
+        assert bleed(noise, np.full(noise.shape[:2], level, dtype=np.uint8)) is noise
+
+
+def test_an_alpha_is_held_between_what_is_around() -> None:
+    lr = np.zeros((200, 8), dtype=np.uint8)
+    lr[:, 4:] = 255
+    lr[199, 7] = 254
+    sr = np.random.default_rng(2).integers(0, 256, (800, 32), dtype=np.uint8)
+    before = sr.copy()
+    hold(sr, lr, 4)
+    assert (sr[:, :12] == 0).all(), "clear, and so is all around"
+    assert (sr[: 4 * 198, 20:] == 255).all(), "opaque, and so is all around"
+    assert np.array_equal(sr[:, 12:20], before[:, 12:20]), "at the edge anything between"
+    assert set(sr[4 * 198 :, 24:].ravel().tolist()) <= {254, 255}
