@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -264,3 +265,83 @@ def test_a_size_that_cannot_be_is_wrong_usage(
     assert main(["upscale", "photo.png", "--model", str(tiny_onnx), "--memory", size]) == 2
     assert [path.name for path in folder.iterdir()] == ["photo.png"]
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_batch_that_is_killed_goes_on_where_it_was(tmp_path: Path, tiny_onnx: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(200):
+        pixels = random.integers(0, 256, (16, 20 + number % 5, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"in/{number:03}.png")
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "srgan",
+        "upscale",
+        str(tmp_path / "in"),
+        "-o",
+        str(out),
+        "--model",
+        str(tiny_onnx),
+    ]
+    command += ["--runtime", "openvino", "--log", str(tmp_path / "log.jsonl")]
+
+    def made() -> dict[str, tuple[int, int]]:
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in out.glob("*_x4.png")}
+
+    before: dict[str, tuple[int, int]] = {}
+    for enough in (40, 90):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while len(made()) < enough:
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        now = made()
+        assert enough <= len(now) < 200
+        assert {name: now[name] for name in before} == before, "none was made twice"
+        before = now
+        for path in out.glob("*_x4.png"):
+            with Image.open(path) as image:
+                image.load()
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f"{200 - len(before)} done, {len(before)} skipped (there already), 0 failed in ")
+    now = made()
+    assert len(now) == 200
+    assert {name: now[name] for name in before} == before, "none was made twice"
+    assert sorted(path.name for path in out.iterdir()) == sorted(now), "nothing else is left"
+    for number in range(200):
+        with Image.open(out / f"{number:03}_x4.png") as image:
+            assert image.size == ((20 + number % 5) * 4, 64)
+            image.load()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    done = [line["target"] for line in lines if line["status"] == "done"]
+    assert len(done) == len(set(done))
+    assert {line["status"] for line in lines} == {"done", "skipped"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.usefixtures("folder")
+def test_files_that_cannot_grow_as_on_a_full_disk_are_errors_and_the_others_go_on(tiny_onnx: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)).save("large.png")
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
+    limited += "from srgan.cli import main; sys.exit(main())"
+    command = [
+        sys.executable,
+        "-c",
+        limited,
+        "upscale",
+        "large.png",
+        "photo.png",
+        "-o",
+        "out",
+        "--model",
+        str(tiny_onnx),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "srgan: error: out/large_x4.png: cannot be written: File too large\n"
+    assert result.stdout.startswith("1 done, 0 skipped, 1 failed in ")
+    assert [path.name for path in Path("out").iterdir()] == ["photo_x4.png"]

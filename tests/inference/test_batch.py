@@ -18,6 +18,7 @@ from srgan.errors import ArgumentError, SrganError, WeightsError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.writing import WriteOptions, write_picture
+from srgan.image.xmp import read_fingerprint
 from srgan.inference import batch
 from srgan.inference.batch import Result, upscale_batch
 from srgan.inference.jobs import plan_batch
@@ -151,7 +152,7 @@ def test_a_network_is_loaded_only_where_something_has_to_be_made(tmp_path: Path)
         raise AssertionError
 
     draw(tmp_path / "a.png")
-    (tmp_path / "a_x4.png").write_bytes(b"there")
+    assert statuses(run(tmp_path / "a.png")) == ["done"]
     jobs, _ = plan_batch([str(tmp_path / "a.png")], None, 4)
     assert upscale_batch(jobs, never, 4) is None
     assert upscale_batch([], never, 4) is None
@@ -193,22 +194,109 @@ def test_ctrl_c_ends_the_batch_with_whole_results_alone(
             image.load()
 
 
-def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path: Path, network: Nearest) -> None:
-    draw(tmp_path / "photo.jpg")
-    (tmp_path / "photo_x4.png").write_bytes(b"precious")
-    assert statuses(run(tmp_path)) == ["skipped"]
-    assert (tmp_path / "photo_x4.png").read_bytes() == b"precious"
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {path.name: (path.stat().st_ino, path.read_bytes()) for path in folder.glob("*_x4.*")}
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp", "avif", "tiff"])
+def test_a_result_is_kept_until_its_picture_or_the_settings_change(tmp_path: Path, format: str) -> None:  # noqa: A002
+    draw(tmp_path / "a.png", tmp_path / "b.png")
+    jobs, _ = plan_batch([str(tmp_path)], None, 4, format)
+
+    def again(**how: Any) -> list[str]:
+        results: list[Result] = []
+        upscale_batch(jobs, Upscaler, 4, on_result=results.append, **how)
+        assert errors(results) == []
+        return statuses(results)
+
+    assert again() == ["done", "done"]
+    before = contents(tmp_path)
+    assert again() == ["skipped", "skipped"]
+    assert again(limits=Limits(10**6, 10**6)) == ["skipped", "skipped"]
+    assert contents(tmp_path) == before
+    Image.new("RGB", (4, 3), (40, 50, 60)).save(tmp_path / "b.png")
+    assert again() == ["skipped", "remade"]
+    changed = [name for name, content in contents(tmp_path).items() if content != before[name]]
+    assert [name.partition("_")[0] for name in changed] == ["b"]
+    (tmp_path / "a.png").touch()
+    assert again(settings="another network") == ["remade", "remade"]
+    assert again(settings="another network") == ["skipped", "skipped"]
+    assert again(settings="another network", options=WriteOptions(strip=True)) == ["remade", "remade"]
+    assert again(settings="another network", options=WriteOptions(strip=True, format=format)) == ["skipped", "skipped"]
+
+
+def test_a_result_of_a_result_is_known_by_its_own_fingerprint(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png")
+    assert statuses(run(tmp_path / "a.png")) == ["done"]
+    once, twice = tmp_path / "a_x4.png", tmp_path / "a_x4_x4.png"
+    assert statuses(run(once)) == ["done"]
+    assert statuses(run(once)) == ["skipped"]
+    fingerprints = {read_fingerprint(once), read_fingerprint(twice)}
+    assert len(fingerprints) == 2
+    assert None not in fingerprints
+    assert twice.read_bytes().count(b"fingerprint=") == 1
+    assert statuses(run(once, options=WriteOptions(provenance=False))) == ["remade"]
+    assert read_fingerprint(twice) is None
+
+
+def test_a_file_that_is_not_ours_is_kept_unless_told_otherwise(tmp_path: Path, network: Nearest) -> None:
+    draw(tmp_path / "empty.jpg", tmp_path / "photo.jpg", tmp_path / "photo_x4.png")
+    (tmp_path / "empty_x4.png").touch()
+    before = contents(tmp_path)
+    results = run(tmp_path)
+    assert statuses(results) == ["failed", "failed"]
+    assert errors(results) == [
+        f"{tmp_path / name}: is there already and was not made by srgan; --overwrite replaces it"
+        for name in ("empty_x4.png", "photo_x4.png")
+    ]
+    assert contents(tmp_path) == before
     assert network.shapes == []
+    assert statuses(run(tmp_path, overwrite=True)) == ["remade", "remade"]
+    assert statuses(run(tmp_path)) == ["skipped", "skipped"]
+    assert statuses(run(tmp_path, overwrite=True)) == ["remade", "remade"]
+
+
+def test_without_provenance_what_is_there_is_kept(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png")
+    silent = WriteOptions(provenance=False)
+    assert statuses(run(tmp_path, options=silent)) == ["done"]
+    assert read_fingerprint(tmp_path / "a_x4.png") is None
+    assert statuses(run(tmp_path, options=silent)) == ["skipped"]
     assert statuses(run(tmp_path, overwrite=True)) == ["remade"]
-    with Image.open(tmp_path / "photo_x4.png") as image:
-        assert image.size == (16, 12)
+    assert statuses(run(tmp_path, options=silent)) == ["remade"]
+    assert statuses(run(tmp_path)) == ["failed"]
+
+
+def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.srgan-0123456789abcdef.part").write_bytes(b"half")
+    assert statuses(run(tmp_path / "in", output=tmp_path / "out")) == ["done"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_x4.png"]
 
 
 def test_a_folder_in_the_place_of_a_result_is_an_error(tmp_path: Path) -> None:
     draw(tmp_path / "photo.jpg")
     (tmp_path / "photo_x4.png").mkdir()
-    (error,) = errors(run(tmp_path / "photo.jpg"))
-    assert "photo_x4.png: cannot be written: Is a directory" in error
+    assert errors(run(tmp_path / "photo.jpg")) == [f"{tmp_path / 'photo_x4.png'}: Is a directory"]
+    (error,) = errors(run(tmp_path / "photo.jpg", overwrite=True))
+    assert error.endswith("photo_x4.png: cannot be written: Is a directory")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not hold root")
+def test_folders_without_permission_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
+    draw(tmp_path / "closed/a.png", tmp_path / "open/b.png")
+    (tmp_path / "closed").chmod(0o500)
+    results = run(tmp_path)
+    assert statuses(results) == ["failed", "done"]
+    assert f"{tmp_path / 'closed/a_x4.png'}: cannot be written: no permission in" in errors(results)[0]
+    assert statuses(run(tmp_path / "closed", output=tmp_path / "out")) == ["done"], (
+        "sources need no permission to write"
+    )
+    (tmp_path / "closed").chmod(0o700)
+    (tmp_path / "open/b.png").chmod(0)
+    assert errors(run(tmp_path / "open/b.png")) == [f"{tmp_path / 'open/b.png'}: cannot be read: Permission denied"]
 
 
 def test_a_network_that_fails_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +374,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_WRITERS", 1)  # or the small one finds what is written of the large one
     random = np.random.default_rng(0)
     for name, side in (("large.png", 120), ("small.png", 4)):
         Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(tmp_path / name)

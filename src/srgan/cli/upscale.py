@@ -142,7 +142,8 @@ def upscale(
     result of photo.jpg is photo_x4.png; where photo.png is an input as well, the results are photo.jpg_x4.png and
     photo.png_x4.png.
 
-    Results that are there already are kept.
+    A result that is there already is kept where the same picture and options made it, and made anew where others
+    did. Another file in its place is kept, and that is an error.
     """
     from srgan.cli.log import ResultLog  # here, so that --help needs none of this
     from srgan.cli.progress import PictureBar
@@ -151,7 +152,7 @@ def upscale(
     from srgan.inference.batch import Result, upscale_batch
     from srgan.inference.jobs import Job, plan_batch
     from srgan.inference.upscaler import Upscaler
-    from srgan.weights import find_weights, read_card
+    from srgan.weights import checksum, find_weights, read_card
 
     start = time.perf_counter()
     if "openvino" not in sys.modules:
@@ -160,7 +161,8 @@ def upscale(
         raise ArgumentError("standard output is a terminal: send the picture to a file or a program, or give -o FILE")
     limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
     options = WriteOptions(format, quality, compression, strip, not no_provenance)
-    scale = read_card(find_weights(model).one)["scale"]
+    weights = find_weights(model).one
+    scale = read_card(weights)["scale"]
     jobs, errors = plan_batch(inputs, output, scale, format)
     outcome: Counter[str] = Counter()
     with ExitStack() as stack:
@@ -180,6 +182,7 @@ def upscale(
             jobs,
             partial(Upscaler, model, **how),
             scale,
+            settings=f"{checksum(weights)} {how['precision']}",
             options=options,
             limits=limits,
             overwrite=overwrite,

@@ -53,14 +53,16 @@ class Timing:
 class Maker:
     """What made a picture.
 
-    program   its name and version
-    model     the network, by its card's name
-    checksum  the SHA-256 of its weights file, in hex
+    program      its name and version
+    model        the network, by its card's name
+    checksum     the SHA-256 of its weights file, in hex
+    fingerprint  hex digits that stand for what it was made of, where that is to be known again
     """
 
     program: str
     model: str
     checksum: str
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """XMP packets: what is told there of size and orientation made true, and of where a picture comes from added."""
 
 import re
+from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from srgan.image.picture import Maker
@@ -11,6 +12,7 @@ ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanc
 _EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystemVersionUsed")
+_FINGERPRINT = re.compile(rb'srgan:fingerprint="([0-9a-f]+)"')
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"></rdf:RDF></x:xmpmeta>'
@@ -38,6 +40,7 @@ def true_xmp(packet: bytes | None, *, width: int, height: int, maker: Maker | No
             text = re.sub(rf"({name}\s*=\s*)([\"'])\d*\2", rf"\g<1>\g<2>{value}\g<2>", text)
             text = re.sub(rf"(<{name}>)\s*\d*\s*(</{name}>)", rf"\g<1>{value}\g<2>", text)
         text = re.sub(r"<xmp:Thumbnails>.*?</xmp:Thumbnails>", "", text, flags=re.DOTALL)
+        text = re.sub(r"\ssrgan:fingerprint=\"[^\"]*\"", "", text)  # where a result is enlarged again
     if maker is not None:
         text = _signed(text if text is not None and "</rdf:RDF>" in text else _EMPTY, maker)
     return None if text is None else text.encode()
@@ -53,6 +56,22 @@ def _signed(text: str, maker: Maker) -> str:
         "AISystemVersionUsed": f"sha256:{maker.checksum}",
     }
     attributes = " ".join(f"Iptc4xmpExt:{name}={quoteattr(value)}" for name, value in said.items())
+    if maker.fingerprint is not None:
+        attributes += f' xmlns:srgan="urn:srgan" srgan:fingerprint="{maker.fingerprint}"'
     ours = f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_EXTENSION}" {attributes}/>'
     before, after = text.rsplit("</rdf:RDF>", 1)
     return f"{before}{ours}</rdf:RDF>{after}"
+
+
+def read_fingerprint(path: Path) -> str | None:
+    """Return the `Maker.fingerprint` that a file carries, None where it carries none. Raises OSError.
+
+    Every format holds XMP as it is, so that it can be found without knowing the format.
+    """
+    end = b""
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            if found := _FINGERPRINT.search(end + part):
+                return found[1].decode()
+            end = part[-100:]
+    return None

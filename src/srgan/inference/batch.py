@@ -3,8 +3,15 @@
 Three things happen at once: one thread looks at the pictures to come and decodes them, the calling thread runs
 the network on one after the other, and a few threads encode and write results. What is between them is held to
 a number of pixels.
+
+A result carries a fingerprint of what it was made of: its picture's file and the settings. So it is known of every
+file that is where a result goes whether it is that result (it is kept), another one (it is made anew), or none of
+ours (it is kept, and that is an error). What a result was made of cannot be lost apart from it, and no other file is
+needed for it. Results without provenance carry none, and whatever is in the place of one is kept.
 """
 
+import hashlib
+import json
 import os
 import sys
 import time
@@ -13,21 +20,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Condition
 from typing import Literal, TypeAlias
 
-from srgan.errors import InferenceError, OutputError, SrganError
+from srgan.atomic import remove_leftovers
+from srgan.errors import InferenceError, OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.image.xmp import read_fingerprint
 from srgan.inference.jobs import Job
 from srgan.inference.upscaler import Progress, Upscaler
 
 BatchProgress: TypeAlias = Callable[[float, int], None]
 """Is told how many pictures are done, the fraction of the one under way included, and how many there are."""
+
+Status: TypeAlias = Literal["done", "remade", "skipped", "failed"]
 
 PIXELS_IN_FLIGHT = 1 << 26
 """Of pictures and their results, from decoding to the end of writing: 200 MB of RGB in 8 bits. A picture of more
@@ -47,7 +58,7 @@ class Result:
     """
 
     job: Job
-    status: Literal["done", "remade", "skipped", "failed"] = "done"
+    status: Status = "done"
     error: SrganError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     pixels_in: int = 0
@@ -59,6 +70,7 @@ def upscale_batch(
     load: Callable[[], Upscaler],
     scale: int,
     *,
+    settings: str = "",
     options: WriteOptions | None = None,
     limits: Limits | None = None,
     overwrite: bool = False,
@@ -68,7 +80,8 @@ def upscale_batch(
     """Upscale the pictures of `jobs`, and go on after an error with one of them.
 
     load       gives the upscaler, of that `scale`; it is called once, where a picture has to be made, in a thread
-    overwrite  make results anew that are there already
+    settings   what tells results apart beside the `options`: the network, say
+    overwrite  make every result anew, whatever is in its place
     on_result  is told of each picture, in the order of the jobs, when its result is written
 
     Returns the upscaler, None where none was needed. Raises ArgumentError, before any work, for options that do
@@ -78,7 +91,12 @@ def upscale_batch(
     options = options or WriteOptions()
     for job in jobs:
         result_format(job.target or BytesIO(), options)
-    batch = _Batch(load, scale, options, limits or Limits(), overwrite)
+    for folder in {job.target.parent for job in jobs if job.target is not None}:
+        remove_leftovers(folder)
+    settings = json.dumps(
+        [settings, asdict(replace(options, format=None))], sort_keys=True
+    )  # the format is in the name
+    batch = _Batch(load, scale, settings, options, limits or Limits(), overwrite)
     batch.run(jobs, progress or (lambda *_: None), on_result or (lambda _: None))
     return batch.upscaler
 
@@ -113,6 +131,7 @@ class _Work:
     def __init__(self, job: Job) -> None:
         self.result = Result(job)
         self.picture: Picture | None = None
+        self.fingerprint = ""
         self.room = 0  # the pixels that it holds in flight
 
     @contextmanager
@@ -142,11 +161,17 @@ class _Work:
 
 class _Batch:
     def __init__(
-        self, load: Callable[[], Upscaler], scale: int, options: WriteOptions, limits: Limits, overwrite: bool
+        self,
+        load: Callable[[], Upscaler],
+        scale: int,
+        settings: str,
+        options: WriteOptions,
+        limits: Limits,
+        overwrite: bool,
     ) -> None:
         self.upscaler: Upscaler | None = None
-        self._load, self._scale, self._options, self._limits = load, scale, options, limits
-        self._overwrite = overwrite
+        self._load, self._scale, self._settings = load, scale, settings
+        self._options, self._limits, self._overwrite = options, limits, overwrite
         self._reader = ThreadPoolExecutor(1, "srgan-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "srgan-write")
         self._loading: Future[Upscaler] | None = None
@@ -174,12 +199,13 @@ class _Batch:
     def _read(self, job: Job) -> _Work:
         work = _Work(job)
         with work.part("read"):
-            if job.target is not None and _is_there(job.target):
-                work.result.status = "remade" if self._overwrite else "skipped"
+            source = _source(job)
+            work.fingerprint = _fingerprint(source, self._settings)
+            work.result.status = self._status(job, work.fingerprint)
             if work.result.status != "skipped":
                 if self._loading is None:
                     self._loading = self._writers.submit(self._load)
-                picture = read_picture(job.source or sys.stdin.buffer, self._limits)
+                picture = read_picture(source, self._limits)
                 check_result(job.target or BytesIO(), picture, self._scale, self._options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = _count(picture)
@@ -187,13 +213,33 @@ class _Batch:
         self._room.take(work.room)
         return work
 
+    def _status(self, job: Job, fingerprint: str) -> Status:
+        """Return what becomes of a job by what is in its result's place. Raises OutputError for what has to stay."""
+        if job.target is None:
+            return "done"
+        try:
+            if self._overwrite:
+                return "remade" if job.target.exists() else "done"
+            found = read_fingerprint(job.target)
+        except FileNotFoundError:
+            return "done"
+        except OSError as error:
+            raise OutputError(f"{job.target}: {error.strerror}") from error
+        if found == fingerprint or (found is None and not self._options.provenance):
+            return "skipped"
+        if found is None:
+            raise OutputError(f"{job.target}: is there already and was not made by srgan; --overwrite replaces it")
+        return "remade"
+
     def _enlarge(self, work: _Work, progress: Progress) -> None:
         if work.picture is None:
             return
         assert self._loading is not None
         self.upscaler = self._loading.result()
         with work.part("network"):
-            work.picture = self.upscaler.upscale_picture(work.picture, progress)
+            picture = self.upscaler.upscale_picture(work.picture, progress)
+            assert picture.maker is not None
+            work.picture = replace(picture, maker=replace(picture.maker, fingerprint=work.fingerprint))
 
     def _write(self, work: _Work) -> Result:
         try:
@@ -210,11 +256,29 @@ class _Batch:
         return work.result
 
 
-def _is_there(target: Path) -> bool:
+def _source(job: Job) -> Path | BytesIO:
+    """Return the path of a picture, or what is in it where that can be read only once. Raises PictureError."""
     try:
-        return target.is_file()
+        if job.source is None:
+            return BytesIO(sys.stdin.buffer.read())
+        return BytesIO(job.source.read_bytes()) if job.source.is_fifo() else job.source
     except OSError as error:
-        raise OutputError(f"{target}: {error.strerror}") from error
+        raise PictureError(f"{job.source_name}: cannot be read: {error.strerror}") from error
+
+
+def _fingerprint(source: Path | BytesIO, settings: str) -> str:
+    """Return 32 digits that another content or other settings would change. Raises PictureError."""
+    try:
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256")
+        else:
+            content = hashlib.sha256(source.getbuffer())
+    except FileNotFoundError as error:
+        raise PictureError(f"{source}: no such file") from error
+    except OSError as error:
+        raise PictureError(f"{source}: cannot be read: {error.strerror}") from error
+    return hashlib.sha256(f"{content.hexdigest()} {settings}".encode()).hexdigest()[:32]
 
 
 def _to_stdout(picture: Picture, options: WriteOptions) -> None:
