@@ -21,18 +21,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from plain import PlainGenerator, device_name, matrix_peak, synchronise
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
 from srgan.models.discriminator import srgan_discriminator
-from srgan.models.generator import Generator, Upsample, srresnet_x4
 from srgan.models.vgg import VGG19Features
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe, recipe_from
@@ -61,8 +61,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each loop is timed, warm-up besides")
     parser.add_argument("--networks", nargs="+", choices=LOSSES, default=list(LOSSES))
     options = parser.parse_args()
-    peak = {name: matrix_peak(dtype) for name, dtype in [("bf16", torch.bfloat16), ("fp32", torch.float32)]}
-    print(f"{device_name()}, PyTorch {torch.__version__}, {os.cpu_count()} CPU cores")
+    peak = {name: matrix_peak(dtype, DEVICE) for name, dtype in [("bf16", torch.bfloat16), ("fp32", torch.float32)]}
+    print(f"{device_name(DEVICE)}; PyTorch {torch.__version__}")
     print("matrix products: " + ", ".join(f"{name} {value / 1e12:.2f} TFLOP/s" for name, value in peak.items()))
     print(f"batches of {options.batch_size} patches of {options.patch_size}x{options.patch_size}\n")
     print("| | patches/s | of bf16 peak | waiting | plain loop, patches/s | of fp32 peak | waiting | ratio |")
@@ -90,29 +90,6 @@ def main() -> None:
             )
 
 
-def device_name() -> str:
-    return torch.cuda.get_device_name(DEVICE) if DEVICE.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-
-
-def synchronise() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize(DEVICE)
-
-
-def matrix_peak(dtype: torch.dtype) -> float:
-    """Return the operations a second of the best of some square matrix products."""
-    size = 8192 if DEVICE.type == "cuda" else 2048
-    a, b = torch.rand(2, size, size, device=DEVICE).to(dtype)
-    best = float("inf")
-    for _ in range(8):
-        synchronise()
-        start = time.perf_counter()
-        torch.mm(a, b)
-        synchronise()
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
-
-
 def content_of(recipe: Recipe) -> ContentLoss | None:
     return ContentLoss(VGG19Features(recipe.loss.layers()), recipe.loss.layers()) if recipe.loss.content else None
 
@@ -121,12 +98,12 @@ def timed(step: Callable[[], None], seconds: float) -> float:
     """Return the seconds that a step takes: three to warm up, then as many as there is time for."""
     for _ in range(3):
         step()
-    synchronise()
+    synchronise(DEVICE)
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < seconds or not steps:
         step()
         steps += 1
-    synchronise()
+    synchronise(DEVICE)
     return (time.perf_counter() - start) / steps
 
 
@@ -191,23 +168,6 @@ class PngPairs(Dataset[tuple[Tensor, Tensor]]):
         turned = (np.rot90(p[:, :: 1 - 2 * flip], turns).astype(np.float32) / 255 for p in (lr, hr))
         lr_patch, hr_patch = (torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1) for p in turned)
         return lr_patch, hr_patch
-
-
-class PlainGenerator(nn.Module):
-    """The generator as figure 4 of the paper draws it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.of: Generator = srresnet_x4()
-
-    def forward(self, lr: Tensor) -> Tensor:
-        first = self.of.head_act(self.of.head(lr))
-        x = first + self.of.trunk_bn(self.of.trunk_conv(self.of.blocks(first)))
-        for stage in self.of.upsample:
-            assert isinstance(stage, Upsample)
-            x = stage.act(F.pixel_shuffle(stage.conv(x), 2))
-        sr: Tensor = self.of.tail(x)
-        return (sr + 1) / 2
 
 
 def plain_step(recipe: Recipe) -> Callable[[Tensor, Tensor], None]:

@@ -1,6 +1,6 @@
 """``python -m srgan`` is the command srgan."""
 
-from srgan.cli import main
+from srgan.cli import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

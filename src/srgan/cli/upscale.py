@@ -4,16 +4,19 @@ import re
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.errors import ArgumentError
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
+
+if TYPE_CHECKING:
+    from srgan.inference.upscaler import Upscaler
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 
@@ -145,27 +148,31 @@ def upscale(
     A result that is there already is kept where the same picture and options made it, and made anew where others
     did. Another file in its place is kept, and that is an error.
     """
-    from srgan.cli.log import ResultLog  # here, so that --help needs none of this
-    from srgan.cli.progress import PictureBar
-    from srgan.image.picture import Limits
-    from srgan.image.writing import WriteOptions
-    from srgan.inference.batch import Result, upscale_batch
-    from srgan.inference.jobs import Job, plan_batch
-    from srgan.inference.upscaler import Upscaler
-    from srgan.weights import checksum, find_weights, read_card
-
     start = time.perf_counter()
     if "openvino" not in sys.modules:
         sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # its converter: 90 ms to import, unused
-    if str(output) == "-" and sys.stdout.isatty():
-        raise ArgumentError("standard output is a terminal: send the picture to a file or a program, or give -o FILE")
-    limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
-    options = WriteOptions(format, quality, compression, strip, not no_provenance)
-    weights = find_weights(model).one
-    scale = read_card(weights)["scale"]
-    jobs, errors = plan_batch(inputs, output, scale, format)
-    outcome: Counter[str] = Counter()
     with ExitStack() as stack:
+        # the network is loaded while the rest is imported and the first picture decoded
+        loading = stack.enter_context(ThreadPoolExecutor(1, "srgan-load")).submit(_load, model, how)
+
+        from srgan.cli.log import ResultLog  # here, so that --help needs none of this
+        from srgan.cli.progress import PictureBar
+        from srgan.image.picture import Limits
+        from srgan.image.writing import WriteOptions
+        from srgan.inference.batch import Result, upscale_batch
+        from srgan.inference.jobs import Job, plan_batch
+        from srgan.weights import checksum, find_weights, read_card
+
+        if str(output) == "-" and sys.stdout.isatty():
+            raise ArgumentError(
+                "standard output is a terminal: send the picture to a file or a program, or give -o FILE"
+            )
+        limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
+        options = WriteOptions(format, quality, compression, strip, not no_provenance)
+        weights = find_weights(model).one
+        scale = read_card(weights)["scale"]
+        jobs, errors = plan_batch(inputs, output, scale, format)
+        outcome: Counter[str] = Counter()
         lines = stack.enter_context(ResultLog(log)) if log is not None else None
         bar = stack.enter_context(PictureBar(debug=settings.debug))
 
@@ -180,7 +187,7 @@ def upscale(
             tell(Result(Job(Path(name), None), "failed", error))
         upscaler = upscale_batch(
             jobs,
-            partial(Upscaler, model, **how),
+            loading.result,
             scale,
             settings=f"{checksum(weights)} {how['precision']}",
             options=options,
@@ -197,6 +204,12 @@ def upscale(
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")
     return 1 if outcome["failed"] else 0
+
+
+def _load(model: str, how: dict[str, Any]) -> "Upscaler":
+    from srgan.inference.upscaler import Upscaler
+
+    return Upscaler(model, **how)
 
 
 def _in_words(outcome: Counter[str]) -> str:

@@ -1,8 +1,8 @@
 """XMP packets: what is told there of size and orientation made true, and of where a picture comes from added."""
 
 import re
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 from srgan.image.picture import Maker
 
@@ -55,7 +55,7 @@ def _signed(text: str, maker: Maker) -> str:
         "AISystemUsed": f"{maker.program}, {maker.model}",
         "AISystemVersionUsed": f"sha256:{maker.checksum}",
     }
-    attributes = " ".join(f"Iptc4xmpExt:{name}={quoteattr(value)}" for name, value in said.items())
+    attributes = " ".join(f'Iptc4xmpExt:{name}="{escape(value)}"' for name, value in said.items())
     if maker.fingerprint is not None:
         attributes += f' xmlns:srgan="urn:srgan" srgan:fingerprint="{maker.fingerprint}"'
     ours = f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_EXTENSION}" {attributes}/>'
