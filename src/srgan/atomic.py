@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX, _SUFFIX = ".srgan-", ".part"
+_open: set[Path] = set()
 
 
 @contextmanager
@@ -27,6 +29,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file, beside = _open_beside(path.parent)
+        _open.add(beside)
         with file:
             yield file
             file.flush()
@@ -34,12 +37,12 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             if sys.platform == "win32":  # an open file is not renamed there
                 file.close()
             beside.replace(path)
-            beside = None
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
+            _open.discard(beside)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -56,6 +59,13 @@ def remove_leftovers(folder: Path) -> None:
                     with path.open("rb") as file:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         path.unlink()
+
+
+@atexit.register
+def _drop() -> None:
+    """Remove what threads are still writing when the interpreter ends without them, after a second Ctrl-C."""
+    for path in list(_open):
+        path.unlink(missing_ok=True)
 
 
 def _open_beside(folder: Path) -> tuple[BinaryIO, Path]:

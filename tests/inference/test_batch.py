@@ -212,6 +212,8 @@ def test_a_result_is_kept_until_its_picture_or_the_settings_change(tmp_path: Pat
     assert again() == ["done", "done"]
     before = contents(tmp_path)
     assert again() == ["skipped", "skipped"]
+    defaults = {"png": WriteOptions(compression=1), "jpeg": WriteOptions(quality=95, format="jpeg")}
+    assert again(options=defaults.get(format)) == ["skipped", "skipped"]
     assert again(limits=Limits(10**6, 10**6)) == ["skipped", "skipped"]
     assert contents(tmp_path) == before
     Image.new("RGB", (4, 3), (40, 50, 60)).save(tmp_path / "b.png")

@@ -30,7 +30,7 @@ from srgan.atomic import remove_leftovers
 from srgan.errors import InferenceError, OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
-from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.image.writing import PNG_COMPRESSION, WriteOptions, check_result, result_format, write_picture
 from srgan.image.xmp import read_fingerprint
 from srgan.inference.jobs import Job
 from srgan.inference.upscaler import Progress, Upscaler
@@ -93,9 +93,6 @@ def upscale_batch(
         result_format(job.target or BytesIO(), options)
     for folder in {job.target.parent for job in jobs if job.target is not None}:
         remove_leftovers(folder)
-    settings = json.dumps(
-        [settings, asdict(replace(options, format=None))], sort_keys=True
-    )  # the format is in the name
     batch = _Batch(load, scale, settings, options, limits or Limits(), overwrite)
     batch.run(jobs, progress or (lambda *_: None), on_result or (lambda _: None))
     return batch.upscaler
@@ -200,7 +197,7 @@ class _Batch:
         work = _Work(job)
         with work.part("read"):
             source = _source(job)
-            work.fingerprint = _fingerprint(source, self._settings)
+            work.fingerprint = _fingerprint(source, self._settings_of(job))
             work.result.status = self._status(job, work.fingerprint)
             if work.result.status != "skipped":
                 if self._loading is None:
@@ -212,6 +209,14 @@ class _Batch:
                 work.room = work.result.pixels_in * (1 + self._scale**2)
         self._room.take(work.room)
         return work
+
+    def _settings_of(self, job: Job) -> str:
+        """Return what tells results apart beside their pictures; the defaults said or not are the same."""
+        result = result_format(job.target or BytesIO(), self._options)
+        quality = self._options.quality or result.quality
+        compression = PNG_COMPRESSION if self._options.compression is None else self._options.compression
+        options = replace(self._options, format=result.name, quality=quality, compression=compression)
+        return json.dumps([self._settings, asdict(options)])
 
     def _status(self, job: Job, fingerprint: str) -> Status:
         """Return what becomes of a job by what is in its result's place. Raises OutputError for what has to stay."""
@@ -282,10 +287,8 @@ def _fingerprint(source: Path | BytesIO, settings: str) -> str:
 
 
 def _to_stdout(picture: Picture, options: WriteOptions) -> None:
-    whole = BytesIO()
-    write_picture(picture, whole, options)
     try:
-        sys.stdout.buffer.write(whole.getbuffer())
+        write_picture(picture, sys.stdout.buffer, options)
         sys.stdout.buffer.flush()
     except OSError as error:
         raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
