@@ -1,18 +1,22 @@
 # make demo    upscale a photograph with the shipped weights and show before and after
 # make test    the tests
+# make fuzz    damaged pictures of every format for ten minutes
 # make lint    ruff and mypy, strict
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test lint clean
+.PHONY: demo test fuzz lint clean
 
 demo: $(VENV)/run.done
 	$(BIN)/python examples/before_after.py examples/pictures/chelsea.png --crop 120,60,130,110 -o demo
 
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/dev.done
+	$(BIN)/python tests/fuzz.py --seconds 600
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

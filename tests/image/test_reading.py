@@ -105,6 +105,14 @@ def test_a_palette_becomes_rgb_and_its_transparency_a_plane(tmp_path: Path) -> N
     assert picture.alpha.tolist() == [[128, 255]]
 
 
+def test_a_palette_without_colours_is_gray(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([7, 7, 7, 200, 200, 200])
+    image.putdata([1, 0])
+    image.save(tmp_path / "gray.png")
+    assert read_picture(tmp_path / "gray.png").pixels.tolist() == [[200, 7]]
+
+
 def test_cmyk_becomes_rgb_without_a_profile_that_speaks_of_cmyk(tmp_path: Path) -> None:
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "ink.tif", icc_profile=ICC)
     picture = read_picture(tmp_path / "ink.tif")

@@ -4,6 +4,8 @@ The EXIF orientation is applied, the ICC profile kept and with it what else the 
 stay 16, transparency becomes a plane of its own, palettes, CMYK and other colour spaces become RGB.
 """
 
+import ctypes
+import importlib.util
 import io
 import sys
 import threading
@@ -11,14 +13,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -40,9 +42,10 @@ READ_FORMATS = {
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
     "QOI": (".qoi",),
     "TGA": (".tga",),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
 """What is read, by Pillow's names, and the suffixes that a folder is searched for. EPS and WMF, which run
-other programs, are not among them."""
+other programs, are not among them. HEIF needs the package pillow-heif."""
 
 PICTURE_SUFFIXES = frozenset(suffix for suffixes in READ_FORMATS.values() for suffix in suffixes)
 
@@ -124,7 +127,12 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if not file.read(1):
         raise PictureError("the file is empty")
     with _ours():
-        image = _open(file)
+        try:
+            image = _open(file)
+        except UnidentifiedImageError as error:
+            if _is_heif(file) and "HEIF" not in _formats():
+                raise PictureError("HEIC and HEIF need one more package: pip install 'srgan[heif]'") from error
+            raise
         animated, paged = image.format in _ANIMATED, image.format in _PAGED
         frames: list[Picture] = []
         milliseconds: list[float] = []
@@ -154,9 +162,29 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     return replace(frames[0], more=tuple(frames[1:]))
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return what Pillow is to look for, once it is ready for that, and keep libtiff from printing on its own."""
+    libtiff = ctypes.CDLL(_imaging.__file__)  # which has it inside or is linked to it
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        if (set_handler := getattr(libtiff, name, None)) is not None:
+            set_handler(None)
+    if importlib.util.find_spec("pillow_heif") is None:
+        return tuple(name for name in READ_FORMATS if name != "HEIF")
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return tuple(READ_FORMATS)
+
+
+def _is_heif(file: BinaryIO) -> bool:
+    file.seek(4)
+    return file.read(8) in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+
+
 def _open(file: BinaryIO, number: int = 0) -> ImageFile.ImageFile:
     file.seek(0)
-    image = Image.open(file, formats=tuple(READ_FORMATS))
+    image = Image.open(file, formats=_formats())
     if number:
         image.seek(number)
     return image
@@ -222,13 +250,19 @@ def _eight_bits(image: Image.Image) -> Picture:
     if image.mode in _OTHER_COLOURS:
         converted = cmyk_to_srgb(image) if image.mode == "CMYK" else None
         return Picture(np.asarray(converted or image.convert("RGB")), icc=srgb() if converted else None)
-    gray = image.mode in ("1", "L", "LA", "La")
+    gray = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and icc is None and _is_gray(image))
     alpha = image.has_transparency_data
     array = np.asarray(image.convert(("LA" if gray else "RGBA") if alpha else ("L" if gray else "RGB")))
     icc = fitting(icc, gray=gray)
     if not alpha:
         return Picture(array, icc=icc)
     return Picture(array[..., 0] if gray else array[..., :3], array[..., -1], icc)
+
+
+def _is_gray(image: Image.Image) -> bool:
+    """Tell whether a picture with a palette has no colours."""
+    red, green, blue = (np.asarray(channel) for channel in image.convert("RGB").split())
+    return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
 def _gray_16(image: Image.Image, icc: bytes | None) -> Picture:
