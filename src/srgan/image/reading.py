@@ -7,6 +7,7 @@ stay 16, transparency becomes a plane of its own, palettes, CMYK and other colou
 import ctypes
 import importlib.util
 import io
+import logging
 import sys
 import threading
 import warnings
@@ -164,7 +165,8 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Return what Pillow is to look for, once it is ready for that, and keep libtiff from printing on its own."""
+    """Return what Pillow is to look for, once it is ready for that, and keep it and libtiff from printing."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else errors go to stderr where nobody logs
     libtiff = ctypes.CDLL(_imaging.__file__)  # which has it inside or is linked to it
     for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
         if (set_handler := getattr(libtiff, name, None)) is not None:
