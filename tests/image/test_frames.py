@@ -114,6 +114,40 @@ def test_an_animation_of_16_bits_and_of_gray_is_written_as_png() -> None:
             assert np.array_equal(np.asarray(image), plane)
 
 
+def test_a_gif_whose_later_frame_is_larger_grows() -> None:
+    first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (12, 10), (0, 0, 255))
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=[first, first.rotate(90)], duration=50)
+    parts = io.BytesIO()
+    second.save(parts, "GIF")
+    block = parts.getvalue()
+    content = file.getvalue()
+    frame = block[block.index(b"\x2c", 13 + 3 * 2 ** ((block[10] & 7) + 1)) : -1]
+    descriptor = bytearray(frame[:10])
+    descriptor[9] |= 0x80 | (block[10] & 7)  # with the colours of its own file
+    palette = block[13 : 13 + 3 * 2 ** ((block[10] & 7) + 1)]
+    content = content[:-1] + bytes(descriptor) + palette + frame[10:] + b";"
+    picture = read_picture(io.BytesIO(content))
+    assert {frame.pixels.shape for frame in picture.frames} == {(10, 12, 3)}
+    assert picture.alpha is not None
+    assert (picture.alpha[:8, :8] == 255).all()
+    assert (picture.alpha[8:] == 0).all()
+    assert (picture.alpha[:, 8:] == 0).all()
+    last = picture.frames[-1]
+    assert last.pixels[9, 11].tolist() == [0, 0, 255]
+    write_picture(picture, io.BytesIO())
+
+
+def test_an_animation_of_16_bits_is_read_with_8() -> None:
+    deep = np.random.default_rng(4).integers(0, 65536, (2, 10, 12, 3), dtype=np.uint16)
+    file = io.BytesIO()
+    write_picture(Picture(deep[0], more=(Picture(deep[1]),), timing=Timing((10, 20), 0)), file)
+    picture = read_picture(io.BytesIO(file.getvalue()))
+    for frame, values in zip(picture.frames, deep, strict=True):
+        assert frame.pixels.dtype == np.uint8
+        assert np.array_equal(frame.pixels, values >> 8)
+
+
 def test_the_picture_before_an_animated_png_is_no_frame() -> None:
     first, *more = frames()
     file = io.BytesIO()

@@ -137,7 +137,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         animated, paged = image.format in _ANIMATED, image.format in _PAGED
         frames: list[Picture] = []
         milliseconds: list[float] = []
-        pixels = 0
+        pixels, canvas = 0, (0, 0)
         for number in count(1 if getattr(image, "default_image", False) else 0):
             if animated or paged:
                 try:
@@ -147,10 +147,16 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
             if paged and image.getexif().get(_SUBFILE, 0) & _NO_PAGE and frames:
                 continue
             width, height = image.size
-            pixels += width * height
+            if animated:  # all frames get the size of the largest
+                canvas = max(canvas[0], width), max(canvas[1], height)
+                pixels = canvas[0] * canvas[1] * (len(frames) + 1)
+            else:
+                pixels += width * height
             if pixels > limits.input_pixels or len(frames) == _MOST_FRAMES:
                 raise PictureError(_too_large(width, height, len(frames), pixels, limits))
-            frames.append(_decode(image, partial(_open, file, number)))
+            # frames are put together by Pillow, and so not from halves of their samples
+            still = not animated or getattr(image, "n_frames", 1) == 1
+            frames.append(_decode(image, partial(_open, file, number) if still else None))
             milliseconds.append(float(image.info.get("duration", 0)))
             if not animated and not paged:
                 break
@@ -211,9 +217,14 @@ def _loops(image: Image.Image) -> int:
 
 
 def _alike(frames: list[Picture]) -> list[Picture]:
-    """Return frames that all are gray or all RGB, and all with transparency or all without."""
+    """Return frames that all are gray or all RGB, with or without transparency, and of one size.
+
+    A later frame of a GIF may be larger: what those before it lack is clear.
+    """
     colour = any(frame.pixels.ndim == 3 for frame in frames)
-    alpha = any(frame.alpha is not None and frame.alpha.min() < 255 for frame in frames)
+    height, width = (max(frame.pixels.shape[axis] for frame in frames) for axis in (0, 1))
+    grows = any(frame.pixels.shape[:2] != (height, width) for frame in frames)
+    alpha = grows or any(frame.alpha is not None and frame.alpha.min() < largest(frame.alpha.dtype) for frame in frames)
     alike = []
     for frame in frames:
         pixels, plane = frame.pixels, frame.alpha if alpha else None
@@ -221,6 +232,10 @@ def _alike(frames: list[Picture]) -> list[Picture]:
             pixels = cast(Pixels, np.dstack([pixels] * 3))
         if alpha and plane is None:
             plane = _opaque(pixels)
+        if grows and plane is not None:
+            below, beside = height - pixels.shape[0], width - pixels.shape[1]
+            plane = cast(Pixels, np.pad(plane, [(0, below), (0, beside)]))
+            pixels = cast(Pixels, np.pad(pixels, [(0, below), (0, beside)] + [(0, 0)] * (pixels.ndim - 2)))
         alike.append(replace(frame, pixels=pixels, alpha=plane))
     return alike
 
