@@ -106,20 +106,20 @@ def test_reading_the_network_and_writing_overlap(tmp_path: Path, monkeypatch: py
     assert sorted(wrote) == ["a_x4.png", "b_x4.png", "c_x4.png"]
 
 
-@pytest.mark.parametrize("room", [1, 17 * 12 * 2, 10**6])
-def test_pixels_in_flight_are_bounded(tmp_path: Path, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw(*(tmp_path / f"{number}.png" for number in range(6)))  # each 12 pixels and 192 of the result
+@pytest.mark.parametrize("room", [1, 17 * 36 * 2, 10**6])
+def test_bytes_in_flight_are_bounded(tmp_path: Path, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(*(tmp_path / f"{number}.png" for number in range(6)))  # each 36 bytes, and 576 of the result
     taken: list[int] = []
 
     class Watched(batch._Room):
-        def take(self, pixels: int) -> None:
-            super().take(pixels)
+        def take(self, size: int) -> None:
+            super().take(size)
             taken.append(self._held)
 
     monkeypatch.setattr(batch, "_Room", Watched)
-    monkeypatch.setattr(batch, "PIXELS_IN_FLIGHT", room)
+    monkeypatch.setattr(batch, "BYTES_IN_FLIGHT", room)
     assert statuses(run(tmp_path)) == ["done"] * 6
-    assert max(taken) <= max(room, 17 * 12)
+    assert max(taken) <= max(room, 17 * 36)
 
 
 def test_errors_hold_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_ctrl_c_ends_the_batch_with_whole_results_alone(
             return super().__call__(lr)
 
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Interrupted())
-    monkeypatch.setattr(batch, "PIXELS_IN_FLIGHT", room)
+    monkeypatch.setattr(batch, "BYTES_IN_FLIGHT", room)
     draw(*(tmp_path / f"in/{number}.png" for number in range(9)))
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):

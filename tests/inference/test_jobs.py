@@ -82,6 +82,8 @@ def test_two_pictures_of_one_stem_get_results_with_their_whole_names(tmp_path: P
     expected = {"photo.jpg": "photo.jpg_x4.png", "photo.png": "photo.png_x4.png", "other.png": "other_x4.png"}
     assert targets(tmp_path) == expected
     touch(tmp_path / "photo.jpg_x4.png", tmp_path / "photo.png_x4.png")
+    touch(tmp_path / "Other.jpg")
+    expected |= {"other.png": "other.png_x4.png", "Other.jpg": "Other.jpg_x4.png"}
     assert targets(tmp_path) == expected
     assert targets(*sorted(tmp_path.iterdir())) == expected
 

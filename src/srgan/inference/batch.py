@@ -2,7 +2,7 @@
 
 Three things happen at once: one thread looks at the pictures to come and decodes them, the calling thread runs
 the network on one after the other, and a few threads encode and write results. What is between them is held to
-a number of pixels.
+a number of bytes.
 
 A result carries a fingerprint of what it was made of: its picture's file and the settings. So it is known of every
 file that is where a result goes whether it is that result (it is kept), another one (it is made anew), or none of
@@ -22,6 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from threading import Condition
 from typing import Literal, TypeAlias
@@ -40,9 +41,11 @@ BatchProgress: TypeAlias = Callable[[float, int], None]
 
 Status: TypeAlias = Literal["done", "remade", "skipped", "failed"]
 
-PIXELS_IN_FLIGHT = 1 << 26
-"""Of pictures and their results, from decoding to the end of writing: 200 MB of RGB in 8 bits. A picture of more
-goes alone."""
+BYTES_IN_FLIGHT = 800_000_000
+"""Of pictures and their results, from decoding to the end of writing. A picture of more goes alone."""
+
+PICTURES_AHEAD = 64
+"""Of the one that the network is at, which are looked at and, where there is room, decoded."""
 
 _WRITERS = min(4, os.cpu_count() or 1)
 
@@ -99,26 +102,26 @@ def upscale_batch(
 
 
 class _Room:
-    """Pixels that pictures hold while they are in flight. One that is alone gets as many as it wants."""
+    """Bytes that pictures hold while they are in flight. One that is alone gets as many as it wants."""
 
-    def __init__(self, pixels: int) -> None:
-        self._pixels, self._held = pixels, 0
+    def __init__(self, size: int) -> None:
+        self._size, self._held = size, 0
         self._changed = Condition()
 
-    def take(self, pixels: int) -> None:
+    def take(self, size: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._held == 0 or self._held + pixels <= self._pixels)
-            self._held += pixels
+            self._changed.wait_for(lambda: self._held == 0 or self._held + size <= self._size)
+            self._held += size
 
-    def give_back(self, pixels: int) -> None:
+    def give_back(self, size: int) -> None:
         with self._changed:
-            self._held -= pixels
+            self._held -= size
             self._changed.notify_all()
 
     def open_wide(self) -> None:
         """Let whoever waits go on."""
         with self._changed:
-            self._pixels = sys.maxsize
+            self._size = sys.maxsize
             self._changed.notify_all()
 
 
@@ -129,7 +132,7 @@ class _Work:
         self.result = Result(job)
         self.picture: Picture | None = None
         self.fingerprint = ""
-        self.room = 0  # the pixels that it holds in flight
+        self.room = 0  # the bytes that it holds in flight
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -172,15 +175,17 @@ class _Batch:
         self._reader = ThreadPoolExecutor(1, "srgan-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "srgan-write")
         self._loading: Future[Upscaler] | None = None
-        self._room = _Room(PIXELS_IN_FLIGHT)
+        self._room = _Room(BYTES_IN_FLIGHT)
 
     def run(self, jobs: Sequence[Job], progress: BatchProgress, on_result: Callable[[Result], None]) -> None:
         try:
-            reading = deque(self._reader.submit(self._read, job) for job in jobs)
+            submitted = (self._reader.submit(self._read, job) for job in jobs)
+            reading = deque(islice(submitted, PICTURES_AHEAD))
             writing: deque[Future[Result]] = deque()
             for number in range(len(jobs)):
                 progress(number, len(jobs))
                 work = reading.popleft().result()
+                reading.extend(islice(submitted, 1))
                 self._enlarge(work, lambda part, before=number: progress(before + part, len(jobs)))  # type: ignore[misc]
                 writing.append(self._writers.submit(self._write, work))
                 while writing and writing[0].done():
@@ -206,7 +211,7 @@ class _Batch:
                 check_result(job.target or BytesIO(), picture, self._scale, self._options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = _count(picture)
-                work.room = work.result.pixels_in * (1 + self._scale**2)
+                work.room = _size(picture) * (1 + self._scale**2)
         self._room.take(work.room)
         return work
 
@@ -259,6 +264,11 @@ class _Batch:
         finally:
             self._room.give_back(work.room)
         return work.result
+
+
+def _size(picture: Picture) -> int:
+    planes = [plane for frame in picture.frames for plane in (frame.pixels, frame.alpha) if plane is not None]
+    return sum(plane.nbytes for plane in planes)
 
 
 def _source(job: Job) -> Path | BytesIO:

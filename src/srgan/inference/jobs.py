@@ -181,9 +181,9 @@ def _name_results(sources: list[_Source], output: Path | None, ending: str) -> l
         for source in sources
     ]
     short = [folder / f"{source.path.stem}{ending}" for folder, source in zip(folders, sources, strict=True)]
-    uses = Counter(os.path.normcase(target) for target in short)
+    uses = Counter(str(target).casefold() for target in short)  # as there are file systems that do not tell case
     return [
-        folder / _fitting(source.path.stem if uses[os.path.normcase(target)] == 1 else source.path.name, ending)
+        folder / _fitting(source.path.stem if uses[str(target).casefold()] == 1 else source.path.name, ending)
         for target, folder, source in zip(short, folders, sources, strict=True)
     ]
 
