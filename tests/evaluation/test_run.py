@@ -88,8 +88,9 @@ def perceptual(tmp_path: Path) -> Path:
     folder = tmp_path / "perceptual"
     folder.mkdir()
     torch.manual_seed(0)
-    save_file(LPIPS("alex").state_dict(), folder / "lpips_alex.safetensors")
-    save_file(LPIPS("vgg").state_dict(), folder / "lpips_vgg.safetensors")
+    for name in ("alex", "vgg"):
+        ones = {f"lin.{i}": torch.ones_like(lin) for i, lin in enumerate(LPIPS(name).lin)}
+        save_file(LPIPS(name).state_dict() | ones, folder / f"lpips_{name}.safetensors")
     return folder
 
 
@@ -110,6 +111,22 @@ def test_learned_metrics_where_their_weights_are_at_hand(folder: Path, perceptua
     meters = Meters(perceptual)
     assert meters.missing == {"lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
     assert meters.metrics == ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "lpips", "niqe")
+
+
+def test_small_pictures_go_through_a_network_together(perceptual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hr, *results = (scene(64, 72, seed=i) for i in range(4))
+    meters = Meters(perceptual, metrics=["lpips", "lpips_vgg", "dists"])
+
+    def measured() -> list[float]:
+        scores = meters.measure(results, hr, imresize(hr, scale=0.25), Profile())
+        return [value for score in scores for value in score.values()]
+
+    monkeypatch.setattr("srgan.evaluation.meters.BATCH_PIXELS", 64 * 72)
+    one_by_one = measured()
+    assert len(set(one_by_one)) == 9
+    for together in (2, 3):
+        monkeypatch.setattr("srgan.evaluation.meters.BATCH_PIXELS", together * 64 * 72)
+        assert measured() == pytest.approx(one_by_one, rel=1e-4)
 
 
 def test_only_the_metrics_asked_for(folder: Path) -> None:

@@ -35,6 +35,9 @@ PERCEPTUAL = {"lpips": "lpips_alex.safetensors", "lpips_vgg": "lpips_vgg.safeten
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "lpips", "lpips_vgg", "dists", "niqe")
 """All metrics in the order of the tables. `srgan.evaluation.protocol` says how each is measured."""
 
+BATCH_PIXELS = 1_000_000
+"""How many pixels go through a learned metric's network at once; VGG16's maps of them take 500 MB."""
+
 HIGHER_IS_BETTER = frozenset({"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr"})
 
 
@@ -122,6 +125,10 @@ def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8) -> float | None:
 
 
 def _distances(metric: LPIPS | DISTS, results: Sequence[Picture8], hr: Picture8) -> list[float]:
+    """Return the distance of each result, several of small pictures at once."""
+    together = max(1, BATCH_PIXELS // (hr.shape[0] * hr.shape[1]))
+    batches = (results[i : i + together] for i in range(0, len(results), together))
     with torch.inference_mode():
         original = metric.features(as_tensor(hr))
-        return [float(metric.distance(metric.features(as_tensor(sr)), original)[0]) for sr in results]
+        found = [metric.distance(metric.features(torch.cat([*map(as_tensor, b)])), original) for b in batches]
+    return [float(distance) for distances in found for distance in distances]

@@ -60,7 +60,8 @@ class LPIPS(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / (length + 1e-10)
 
 
 def load_lpips(path: Path, name: Name = "alex") -> LPIPS:
