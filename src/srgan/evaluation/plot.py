@@ -55,11 +55,12 @@ def plot(results: Sequence[SetScores], theirs: Sequence[Published]) -> str:
         parts.append(_bars(x, y, at, limits["psnr_y"], limits["lpips"]))
         parts.append(f'<circle class="ours" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="5"/>')
         parts.append(
-            f'<text x="{at[0] - 9:.1f}" y="{at[1] - 8:.1f}" text-anchor="end" font-weight="700">'
+            f'<text x="{at[0] - 9:.1f}" y="{at[1] - 8:.1f}" text-anchor="end" style="font-weight: 700">'
             f"{escape(label(r.model))}</text>"
         )
     sources = "; ".join(dict.fromkeys(row.source for row in rings))
-    caption = "Filled: measured, with 95 percent intervals." + (f" Rings: published, {sources}." if rings else "")
+    caption = "Filled: measured, with 95 percent intervals, cut at the frame."
+    caption += f" Rings: published, {sources}." if rings else ""
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
         f' aria-label="LPIPS against PSNR">{"".join(parts)}</svg>'
