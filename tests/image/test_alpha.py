@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from srgan.image.alpha import bleed, hold
 
@@ -40,14 +41,25 @@ def test_all_clear_and_all_opaque_are_left_as_they_are(noise: NDArray[np.uint8])
         assert bleed(noise, np.full(noise.shape[:2], level, dtype=np.uint8)) is noise
 
 
-def test_an_alpha_is_held_between_what_is_around() -> None:
+def test_an_alpha_is_held_between_the_four_pixels_around() -> None:
     lr = np.zeros((200, 8), dtype=np.uint8)
     lr[:, 4:] = 255
     lr[199, 7] = 254
     sr = np.random.default_rng(2).integers(0, 256, (800, 32), dtype=np.uint8)
     before = sr.copy()
     hold(sr, lr, 4)
-    assert (sr[:, :12] == 0).all(), "clear, and so is all around"
-    assert (sr[: 4 * 198, 20:] == 255).all(), "opaque, and so is all around"
-    assert np.array_equal(sr[:, 12:20], before[:, 12:20]), "at the edge anything between"
-    assert set(sr[4 * 198 :, 24:].ravel().tolist()) <= {254, 255}
+    assert (sr[:, :14] == 0).all(), "clear, up to the middle of the last clear pixel"
+    assert (sr[: 4 * 198, 18:] == 255).all(), "opaque, from the middle of the first opaque pixel"
+    assert np.array_equal(sr[:, 14:18], before[:, 14:18]), "anything between"
+    assert set(sr[4 * 198 + 2 :, 26:].ravel().tolist()) == {254, 255}
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_what_lies_between_its_neighbours_is_left_as_it_is(scale: int) -> None:
+    """Bilinear interpolation never leaves the range of the four pixels around."""
+    lr = np.random.default_rng(3).integers(0, 256, (9, 7), dtype=np.uint8)
+    size = (7 * scale, 9 * scale)
+    sr = np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.BILINEAR)).copy()
+    before = sr.copy()
+    hold(sr, lr, scale)
+    assert np.array_equal(sr, before)

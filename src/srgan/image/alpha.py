@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from srgan.image.colour import Pixels
 
-_BAND_ROWS = 64
+_BAND_ROWS = 256
 
 
 def bleed(pixels: Pixels, alpha: Pixels) -> Pixels:
@@ -28,15 +28,16 @@ def bleed(pixels: Pixels, alpha: Pixels) -> Pixels:
 
 
 def hold(sr: Pixels, lr: Pixels, scale: int) -> None:
-    """Clip an upscaled alpha (sH, sW) to what the alpha (H, W) it was made from has around each place.
+    """Clip an upscaled alpha (sH, sW) to what the four pixels around each place have in the alpha (H, W) it is of.
 
-    So what is opaque stays so, and what is clear, and no texture is invented in between.
+    So what is opaque stays so, and what is clear, and an edge has no ghost beside it.
     """
     low, high = _extreme(lr, np.minimum), _extreme(lr, np.maximum)
-    for start in range(0, len(lr), _BAND_ROWS):
+    rows, columns = ((np.arange(side) + scale // 2) // scale for side in sr.shape)
+    for start in range(0, len(sr), _BAND_ROWS):
         band = slice(start, start + _BAND_ROWS)
-        rows = sr[start * scale : (start + _BAND_ROWS) * scale]
-        np.clip(rows, _repeated(low[band], scale), _repeated(high[band], scale), out=rows)
+        place = np.ix_(rows[band], columns)
+        np.clip(sr[band], low[place], high[place], out=sr[band])
 
 
 def _filled(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -65,11 +66,7 @@ def _planes(pixels: Pixels) -> Pixels:
 
 
 def _extreme(plane: Pixels, pick: np.ufunc) -> Pixels:
-    """Return the least or greatest value of the 3x3 around each place."""
+    """Return the least or greatest of the four pixels around each corner of pixels, (H + 1, W + 1)."""
     padded = np.pad(plane, 1, mode="edge")
-    rows = pick(pick(padded[:-2], padded[1:-1]), padded[2:])
-    return cast(Pixels, pick(pick(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]))
-
-
-def _repeated(plane: Pixels, scale: int) -> Pixels:
-    return plane.repeat(scale, 0).repeat(scale, 1)
+    rows = pick(padded[:-1], padded[1:])
+    return cast(Pixels, pick(rows[:, :-1], rows[:, 1:]))
