@@ -1,6 +1,7 @@
 """Animations and files of several pages."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -215,4 +216,18 @@ def test_a_gif_whose_later_frame_is_huge_is_refused() -> None:
     header = b"GIF89a\x01\0\x01\0\x80\0\0" + b"\0\0\0\xff\xff\xff"
     content = header + frame.replace(b"%s", b"\x01\0\x01\0") + frame.replace(b"%s", b"\x60\xea\x60\xea") + b";"
     with pytest.raises(PictureError, match="more than the limit of 200 megapixels"):
+        read_picture(io.BytesIO(content))
+
+
+def test_a_chain_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the first say that they are smaller copies of it, which count no less."""
+    entries = [(254, 4, 1), (256, 3, 1), (257, 3, 1), (258, 3, 8), (262, 3, 1), (273, 4, 8), (279, 4, 1)]
+    step = 2 + 12 * len(entries) + 4
+    content = b"II*\0\x08\0\0\0"
+    monkeypatch.setattr("srgan.image.reading._MOST_FRAMES", 300)
+    for number in range(302):
+        content += struct.pack("<H", len(entries))
+        content += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+        content += struct.pack("<I", 8 + step * (number + 1))
+    with pytest.raises(PictureError, match="too large: more than 300 frames or pages"):
         read_picture(io.BytesIO(content))

@@ -144,7 +144,9 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                     image.seek(number)
                 except EOFError:
                     break
-            if paged and image.getexif().get(_SUBFILE, 0) & _NO_PAGE and frames:
+            if number >= _MOST_FRAMES:
+                raise PictureError(f"too large: more than {_MOST_FRAMES:,} frames or pages")
+            if isinstance(image, TiffImageFile) and frames and image.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
                 continue
             width, height = image.size
             if animated:  # all frames get the size of the largest
@@ -152,7 +154,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                 pixels = canvas[0] * canvas[1] * (len(frames) + 1)
             else:
                 pixels += width * height
-            if pixels > limits.input_pixels or len(frames) == _MOST_FRAMES:
+            if pixels > limits.input_pixels:
                 raise PictureError(_too_large(width, height, len(frames), pixels, limits))
             # frames are put together by Pillow, and so not from halves of their samples
             still = not animated or getattr(image, "n_frames", 1) == 1
@@ -199,8 +201,6 @@ def _open(file: BinaryIO, number: int = 0) -> ImageFile.ImageFile:
 
 
 def _too_large(width: int, height: int, before: int, pixels: int, limits: Limits) -> str:
-    if before == _MOST_FRAMES:
-        return f"too large: more than {_MOST_FRAMES:,} frames or pages"
     size = f"{width}x{height} are" if before == 0 else f"{before + 1} frames or pages or more have"
     return (
         f"too large: {size} {in_words(pixels)}, more than the limit of {in_words(limits.input_pixels)};"

@@ -148,8 +148,9 @@ def upscale(picture: Any, model: str | Path = "srgan") -> Any:
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
     model    "srgan", "srresnet", or the path of an .onnx or .safetensors file
 
-    For a path or an image the result is a Pillow image (L, LA, RGB or RGBA), turned as its EXIF orientation
-    says and with its ICC profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray,
+    For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
+    ones that Pillow has), of an animation its first frame, turned as its EXIF orientation says and with its ICC
+    profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray,
     and transparency is kept. This loads the network anew; for several pictures keep an `Upscaler`.
 
     Raises PictureError where a file cannot be read, ArgumentError (a ValueError) for what is no picture,
