@@ -322,6 +322,21 @@ def test_no_memory_for_one_picture_is_an_error_of_that_picture(
     assert error == f"{tmp_path / 'photo.jpg'}: not enough memory for this picture and its result"
 
 
+def test_what_nobody_thought_of_is_an_error_of_that_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(picture: Picture, path: Path, *rest: Any) -> None:
+        if path.name == "a_x4.png":
+            raise ZeroDivisionError("division by zero")
+        write_picture(picture, path, *rest)
+
+    monkeypatch.setattr(batch, "write_picture", write)
+    draw(tmp_path / "a.png", tmp_path / "b.png")
+    results = run(tmp_path)
+    assert statuses(results) == ["failed", "done"]
+    assert errors(results) == [f"{tmp_path / 'a.png'}: ZeroDivisionError: division by zero"]
+    assert results[0].error is not None
+    assert isinstance(results[0].error.__cause__, ZeroDivisionError)
+
+
 def test_limits_and_what_a_format_cannot_hold_are_errors_of_a_picture(tmp_path: Path) -> None:
     draw(tmp_path / "in/large.png", size=(40, 30))
     draw(tmp_path / "in/small.png")

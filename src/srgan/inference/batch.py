@@ -147,6 +147,9 @@ class _Work:
             self._fail(InferenceError(f"{self.result.job.source_name}: {error}"), error)
         except SrganError as error:
             self._fail(error, error.__cause__)
+        except Exception as error:  # what nobody thought of is of this picture too, and no reason to lose the others
+            reason = f"{self.result.job.source_name}: {type(error).__name__}: {error}"
+            self._fail(SrganError(reason), error)
         finally:
             self.result.seconds[name] = time.perf_counter() - start
 
