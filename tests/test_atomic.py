@@ -101,3 +101,17 @@ def test_a_file_without_locks_is_written_all_the_same(tmp_path: Path, monkeypatc
         remove_leftovers(tmp_path)
         assert beside.exists()
     assert (tmp_path / "result.bin").read_bytes() == b"abc"
+
+
+def test_what_a_thread_is_writing_when_the_program_ends_is_removed(tmp_path: Path) -> None:
+    program = (
+        "import threading; from pathlib import Path; from srgan.atomic import written_whole\n"
+        "begun, never = threading.Event(), threading.Event()\n"
+        "def write():\n"
+        f"    with written_whole(Path({str(tmp_path)!r}, 'result.bin')):\n"
+        "        begun.set(); never.wait()\n"
+        "threading.Thread(target=write, daemon=True).start()\n"
+        "begun.wait()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,9 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import time
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -267,6 +267,27 @@ def test_a_size_that_cannot_be_is_wrong_usage(
     assert message in capsys.readouterr().err
 
 
+KILLED = """
+import itertools, os, pathlib, signal, sys
+from srgan.cli import main
+
+place, count = sys.argv.pop(1), itertools.count(1)
+rename, last = pathlib.Path.replace, int(sys.argv.pop(1))
+
+def rename_and_die(self, target):
+    number = next(count)
+    if number == last and place == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(self, target)
+    if number == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pathlib.Path.replace = rename_and_die
+sys.exit(main())
+"""
+"""srgan, killed before or after the result with a certain number gets its name."""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_batch_that_is_killed_goes_on_where_it_was(tmp_path: Path, tiny_onnx: Path) -> None:
     random = np.random.default_rng(0)
@@ -275,37 +296,24 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(tmp_path: Path, tiny_onnx: 
         pixels = random.integers(0, 256, (16, 20 + number % 5, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"in/{number:03}.png")
     out = tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "srgan",
-        "upscale",
-        str(tmp_path / "in"),
-        "-o",
-        str(out),
-        "--model",
-        str(tiny_onnx),
-    ]
-    command += ["--runtime", "openvino", "--log", str(tmp_path / "log.jsonl")]
+    arguments = ["upscale", str(tmp_path / "in"), "-o", str(out), "--model", str(tiny_onnx), "--runtime", "openvino"]
+    arguments += ["--log", str(tmp_path / "log.jsonl")]
 
     def made() -> dict[str, tuple[int, int]]:
         return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in out.glob("*_x4.png")}
 
     before: dict[str, tuple[int, int]] = {}
-    for enough in (40, 90):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        while len(made()) < enough:
-            assert process.poll() is None
-            time.sleep(0.002)
-        process.kill()
-        process.communicate()
+    for place in ("before", "after"):
+        killed = [sys.executable, "-c", KILLED, place, "60", *arguments]
+        assert subprocess.run(killed, capture_output=True, check=False).returncode == -signal.SIGKILL
         now = made()
-        assert enough <= len(now) < 200
+        assert len(before) + 50 <= len(now) <= len(before) + 70, "other threads write as well"
         assert {name: now[name] for name in before} == before, "none was made twice"
         before = now
         for path in out.glob("*_x4.png"):
             with Image.open(path) as image:
                 image.load()
+    command = [sys.executable, "-m", "srgan", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith(f"{200 - len(before)} done, {len(before)} skipped (there already), 0 failed in ")
     now = made()
