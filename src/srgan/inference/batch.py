@@ -47,7 +47,7 @@ BYTES_IN_FLIGHT = 800_000_000
 PICTURES_AHEAD = 64
 """Of the one that the network is at, which are looked at and, where there is room, decoded."""
 
-_WRITERS = min(4, os.cpu_count() or 1)
+_WRITERS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
