@@ -1,5 +1,6 @@
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +291,17 @@ def test_no_more_than_a_few_compiled_networks_are_kept(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     compiled.keep("key", "{}", b"blob")
     assert compiled.recall("key") is None
+
+
+def test_torch_takes_as_many_threads_as_it_is_told_whoever_loaded_it(paper_safetensors: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("for the processor")
+    before = torch.get_num_threads()
+    told = before + 1
+    with ThreadPoolExecutor(1) as pool:
+        network = pool.submit(TorchNetwork, paper_safetensors, threads=told).result()
+    try:
+        network(np.zeros((1, 3, 4, 4), np.float32))
+        assert torch.get_num_threads() == told
+    finally:
+        torch.set_num_threads(before)

@@ -31,8 +31,7 @@ class TorchNetwork:
         """
         generator, self.card = load_generator(model)
         self.checksum = checksum(model)
-        if (limit := thread_limit(threads)) is not None:
-            torch.set_num_threads(limit)
+        self._limit = thread_limit(threads)
         self._source, self._threads = model, threads
         cuda = torch.cuda.is_available()
         self.scale, self.halo = generator.scale, generator.halo
@@ -63,6 +62,8 @@ class TorchNetwork:
         return np.ascontiguousarray(result)
 
     def _run(self, lr: Tensor) -> Tensor:
+        if self._limit is not None and torch.get_num_threads() != self._limit:
+            torch.set_num_threads(self._limit)  # here, as it holds for the thread that says it
         bf16 = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with bf16, self._exact_fp32():
             sr: Tensor = self._generator(lr.contiguous(memory_format=torch.channels_last))
