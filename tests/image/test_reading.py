@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -124,6 +125,9 @@ def test_floating_point_and_too_wide_integers_are_refused(tmp_path: Path) -> Non
     Image.fromarray(np.ones((2, 2), dtype=np.float32)).save(tmp_path / "float.tif")
     with pytest.raises(PictureError, match=r"float\.tif: a picture of floating-point numbers has no fixed range"):
         read_picture(tmp_path / "float.tif")
+    tifffile.imwrite(tmp_path / "colours.tif", np.ones((2, 2, 3), dtype=np.float32), photometric="rgb")
+    with pytest.raises(PictureError, match=r"colours\.tif: a TIFF that is damaged, or of a rare kind, floating-point"):
+        read_picture(tmp_path / "colours.tif")
     Image.fromarray(np.full((2, 2), 70_000, dtype=np.int32)).save(tmp_path / "wide.tif")
     with pytest.raises(PictureError, match=r"wide\.tif: .* values outside of 16 bits"):
         read_picture(tmp_path / "wide.tif")

@@ -133,6 +133,8 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         except UnidentifiedImageError as error:
             if _is_heif(file) and "HEIF" not in _formats():
                 raise PictureError("HEIC and HEIF need one more package: pip install 'srgan[heif]'") from error
+            if _is_tiff(file):
+                raise PictureError("a TIFF that is damaged, or of a rare kind, floating-point colours say") from error
             raise
         animated, paged = image.format in _ANIMATED, image.format in _PAGED
         frames: list[Picture] = []
@@ -190,6 +192,11 @@ def _formats() -> tuple[str, ...]:
 def _is_heif(file: BinaryIO) -> bool:
     file.seek(4)
     return file.read(8) in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+
+
+def _is_tiff(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def _open(file: BinaryIO, number: int = 0) -> ImageFile.ImageFile:
