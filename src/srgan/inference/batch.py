@@ -18,7 +18,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
@@ -43,6 +43,9 @@ Status: TypeAlias = Literal["done", "remade", "skipped", "failed"]
 
 BYTES_IN_FLIGHT = 800_000_000
 """Of pictures and their results, from decoding to the end of writing. A picture of more goes alone."""
+
+PATIENCE = 2.0
+"""Seconds that a batch which is ended waits for what is being written."""
 
 PICTURES_AHEAD = 64
 """Of the one that the network is at, which are looked at and, where there is room, decoded."""
@@ -89,7 +92,7 @@ def upscale_batch(
 
     Returns the upscaler, None where none was needed. Raises ArgumentError, before any work, for options that do
     not fit the format of a result. An error of `load` or of `on_result`, and Ctrl-C, end the
-    batch: what is being written is still written whole, and the rest is dropped.
+    batch: for what is being written there are two seconds to be done, and the rest is dropped.
     """
     options = options or WriteOptions()
     for job in jobs:
@@ -181,10 +184,10 @@ class _Batch:
         self._room = _Room(BYTES_IN_FLIGHT)
 
     def run(self, jobs: Sequence[Job], progress: BatchProgress, on_result: Callable[[Result], None]) -> None:
+        writing: deque[Future[Result]] = deque()
         try:
             submitted = (self._reader.submit(self._read, job) for job in jobs)
             reading = deque(islice(submitted, PICTURES_AHEAD))
-            writing: deque[Future[Result]] = deque()
             for number in range(len(jobs)):
                 progress(number, len(jobs))
                 work = reading.popleft().result()
@@ -195,11 +198,13 @@ class _Batch:
                     on_result(writing.popleft().result())
             progress(len(jobs), len(jobs))
             while writing:
-                on_result(writing.popleft().result())
+                on_result(writing[0].result())
+                writing.popleft()
         finally:
             self._room.open_wide()
-            self._reader.shutdown(cancel_futures=True)
-            self._writers.shutdown(cancel_futures=True)
+            self._reader.shutdown(wait=False, cancel_futures=True)
+            self._writers.shutdown(wait=False, cancel_futures=True)
+            wait([result for result in writing if not result.cancelled()], PATIENCE)
 
     def _read(self, job: Job) -> _Work:
         work = _Work(job)
