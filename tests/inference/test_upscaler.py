@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import srgan
 from fakes import Array, Box, Broken, Nearest
 from srgan.errors import ArgumentError, InferenceError, PictureError
 from srgan.image.colour import to_network, to_uint8
-from srgan.image.picture import Picture
+from srgan.image.picture import Maker, Picture, Timing
 from srgan.image.tiles import plan_tiles
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.upscaler import Upscaler, upscale_pixels
@@ -236,3 +237,30 @@ def test_more_than_8_bits_are_computed_in_fp32(noise: NDArray[np.uint8], monkeyp
     assert (len(coarse.shapes), len(fine.shapes)) == (0, 2)
     upscaler.upscale(noise)
     assert (len(coarse.shapes), len(fine.shapes)) == (1, 2)
+
+
+@pytest.mark.usefixtures("network")
+def test_every_frame_of_an_animation_and_every_page_goes_through(noise: NDArray[np.uint8]) -> None:
+    fractions: list[float] = []
+    clear = np.zeros((13, 17), dtype=np.uint8)
+    clear[3:9, 3:9] = 255
+    pages = (Picture(noise[:5, :6, 0]), Picture(noise.astype(np.uint16)))
+    picture = Picture(noise, clear, more=(Picture(noise[::-1], clear), *pages), timing=Timing((10, 20, 30, 40), 3))
+    result = Upscaler().upscale_picture(picture, fractions.append)
+    assert result.timing == picture.timing
+    assert [frame.pixels.shape[:2] for frame in result.frames] == [(52, 68), (52, 68), (20, 24), (52, 68)]
+    assert np.array_equal(result.frames[2].pixels, repeat(noise[:5, :6, 0]))
+    assert np.array_equal(result.frames[3].pixels, noise.astype(np.uint16).repeat(4, 0).repeat(4, 1))
+    seen = repeat(clear) == 255
+    for frame, pixels in zip(result.frames, (noise, noise[::-1]), strict=False):
+        assert frame.alpha is not None
+        assert np.array_equal(frame.alpha, repeat(clear))
+        assert np.array_equal(frame.pixels[seen], repeat(pixels)[seen])
+    assert fractions == pytest.approx([step / 6 for step in range(1, 7)])
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_a_result_knows_what_made_it(tiny_onnx: Path, noise: NDArray[np.uint8], runtime: str) -> None:
+    result = Upscaler(tiny_onnx, runtime=runtime).upscale_picture(Picture(noise))
+    checksum = hashlib.sha256(tiny_onnx.read_bytes()).hexdigest()
+    assert result.maker == Maker(f"srgan {srgan.__version__}", "tiny", checksum)
