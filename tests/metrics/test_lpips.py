@@ -24,7 +24,7 @@ from runs import scene
 from srgan.errors import DataError, WeightsError
 from srgan.image.resize import bicubic_taps
 from srgan.metrics import DISTS, LPIPS, as_tensor, load_dists, load_lpips
-from srgan.metrics.backbone import Name
+from srgan.metrics.backbone import Name, pieces
 from srgan.metrics.dists import FACTORS, l2_pool
 
 
@@ -90,6 +90,26 @@ def test_features_of_one_picture_serve_several_results() -> None:
     hr, sr = torch.rand(1, 3, 40, 40), torch.rand(2, 3, 40, 40)
     one_by_one = torch.cat([metric(picture[None], hr) for picture in sr])
     torch.testing.assert_close(metric.distance(metric.features(sr), metric.features(hr)), one_by_one)
+
+
+def test_pieces_of_a_map_are_all_its_pixels() -> None:
+    maps = torch.rand(2, 64, 80, 70)
+    parts = pieces(maps)
+    assert [part.shape[1] for part in parts] == [3906, 80 * 70 - 3906]
+    assert torch.equal(torch.cat(parts, dim=1)[1, 70 * 60 + 3], maps[1, :, 60, 3])
+
+
+def test_distances_in_pieces_are_those_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sr, hr = torch.rand(2, 3, 40, 40), torch.rand(1, 3, 40, 40)
+    lpips = LPIPS()
+    for lin in lpips.lin:
+        lin.data.fill_(1)
+    metrics: list[LPIPS | DISTS] = [lpips, DISTS()]
+    whole = [metric(sr, hr) for metric in metrics]
+    for place in ("lpips", "dists"):
+        monkeypatch.setattr(f"srgan.metrics.{place}.pieces", lambda x: x.permute(0, 2, 3, 1).flatten(1, 2).split(7, 1))
+    for metric, expected in zip(metrics, whole, strict=True):
+        torch.testing.assert_close(metric(sr, hr), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_l2_pooling_by_hand() -> None:

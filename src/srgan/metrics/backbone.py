@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,6 +39,11 @@ class Backbone:
             x = F.relu(conv(x), inplace=True)
             if i in self.taken:
                 yield x
+
+
+def pieces(x: Tensor) -> tuple[Tensor, ...]:
+    """Return the pixels of a feature map (N, C, H, W) as parts (N, pixels, C) that a processor's cache can hold."""
+    return torch.split(x.permute(0, 2, 3, 1).flatten(1, 2), max(1, 250_000 // x.shape[1]), dim=1)
 
 
 _WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)

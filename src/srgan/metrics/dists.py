@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgan.errors import DataError, WeightsError
-from srgan.metrics.backbone import VGG16
+from srgan.metrics.backbone import VGG16, pieces
 from srgan.models.tensors import load_tensors
 from srgan.models.vgg import MEAN, STD
 
@@ -59,9 +59,13 @@ class DISTS(nn.Module):
         parts = zip(sr, hr, torch.split(self.alpha, widths), torch.split(self.beta, widths), strict=True)
         for a, b, alpha, beta in parts:
             mean_a, mean_b = a.mean(dim=(2, 3)), b.mean(dim=(2, 3))
-            a, b = a - mean_a[..., None, None], b - mean_b[..., None, None]
-            var_a, var_b = a.square().mean(dim=(2, 3)), b.square().mean(dim=(2, 3))
-            covariance = (a * b).mean(dim=(2, 3))
+            var_a, var_b, covariance = torch.zeros_like(mean_a), torch.zeros_like(mean_b), torch.zeros_like(mean_a)
+            pixels = a.shape[2] * a.shape[3]
+            for p, q in zip(pieces(a), pieces(b), strict=True):
+                p, q = p - mean_a[:, None], q - mean_b[:, None]
+                var_a += p.square().sum(dim=1) / pixels
+                var_b += q.square().sum(dim=1) / pixels
+                covariance += (p * q).sum(dim=1) / pixels
             texture = (2 * mean_a * mean_b + c1) / (mean_a.square() + mean_b.square() + c1)
             structure = (2 * covariance + c2) / (var_a + var_b + c2)
             similarity = similarity + (alpha * texture).sum(dim=1) + (beta * structure).sum(dim=1)

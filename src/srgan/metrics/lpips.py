@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgan.errors import DataError, WeightsError
-from srgan.metrics.backbone import ALEXNET, VGG16, Name
+from srgan.metrics.backbone import ALEXNET, VGG16, Name, pieces
 from srgan.models.tensors import load_tensors
 
 SMALLEST = {"alex": 31, "vgg": 16}
@@ -40,7 +40,7 @@ class LPIPS(nn.Module):
         return self.distance(self.features(sr), self.features(hr))
 
     def features(self, picture: Tensor) -> list[Tensor]:
-        """Return the feature maps of (N, 3, H, W) in [0, 1], each pixel's channels scaled to length 1.
+        """Return the feature maps of (N, 3, H, W) in [0, 1].
 
         Raises DataError for a picture too small for the network.
         """
@@ -48,19 +48,24 @@ class LPIPS(nn.Module):
             size = f"{picture.shape[3]}x{picture.shape[2]}"
             raise DataError(f"LPIPS ({self.name}) needs {SMALLEST[self.name]} pixels a side, not {size}")
         x = (picture * 2 - 1 - self._shift) / self._scale
-        return [_unit(m) for m in self.backbone.maps(x, self.net, self._pool)]
+        return list(self.backbone.maps(x, self.net, self._pool))
 
     def distance(self, sr: list[Tensor], hr: list[Tensor]) -> Tensor:
         """Return the distance between what `features` returned for two batches, (N,)."""
-        steps = ((a - b).square() * lin.view(1, -1, 1, 1) for a, b, lin in zip(sr, hr, self.lin, strict=True))
-        return torch.stack([step.sum(dim=1).mean(dim=(1, 2)) for step in steps]).sum(dim=0)
+        total = sr[0].new_zeros(len(sr[0]))
+        for a, b, lin in zip(sr, hr, self.lin, strict=True):
+            pixels = a.shape[2] * a.shape[3]
+            for p, q in zip(pieces(a), pieces(b), strict=True):
+                total = total + ((_unit(p) - _unit(q)).square() @ lin).sum(dim=1) / pixels
+        return total
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 3 if self.name == "alex" else 2, 2)
 
 
 def _unit(x: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    """Return x (N, pixels, C) with each pixel's channels scaled to length 1."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=2, keepdim=True)
     return x / (length + 1e-10)
 
 
