@@ -28,6 +28,7 @@ from srgan.errors import (
 )
 
 if TYPE_CHECKING:
+    from srgan.image.size import Size
     from srgan.inference.upscaler import Upscaler, upscale
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "PictureError",
     "RecipeError",
     "RuntimeMissingError",
+    "Size",
     "SrganError",
     "TrainingError",
     "Upscaler",
@@ -50,7 +52,7 @@ __all__ = [
     "upscale",
 ]
 
-_LAZY = {"Upscaler": "srgan.inference.upscaler", "upscale": "srgan.inference.upscaler"}
+_LAZY = {"Size": "srgan.image.size", "Upscaler": "srgan.inference.upscaler", "upscale": "srgan.inference.upscaler"}
 
 
 def __getattr__(name: str) -> Any:

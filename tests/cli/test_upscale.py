@@ -353,3 +353,46 @@ def test_files_that_cannot_grow_as_on_a_full_disk_are_errors_and_the_others_go_o
     assert result.stderr == "srgan: error: out/large_x4.png: cannot be written: File too large\n"
     assert result.stdout.startswith("1 done, 0 skipped, 1 failed in ")
     assert [path.name for path in Path("out").iterdir()] == ["photo_x4.png"]
+
+
+@pytest.mark.usefixtures("shipped")
+def test_sizes_details_and_a_map_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, name, size in [
+        (["--scale", "2"], "photo_x2.png", (34, 26)),
+        (["--width", "51"], "photo_51w.png", (51, 39)),
+        (["--height", "26"], "photo_26h.png", (34, 26)),
+        (["--fit", "100x52"], "photo_100x52.png", (68, 52)),
+        (["--stretch", "10x20"], "photo_10x20.png", (10, 20)),
+        (["--detail", "0.5", "--consistent", "--confidence", "map.png"], "photo_x4.png", (68, 52)),
+    ]:
+        assert main(["upscale", "photo.png", *options]) == 0
+        with Image.open(folder / name) as image:
+            assert image.size == size
+    with Image.open(folder / "map.png") as image:
+        assert image.size == (68, 52)
+    capsys.readouterr()
+    assert main(["upscale", "photo.png", "--detail", "0.5", "--consistent"]) == 0
+    assert "1 skipped (there already)" in capsys.readouterr().out
+    assert main(["upscale", "photo.png", "--detail", "0.6", "--consistent"]) == 0
+    assert "1 done (1 of them anew)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scale", "2", "--width", "9"], "one of --scale, --width, --height, --fit and --stretch says the size"),
+        (["--fit", "30"], "'30' is no width and height: 1920x1080, say"),
+        (["--detail", "2"], "2.0 is not in the range 0<=x<=1"),
+        (["--model", "srresnet", "--detail", "0.5"], "detail goes from 0, srresnet, to 1, srgan; not 0.5 of srresnet"),
+        (["photo2.png", "--confidence", "map.png"], "--confidence is for one picture"),
+        (["--scale", "5", "--max-output-pixels", "10000"], "on the way to that size, more than the limit"),
+    ],
+)
+def test_sizes_and_details_that_cannot_be(
+    folder: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "photo2.png").write_bytes((folder / "photo.png").read_bytes())
+    assert main(["upscale", "photo.png", *options]) in (1, 2)
+    assert message in capsys.readouterr().err
+    assert len(list(folder.iterdir())) == 2

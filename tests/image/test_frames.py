@@ -14,7 +14,10 @@ from PIL import Image
 from srgan.errors import OutputError, PictureError
 from srgan.image.picture import Limits, Picture, Timing
 from srgan.image.reading import read_picture
+from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, write_picture
+
+X4 = Size(scale=4)
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
@@ -197,7 +200,7 @@ def test_what_holds_one_picture_refuses_more_before_the_work(
 ) -> None:
     pixels = np.zeros((3, 3, 3), dtype=np.uint8)
     with pytest.raises(OutputError, match=message):
-        check_result(tmp_path / f"out{suffix}", Picture(pixels, more=(Picture(pixels),), timing=timing), 4)
+        check_result(tmp_path / f"out{suffix}", Picture(pixels, more=(Picture(pixels),), timing=timing), X4)
 
 
 def test_all_frames_count_against_the_limits(tmp_path: Path) -> None:
@@ -207,7 +210,7 @@ def test_all_frames_count_against_the_limits(tmp_path: Path) -> None:
     file.seek(0)
     picture = read_picture(file, Limits(input_pixels=720))
     with pytest.raises(OutputError, match="a result of 11,520 pixels is more than the limit of 11,519 pixels"):
-        check_result(tmp_path / "out.png", picture, 4, limits=Limits(output_pixels=11_519))
+        check_result(tmp_path / "out.png", picture, X4, limits=Limits(output_pixels=11_519))
 
 
 def test_a_gif_whose_later_frame_is_huge_is_refused() -> None:

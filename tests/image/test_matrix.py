@@ -13,8 +13,11 @@ from fakes import Nearest
 from srgan.errors import OutputError, PictureError
 from srgan.image.picture import array_from_picture
 from srgan.image.reading import PICTURE_SUFFIXES, read_picture
+from srgan.image.size import Size
 from srgan.image.writing import FORMATS, WriteOptions, check_result, write_picture
 from srgan.inference.upscaler import Upscaler
+
+X4 = Size(scale=4)
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (16, 16), (33, 17)]
 
@@ -83,9 +86,9 @@ def test_every_format_and_mode_at_every_size_goes_into_every_format(
             target = tmp_path / f"{kind}-{size[0]}x{size[1]}.{name}"
             if name == "jpeg" and picture.alpha is not None and picture.alpha.min() < 255:
                 with pytest.raises(OutputError, match="JPEG has no transparency"):
-                    check_result(target, picture, 4, options)
+                    check_result(target, picture, X4, options)
                 continue
-            check_result(target, picture, 4, options)
+            check_result(target, picture, X4, options)
             write_picture(result, target, options)
             again = read_picture(target)
             assert again.pixels.shape[:2] == (size[1] * 4, size[0] * 4)

@@ -13,7 +13,10 @@ from PIL import Image, ImageCms
 from srgan.errors import ArgumentError, OutputError, PictureError
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
+from srgan.image.size import Size
 from srgan.image.writing import check_result, write_picture
+
+X4 = Size(scale=4)
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -178,7 +181,7 @@ def test_no_permission(tmp_path: Path) -> None:
             read_picture(path)
         if user == 0:
             with pytest.raises(OutputError, match=r"result\.png: cannot be written: no permission"):
-                check_result(Path("/result.png"), Picture(CORNERS), 4)
+                check_result(Path("/result.png"), Picture(CORNERS), X4)
     finally:
         os.seteuid(user)
 

@@ -8,7 +8,10 @@ from PIL import Image
 
 from srgan.errors import ArgumentError, OutputError
 from srgan.image.picture import Limits, Picture, array_from_picture
+from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS, WriteOptions, check_result, write_picture
+
+X4 = Size(scale=4)
 
 # top row red, green; bottom row blue, white
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8)
@@ -43,19 +46,19 @@ def test_jpeg_and_webp_results_are_close(tmp_path: Path) -> None:
 def test_what_a_format_cannot_hold_is_refused_before_the_work(tmp_path: Path) -> None:
     half = np.full((2, 2), 128, dtype=np.uint8)
     with pytest.raises(OutputError, match=r"out\.jpg: JPEG has no transparency and the picture has"):
-        check_result(tmp_path / "out.jpg", Picture(CORNERS, half), 4)
-    check_result(tmp_path / "out.webp", Picture(CORNERS, half), 4)
-    check_result(tmp_path / "out.jpg", Picture(CORNERS, np.full((2, 2), 255, dtype=np.uint8)), 4)
+        check_result(tmp_path / "out.jpg", Picture(CORNERS, half), X4)
+    check_result(tmp_path / "out.webp", Picture(CORNERS, half), X4)
+    check_result(tmp_path / "out.jpg", Picture(CORNERS, np.full((2, 2), 255, dtype=np.uint8)), X4)
     wide = Picture(np.zeros((1, 5000), dtype=np.uint8))
     with pytest.raises(OutputError, match=r"out\.webp: 20000x4 pixels are more than WEBP can hold \(16383 a side\)"):
-        check_result(tmp_path / "out.webp", wide, 4)
-    check_result(tmp_path / "out.jpg", wide, 4)
+        check_result(tmp_path / "out.webp", wide, X4)
+    check_result(tmp_path / "out.jpg", wide, X4)
 
 
 def test_a_file_in_the_place_of_the_results_folder_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "folder").write_bytes(b"")
     with pytest.raises(OutputError, match="it is no folder"):
-        check_result(tmp_path / "folder" / "out.png", Picture(CORNERS), 4)
+        check_result(tmp_path / "folder" / "out.png", Picture(CORNERS), X4)
 
 
 def test_results_over_the_limit_are_refused_before_the_work(tmp_path: Path) -> None:
@@ -65,8 +68,8 @@ def test_results_over_the_limit_are_refused_before_the_work(tmp_path: Path) -> N
     )
     wide = Picture(np.broadcast_to(np.uint8(0), (10_000, 20_000)))
     with pytest.raises(OutputError, match=message):
-        check_result(tmp_path / "out.png", wide, 4)
-    check_result(tmp_path / "out.png", wide, 4, limits=Limits(output_pixels=3_200_000_000))
+        check_result(tmp_path / "out.png", wide, X4)
+    check_result(tmp_path / "out.png", wide, X4, limits=Limits(output_pixels=3_200_000_000))
 
 
 @pytest.mark.parametrize(
@@ -83,14 +86,14 @@ def test_results_over_the_limit_are_refused_before_the_work(tmp_path: Path) -> N
 )
 def test_options_that_do_not_fit_are_refused(options: WriteOptions, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        check_result(Path("out.png"), Picture(CORNERS), 4, options)
+        check_result(Path("out.png"), Picture(CORNERS), X4, options)
     with pytest.raises(ArgumentError, match=message):
         write_picture(Picture(CORNERS), io.BytesIO(), options)
 
 
 def test_a_suffix_that_is_not_written_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"out\.bmp: results are written as \.png, \.apng, \.jpg"):
-        check_result(Path("out.bmp"), Picture(CORNERS), 4)
+        check_result(Path("out.bmp"), Picture(CORNERS), X4)
 
 
 def test_every_format_is_written_to_a_stream_and_to_a_file_of_any_name(tmp_path: Path) -> None:

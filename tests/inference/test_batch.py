@@ -18,12 +18,15 @@ from fakes import Broken, Nearest
 from srgan.errors import ArgumentError, SrganError, WeightsError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
+from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, write_picture
 from srgan.image.xmp import read_fingerprint
 from srgan.inference import batch
 from srgan.inference.batch import Result, upscale_batch
 from srgan.inference.jobs import plan_batch
 from srgan.inference.upscaler import Upscaler
+
+X4 = Size(scale=4)
 
 
 def draw(*paths: Path, size: tuple[int, int] = (4, 3)) -> None:
@@ -33,7 +36,7 @@ def draw(*paths: Path, size: tuple[int, int] = (4, 3)) -> None:
 
 
 def run(*inputs: Path, output: Path | None = None, **options: Any) -> list[Result]:
-    jobs, errors = plan_batch([str(path) for path in inputs], output, 4)
+    jobs, errors = plan_batch([str(path) for path in inputs], output, X4)
     assert errors == {}
     results: list[Result] = []
     upscale_batch(jobs, Upscaler, 4, on_result=results.append, **options)
@@ -154,7 +157,7 @@ def test_a_network_is_loaded_only_where_something_has_to_be_made(tmp_path: Path)
 
     draw(tmp_path / "a.png")
     assert statuses(run(tmp_path / "a.png")) == ["done"]
-    jobs, _ = plan_batch([str(tmp_path / "a.png")], None, 4)
+    jobs, _ = plan_batch([str(tmp_path / "a.png")], None, X4)
     assert upscale_batch(jobs, never, 4) is None
     assert upscale_batch([], never, 4) is None
 
@@ -165,7 +168,7 @@ def test_an_error_of_loading_ends_the_batch(tmp_path: Path) -> None:
 
     draw(tmp_path / "a.png", tmp_path / "b.png")
     results: list[Result] = []
-    jobs, _ = plan_batch([str(tmp_path)], None, 4)
+    jobs, _ = plan_batch([str(tmp_path)], None, X4)
     with pytest.raises(WeightsError, match="damaged"):
         upscale_batch(jobs, load, 4, on_result=results.append)
     assert results == []
@@ -206,7 +209,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "avif", "tiff"])
 def test_a_result_is_kept_until_its_picture_or_the_settings_change(tmp_path: Path, format: str) -> None:  # noqa: A002
     draw(tmp_path / "a.png", tmp_path / "b.png")
-    jobs, _ = plan_batch([str(tmp_path)], None, 4, format)
+    jobs, _ = plan_batch([str(tmp_path)], None, X4, format)
 
     def again(**how: Any) -> list[str]:
         results: list[Result] = []
@@ -366,7 +369,7 @@ def test_options_that_do_not_fit_are_refused_before_any_work(tmp_path: Path, net
 
 def test_pictures_that_vanish_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
     draw(*(tmp_path / f"{name}.png" for name in "abc"))
-    jobs, _ = plan_batch([str(tmp_path)], None, 4)
+    jobs, _ = plan_batch([str(tmp_path)], None, X4)
     (tmp_path / "b.png").unlink()
     results: list[Result] = []
     upscale_batch(jobs, Upscaler, 4, on_result=results.append)

@@ -5,7 +5,10 @@ import pytest
 from PIL import Image
 
 from srgan.errors import ArgumentError
+from srgan.image.size import Size
 from srgan.inference.jobs import Job, plan_batch
+
+X4 = Size(scale=4)
 
 
 def touch(*paths: Path) -> None:
@@ -16,7 +19,7 @@ def touch(*paths: Path) -> None:
 
 def targets(*inputs: Path | str, output: Path | None = None) -> dict[str, str]:
     """Return the names of the pictures and of their results, without the folders that they share."""
-    jobs, errors = plan_batch([str(name) for name in inputs], output, 4)
+    jobs, errors = plan_batch([str(name) for name in inputs], output, X4)
     assert errors == {}
     pairs = [(job.source, job.target) for job in jobs if job.source is not None and job.target is not None]
     assert len(pairs) == len(jobs)
@@ -26,11 +29,13 @@ def targets(*inputs: Path | str, output: Path | None = None) -> dict[str, str]:
 
 def test_a_result_lies_beside_its_picture(tmp_path: Path) -> None:
     touch(tmp_path / "photo.jpg")
-    assert plan_batch([str(tmp_path / "photo.jpg")], None, 4) == (
+    assert plan_batch([str(tmp_path / "photo.jpg")], None, X4) == (
         [Job(tmp_path / "photo.jpg", tmp_path / "photo_x4.png")],
         {},
     )
-    assert plan_batch([str(tmp_path / "photo.jpg")], None, 2, "jpeg")[0][0].target == tmp_path / "photo_x2.jpg"
+    assert (
+        plan_batch([str(tmp_path / "photo.jpg")], None, Size(scale=2), "jpeg")[0][0].target == tmp_path / "photo_x2.jpg"
+    )
 
 
 def test_a_folder_is_searched_and_mirrored(tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def test_two_pictures_of_one_stem_get_results_with_their_whole_names(tmp_path: P
 def test_pictures_of_one_name_in_one_results_folder_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "a/photo.jpg", tmp_path / "b/photo.jpg")
     with pytest.raises(ArgumentError, match=r"a/photo\.jpg and .*b/photo\.jpg would both become .*photo\.jpg_x4\.png"):
-        plan_batch([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "out", 4)
+        plan_batch([str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "out", X4)
     assert len(targets(tmp_path, output=tmp_path / "out")) == 2
     assert len(targets(tmp_path / "a", tmp_path / "b")) == 2
 
@@ -99,7 +104,7 @@ def test_pictures_of_one_name_in_one_results_folder_are_refused(tmp_path: Path) 
 def test_whole_names_that_meet_a_stem_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "photo.jpg", tmp_path / "photo.png", tmp_path / "photo.jpg.png")
     with pytest.raises(ArgumentError, match="would both become"):
-        plan_batch([str(tmp_path)], None, 4)
+        plan_batch([str(tmp_path)], None, X4)
 
 
 def test_one_result_can_be_named(tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_one_result_can_be_named(tmp_path: Path) -> None:
     assert targets(tmp_path / "photo.jpg", output=tmp_path / "big.WEBP") == {"photo.jpg": "big.WEBP"}
     for inputs in ([tmp_path], [tmp_path / "photo.jpg", tmp_path / "other.jpg"], [tmp_path / "*.jpg"]):
         with pytest.raises(ArgumentError, match=r"big\.png can hold one result"):
-            plan_batch([str(path) for path in inputs], tmp_path / "big.png", 4)
+            plan_batch([str(path) for path in inputs], tmp_path / "big.png", X4)
 
 
 def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
@@ -120,14 +125,14 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
         ("photo.png", r"photo\.png is an input: a result cannot take its place"),
     ):
         with pytest.raises(ArgumentError, match=message):
-            plan_batch([photo], tmp_path / output, 4)
+            plan_batch([photo], tmp_path / output, X4)
 
 
 def test_a_result_that_is_an_input_by_another_path_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "photo.png")
     (tmp_path / "link.png").symlink_to("photo.png")
     with pytest.raises(ArgumentError, match="is an input"):
-        plan_batch([str(tmp_path / "photo.png")], tmp_path / "link.png", 4)
+        plan_batch([str(tmp_path / "photo.png")], tmp_path / "link.png", X4)
 
 
 def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
 def test_inputs_that_stand_for_nothing_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
     touch(tmp_path / "photo.jpg", tmp_path / "old/only_x4.png")
     names = ["photo.jpg", "gone.jpg", "*.webp", "old", "x" * 300]
-    jobs, errors = plan_batch([str(tmp_path / name) for name in names], None, 4)
+    jobs, errors = plan_batch([str(tmp_path / name) for name in names], None, X4)
     assert [job.source_name for job in jobs] == [str(tmp_path / "photo.jpg")]
     assert list(errors) == [str(tmp_path / name) for name in names[1:]]
     assert [str(error).replace(f"{tmp_path}/", "") for error in errors.values()] == [
@@ -179,7 +184,7 @@ def test_what_is_no_file_is_not_searched_for_pictures(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_searched_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "closed/b.jpg")
     (tmp_path / "closed").chmod(0)
-    jobs, errors = plan_batch([str(tmp_path)], None, 4)
+    jobs, errors = plan_batch([str(tmp_path)], None, X4)
     (tmp_path / "closed").chmod(0o700)
     assert [job.source for job in jobs] == [tmp_path / "a.jpg"]
     assert {name: str(error) for name, error in errors.items()} == {
@@ -220,9 +225,9 @@ def test_results_of_any_format_do_not_count_as_pictures(tmp_path: Path) -> None:
 def test_streams_are_one_picture_each(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "b.jpg")
     a, b = str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")
-    assert plan_batch(["-"], Path("-"), 4) == ([Job(None, None)], {})
-    assert plan_batch(["-"], Path("large.webp"), 4) == ([Job(None, Path("large.webp"))], {})
-    assert plan_batch([a], Path("-"), 4) == ([Job(tmp_path / "a.jpg", None)], {})
+    assert plan_batch(["-"], Path("-"), X4) == ([Job(None, None)], {})
+    assert plan_batch(["-"], Path("large.webp"), X4) == ([Job(None, Path("large.webp"))], {})
+    assert plan_batch([a], Path("-"), X4) == ([Job(tmp_path / "a.jpg", None)], {})
     for inputs, output, message in (
         (["-", a], Path("-"), r"standard input \(-\) is one picture"),
         (["-"], None, "the result of standard input needs a name"),
@@ -231,12 +236,12 @@ def test_streams_are_one_picture_each(tmp_path: Path) -> None:
         ([str(tmp_path)], Path("-"), "- can hold one result"),
     ):
         with pytest.raises(ArgumentError, match=message):
-            plan_batch(inputs, output, 4)
+            plan_batch(inputs, output, X4)
 
 
 def test_a_name_and_a_format_that_contradict_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg")
     a = str(tmp_path / "a.jpg")
-    assert plan_batch([a], tmp_path / "large.jpeg", 4, "jpeg")[0] == [Job(tmp_path / "a.jpg", tmp_path / "large.jpeg")]
+    assert plan_batch([a], tmp_path / "large.jpeg", X4, "jpeg")[0] == [Job(tmp_path / "a.jpg", tmp_path / "large.jpeg")]
     with pytest.raises(ArgumentError, match=r"large\.jpeg is named like a JPEG, and the format is to be webp"):
-        plan_batch([a], tmp_path / "large.jpeg", 4, "webp")
+        plan_batch([a], tmp_path / "large.jpeg", X4, "webp")

@@ -12,9 +12,11 @@ from fakes import Array, Box, Broken, Nearest
 from srgan.errors import ArgumentError, InferenceError, PictureError
 from srgan.image.colour import to_network, to_uint8
 from srgan.image.picture import Maker, Picture, Timing
+from srgan.image.resize import imresize
 from srgan.image.tiles import plan_tiles
 from srgan.inference.openvino import OpenVinoNetwork
-from srgan.inference.upscaler import Upscaler, upscale_pixels
+from srgan.inference.upscaler import Upscaler
+from srgan.inference.windows import upscale_pixels
 
 
 def repeat(array: NDArray[np.uint8] | Array, scale: int = 4) -> NDArray[np.uint8] | Array:
@@ -264,3 +266,53 @@ def test_a_result_knows_what_made_it(tiny_onnx: Path, noise: NDArray[np.uint8], 
     result = Upscaler(tiny_onnx, runtime=runtime).upscale_picture(Picture(noise))
     checksum = hashlib.sha256(tiny_onnx.read_bytes()).hexdigest()
     assert result.maker == Maker(f"srgan {srgan.__version__}", "tiny", checksum)
+
+
+def test_other_sizes_are_what_the_network_makes_resampled(noise: NDArray[np.uint8], network: Nearest) -> None:
+    """The network repeats pixels: at a size that it reaches by repeating, nothing is left to resample."""
+    lr = noise[:5, :6]
+    assert np.array_equal(srgan.upscale(lr, size=16), repeat(lr, 16))
+    assert [shape[2:] for shape in network.shapes] == [(5, 6), (20, 24)]
+    network.shapes.clear()
+    sizes: list[tuple[srgan.Size | float, tuple[int, int]]] = [
+        (2, (10, 12)),
+        (srgan.Size(width=18), (15, 18)),
+        (srgan.Size(width=20, height=70, stretch=True), (70, 20)),
+        (5, (25, 30)),
+        (0.5, (2, 3)),
+    ]
+    for size, shape in sizes:
+        assert Upscaler(size=size).upscale(lr).shape == (*shape, 3)
+        assert Upscaler(size=size).upscale(np.dstack([lr, lr[..., 0]])).shape == (*shape, 4)
+    assert len(network.shapes) == 3 * (1 + 1 + 2 + 2 + 0)
+
+
+def test_progress_counts_every_pass(network: Nearest) -> None:
+    fractions: list[float] = []
+    Upscaler(size=16).upscale_picture(Picture(np.zeros((3, 4), dtype=np.uint8)), fractions.append)
+    assert fractions == [0.5, 1]
+    assert len(network.shapes) == 2
+
+
+def test_a_consistent_upscaler_corrects_its_network(network: Nearest) -> None:
+    lr = np.random.default_rng(4).integers(80, 170, (16, 16), dtype=np.uint8).repeat(2, 0).repeat(2, 1)
+    plain, corrected = (Upscaler(consistent=yes).upscale(lr) for yes in (False, True))
+    errors = [np.abs(imresize(sr, scale=0.25).astype(int) - lr)[4:-4, 4:-4].max() for sr in (plain, corrected)]
+    assert errors[0] > 5
+    assert errors[1] <= 1
+    assert len(network.shapes) == 2
+
+
+@pytest.mark.usefixtures("shipped")
+def test_doubt_is_a_map_of_the_results_size(noise: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler("srgan", size=2)
+    picture = Picture(noise)
+    result = upscaler.upscale_picture(picture)
+    assert (upscaler.doubt(picture, result).pixels == (0, 0, 4)).all(), "two networks that are the same have no doubt"
+    assert upscaler.doubt(picture, result).pixels.shape == (26, 34, 3)
+
+
+def test_doubt_needs_a_network_to_compare_with(tiny_onnx: Path, noise: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler(tiny_onnx)
+    with pytest.raises(ArgumentError, match="doubt compares srgan with srresnet"):
+        upscaler.doubt(Picture(noise), upscaler.upscale_picture(Picture(noise)))

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.errors import ArgumentError
+from srgan.image.size import Size
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ Examples:
   srgan upscale photo.jpg -o large.webp      .png, .jpg, .webp, .avif or .tif
   srgan upscale photos scans/*.tif -o large  folders with all below them
   srgan upscale photo.jpg --model srresnet   closest pixel by pixel, less sharp
+  srgan upscale photo.jpg --fit 3840x2160    as large as fits into that
+  srgan upscale photo.jpg --detail 0.5       between srresnet and srgan
   srgan upscale - -o - < small > large       standard input to standard output
 \b
 An exit status of 0 says that every picture has its result, 1 that one has
@@ -33,13 +37,25 @@ not, 2 that the command was wrong.
 """
 
 GROUPS = {
+    "Size": ("scale", "width", "height", "fit", "stretch"),
+    "Fidelity or texture": ("model", "detail", "consistent", "confidence"),
     "Results": ("output", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
-    "The network": ("model", "runtime", "precision", "tile", "memory", "threads"),
+    "The network": ("runtime", "precision", "tile", "memory", "threads"),
     "The run": ("log", "max_input_pixels", "max_output_pixels"),
 }
 
 
 _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def sides(_: click.Context | None, __: click.Parameter | None, text: str | None) -> tuple[int, int] | None:
+    """Return a width and a height written 1920x1080. Raises BadParameter for what is none."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no width and height: 1920x1080, say")
+    return int(found[1]), int(found[2])
 
 
 def size_in_bytes(_: click.Context | None, __: click.Parameter | None, text: str | None) -> int | None:
@@ -82,6 +98,28 @@ class _Grouped(click.Command):
 @click.option("--strip", is_flag=True, help="Leave out what pictures carry, EXIF data say, but for the colour profile.")
 @click.option("--no-provenance", is_flag=True, help="Do not say in results that a network made them, and which.")
 @click.option("--overwrite", is_flag=True, help="Make every result anew, whatever is in its place.")
+@click.option("--scale", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Default: 4.")
+@click.option("--width", type=click.IntRange(min=1), metavar="PIXELS", help="The height follows.")
+@click.option("--height", type=click.IntRange(min=1), metavar="PIXELS", help="The width follows.")
+@click.option("--fit", callback=sides, metavar="WIDTHxHEIGHT", help="As large as fits into that.")
+@click.option(
+    "--stretch", callback=sides, metavar="WIDTHxHEIGHT", help="Just that, whatever it does to the proportions."
+)
+@click.option(
+    "--detail",
+    type=click.FloatRange(0, 1),
+    metavar="0..1",
+    help="From srresnet, 0, which invents nothing, to srgan, 1, at the cost of one network.",
+)
+@click.option(
+    "--consistent", is_flag=True, help="Correct results until, made small again, they are the picture they came from."
+)
+@click.option(
+    "--confidence",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write, of one picture, a map of where detail was invented: the difference of srgan and srresnet.",
+)
 @click.option("--model", default="srgan", show_default=True, help="srgan, srresnet, or an .onnx or .safetensors file.")
 @click.option(
     "--runtime",
@@ -133,13 +171,19 @@ def upscale(
     strip: bool,
     no_provenance: bool,
     overwrite: bool,
+    scale: float | None,
+    width: int | None,
+    height: int | None,
+    fit: tuple[int, int] | None,
+    stretch: tuple[int, int] | None,
+    confidence: Path | None,
     model: str,
     log: Path | None,
     max_input_pixels: int | None,
     max_output_pixels: int | None,
     **how: Any,
 ) -> int:
-    """Make pictures four times as wide and high.
+    """Make pictures four times as wide and high, or of another size.
 
     INPUT is a picture, a folder with pictures in it or below, a glob in quotes, or - for standard input. The
     result of photo.jpg is photo_x4.png; where photo.png is an input as well, the results are photo.jpg_x4.png and
@@ -153,7 +197,8 @@ def upscale(
         sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # its converter: 90 ms to import, unused
     with ExitStack() as stack:
         # the network is loaded while the rest is imported and the first picture decoded
-        loading = stack.enter_context(ThreadPoolExecutor(1, "srgan-load")).submit(_load, model, how)
+        size = size_of(scale, width, height, fit, stretch)
+        loading = stack.enter_context(ThreadPoolExecutor(1, "srgan-load")).submit(_load, model, how | {"size": size})
 
         from srgan.cli.log import ResultLog  # here, so that --help needs none of this
         from srgan.cli.progress import PictureBar
@@ -161,7 +206,7 @@ def upscale(
         from srgan.image.writing import WriteOptions
         from srgan.inference.batch import Result, upscale_batch
         from srgan.inference.jobs import Job, plan_batch
-        from srgan.weights import checksum, find_weights, read_card
+        from srgan.weights import NAMES, checksum, find_weights, read_card
 
         if str(output) == "-" and sys.stdout.isatty():
             raise ArgumentError(
@@ -170,8 +215,11 @@ def upscale(
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         options = WriteOptions(format, quality, compression, strip, not no_provenance)
         weights = find_weights(model).one
-        scale = read_card(weights)["scale"]
-        jobs, errors = plan_batch(inputs, output, scale, format)
+        jobs, errors = plan_batch(inputs, output, size, format)
+        if confidence is not None:
+            if len(jobs) != 1 or model not in NAMES:
+                raise ArgumentError("--confidence is for one picture, by srgan or srresnet")
+            jobs = [replace(jobs[0], confidence=confidence)]
         outcome: Counter[str] = Counter()
         lines = stack.enter_context(ResultLog(log)) if log is not None else None
         bar = stack.enter_context(PictureBar(debug=settings.debug))
@@ -188,8 +236,9 @@ def upscale(
         upscaler = upscale_batch(
             jobs,
             loading.result,
-            scale,
-            settings=f"{checksum(weights)} {how['precision']}",
+            read_card(weights)["scale"],
+            size=size,
+            settings=f"{checksum(weights)} {how['precision']} {size} {how['detail']} {how['consistent']}",
             options=options,
             limits=limits,
             overwrite=overwrite,
@@ -204,6 +253,22 @@ def upscale(
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")
     return 1 if outcome["failed"] else 0
+
+
+def size_of(
+    scale: float | None,
+    width: int | None,
+    height: int | None,
+    fit: tuple[int, int] | None,
+    stretch: tuple[int, int] | None,
+) -> Size:
+    """Return the size that the options mean. Raises ArgumentError for two that do not go together."""
+    given = [value for value in (scale, width, height, fit, stretch) if value is not None]
+    if len(given) > 1:
+        raise ArgumentError("one of --scale, --width, --height, --fit and --stretch says the size, not two")
+    if fit is not None or stretch is not None:
+        width, height = fit or stretch or (None, None)
+    return Size(scale=4 if not given else scale, width=width, height=height, stretch=stretch is not None)
 
 
 def _load(model: str, how: dict[str, Any]) -> "Upscaler":

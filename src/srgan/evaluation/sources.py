@@ -44,8 +44,8 @@ class NetworkSource:
     def __init__(self, model: str, precision: str, threads: int | None) -> None:
         self.name = model
         self._upscaler = Upscaler(model, precision=precision, threads=threads)
-        if self._upscaler.scale != SCALE:
-            raise DataError(f"{model}: of scale {self._upscaler.scale}; the evaluation is for {SCALE}")
+        if self._upscaler.network.scale != SCALE:
+            raise DataError(f"{model}: of scale {self._upscaler.network.scale}; the evaluation is for {SCALE}")
         network = self._upscaler.network
         self.device = f"{network.runtime} {network.precision} on {network.device}"
         files = find_weights(model)

@@ -52,7 +52,11 @@ def from_network(sr: NDArray[np.float32], *, gray: bool, dtype: np.dtype[Any]) -
 
     The values are clipped to [0, 1], and for uint8 and uint16 rounded to levels.
     """
-    values = np.tensordot(BT601, sr, 1) if gray else sr.transpose(1, 2, 0)
+    return from_floats(np.tensordot(BT601, sr, 1) if gray else sr.transpose(1, 2, 0), dtype)
+
+
+def from_floats(values: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:
+    """Return values in [0, 1], of any shape, clipped, and for uint8 and uint16 rounded to levels."""
     if dtype == np.uint8:
         return to_uint8(values)
     return to_uint16(values) if dtype == np.uint16 else np.clip(values, 0, 1).astype(np.float32)

@@ -20,6 +20,7 @@ from srgan.image.exif import Exif
 from srgan.image.picture import Limits, Maker, Metadata, Picture, in_words
 from srgan.image.png import PngWriter
 from srgan.image.profiles import gray_to_srgb, srgb
+from srgan.image.size import Size
 from srgan.image.tiff import TiffWriter
 from srgan.image.xmp import true_xmp
 
@@ -110,11 +111,11 @@ def result_format(target: Path | BinaryIO, options: WriteOptions) -> ResultForma
 def check_result(
     target: Path | BinaryIO,
     picture: Picture,
-    scale: int,
+    size: Size,
     options: WriteOptions | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Look, before the work, whether a picture's result at that scale can be written.
+    """Look, before the work, whether a picture's result of that size can be written.
 
     Raises OutputError where the format cannot hold it, it has more pixels than the limit, or the folder cannot
     be written to, and ArgumentError as `result_format` does.
@@ -122,7 +123,8 @@ def check_result(
     result = result_format(target, options or WriteOptions())
     limits = limits or Limits()
     where = f"{target}: " if isinstance(target, Path) else ""
-    sizes = [(frame.pixels.shape[1] * scale, frame.pixels.shape[0] * scale) for frame in picture.frames]
+    heights_first = [size.of(*frame.pixels.shape[:2]) for frame in picture.frames]
+    sizes = [(width, height) for height, width in heights_first]
     pixels = sum(width * height for width, height in sizes)
     if pixels > limits.output_pixels:
         raise OutputError(

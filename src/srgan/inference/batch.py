@@ -29,8 +29,9 @@ from typing import Literal, TypeAlias
 
 from srgan.atomic import remove_leftovers
 from srgan.errors import InferenceError, OutputError, PictureError, SrganError
-from srgan.image.picture import Limits, Picture
+from srgan.image.picture import Limits, Picture, in_words
 from srgan.image.reading import read_picture
+from srgan.image.size import Size, passes
 from srgan.image.writing import PNG_COMPRESSION, WriteOptions, check_result, result_format, write_picture
 from srgan.image.xmp import read_fingerprint
 from srgan.inference.jobs import Job
@@ -76,6 +77,7 @@ def upscale_batch(
     load: Callable[[], Upscaler],
     scale: int,
     *,
+    size: Size | None = None,
     settings: str = "",
     options: WriteOptions | None = None,
     limits: Limits | None = None,
@@ -85,7 +87,9 @@ def upscale_batch(
 ) -> Upscaler | None:
     """Upscale the pictures of `jobs`, and go on after an error with one of them.
 
-    load       gives the upscaler, of that `scale`; it is called once, where a picture has to be made, in a thread
+    load       gives the upscaler, with a network of that `scale`; it is called once, where a picture has to be
+               made, in a thread
+    size       of the results, where the upscaler makes another than the network
     settings   what tells results apart beside the `options`: the network, say
     overwrite  make every result anew, whatever is in its place
     on_result  is told of each picture, in the order of the jobs, when its result is written
@@ -99,7 +103,7 @@ def upscale_batch(
         result_format(job.target or BytesIO(), options)
     for folder in {job.target.parent for job in jobs if job.target is not None}:
         remove_leftovers(folder)
-    batch = _Batch(load, scale, settings, options, limits or Limits(), overwrite)
+    batch = _Batch(load, size or Size(scale=scale), scale, settings, options, limits or Limits(), overwrite)
     batch.run(jobs, progress or (lambda *_: None), on_result or (lambda _: None))
     return batch.upscaler
 
@@ -134,6 +138,7 @@ class _Work:
     def __init__(self, job: Job) -> None:
         self.result = Result(job)
         self.picture: Picture | None = None
+        self.confidence: Picture | None = None
         self.fingerprint = ""
         self.room = 0  # the bytes that it holds in flight
 
@@ -169,6 +174,7 @@ class _Batch:
     def __init__(
         self,
         load: Callable[[], Upscaler],
+        size: Size,
         scale: int,
         settings: str,
         options: WriteOptions,
@@ -176,7 +182,7 @@ class _Batch:
         overwrite: bool,
     ) -> None:
         self.upscaler: Upscaler | None = None
-        self._load, self._scale, self._settings = load, scale, settings
+        self._load, self._size, self._scale, self._settings = load, size, scale, settings
         self._options, self._limits, self._overwrite = options, limits, overwrite
         self._reader = ThreadPoolExecutor(1, "srgan-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "srgan-write")
@@ -212,16 +218,30 @@ class _Batch:
             source = _source(job)
             work.fingerprint = _fingerprint(source, self._settings_of(job))
             work.result.status = self._status(job, work.fingerprint)
+            if work.result.status == "skipped" and job.confidence is not None and not job.confidence.exists():
+                work.result.status = "remade"
             if work.result.status != "skipped":
                 if self._loading is None:
                     self._loading = self._writers.submit(self._load)
                 picture = read_picture(source, self._limits)
-                check_result(job.target or BytesIO(), picture, self._scale, self._options, self._limits)
+                check_result(job.target or BytesIO(), picture, self._size, self._options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = _count(picture)
-                work.room = _size(picture) * (1 + self._scale**2)
+                work.room = sum(_bytes(frame) * (1 + self._growth(frame)) for frame in picture.frames)
         self._room.take(work.room)
         return work
+
+    def _growth(self, frame: Picture) -> int:
+        """Return how many times as many pixels as a frame the largest picture made of it has. Raises OutputError."""
+        height, width = frame.pixels.shape[:2]
+        growth: int = self._scale ** (2 * passes((height, width), self._size.of(height, width), self._scale))
+        if growth * height * width > self._limits.output_pixels:
+            made = in_words(growth * height * width)
+            raise OutputError(
+                f"the network makes {made} on the way to that size, more than the limit of"
+                f" {in_words(self._limits.output_pixels)}; --max-output-pixels raises it"
+            )
+        return growth
 
     def _settings_of(self, job: Job) -> str:
         """Return what tells results apart beside their pictures; the defaults said or not are the same."""
@@ -257,6 +277,8 @@ class _Batch:
         with work.part("network"):
             picture = self.upscaler.upscale_picture(work.picture, progress)
             assert picture.maker is not None
+            if work.result.job.confidence is not None:
+                work.confidence = self.upscaler.doubt(work.picture, picture)
             work.picture = replace(picture, maker=replace(picture.maker, fingerprint=work.fingerprint))
 
     def _write(self, work: _Work) -> Result:
@@ -267,16 +289,17 @@ class _Batch:
                         _to_stdout(work.picture, self._options)
                     else:
                         write_picture(work.picture, work.result.job.target, self._options)
+                    if work.confidence is not None and work.result.job.confidence is not None:
+                        write_picture(work.confidence, work.result.job.confidence)
                     work.result.pixels_out = _count(work.picture)
-            work.picture = None
+            work.picture = work.confidence = None
         finally:
             self._room.give_back(work.room)
         return work.result
 
 
-def _size(picture: Picture) -> int:
-    planes = [plane for frame in picture.frames for plane in (frame.pixels, frame.alpha) if plane is not None]
-    return sum(plane.nbytes for plane in planes)
+def _bytes(frame: Picture) -> int:
+    return frame.pixels.nbytes + (0 if frame.alpha is None else frame.alpha.nbytes)
 
 
 def _source(job: Job) -> Path | BytesIO:

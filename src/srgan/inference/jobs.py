@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from srgan.errors import ArgumentError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS
 
 STREAM = "-"
@@ -24,10 +25,14 @@ _LONGEST_NAME = 255  # bytes, on nearly every file system
 
 @dataclass(frozen=True)
 class Job:
-    """A picture to upscale, None for standard input, and where the result goes, None for standard output."""
+    """A picture to upscale, None for standard input, and where the result goes, None for standard output.
+
+    `confidence` is where a map goes of what the network invented in it, None for nowhere.
+    """
 
     source: Path | None
     target: Path | None
+    confidence: Path | None = None
 
     @property
     def source_name(self) -> str:
@@ -49,13 +54,13 @@ class _Source:
 def plan_batch(
     inputs: Sequence[str],
     output: Path | None,
-    scale: int,
+    size: Size,
     format: str | None = None,  # noqa: A002
 ) -> tuple[list[Job], dict[str, PictureError]]:
     """Return the jobs for files, folders (searched through) and globs, and the errors of those that came to nothing.
 
-    The result of photo.jpg is photo_x4.png, for a scale of 4 and no other `format`, beside it, or below `output` as
-    the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a
+    The result of photo.jpg is photo_x4.png, for four times the size and no other `format`, beside it, or below `output`
+    as the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a
     format that is written. Where photo.jpg and photo.png would have the same result, theirs are photo.jpg_x4.png
     and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps apart from others by
     eight digits of its checksum. "-" is standard input, or as `output` standard output.
@@ -68,7 +73,8 @@ def plan_batch(
     """
     if STREAM in inputs:
         return [_stream_job(inputs, output, format)], {}
-    is_result = re.compile(rf"_x{scale}({'|'.join(map(re.escape, RESULT_FORMATS))})$").search
+    endings, suffixes = ("|".join(map(re.escape, names)) for names in ({size.ending, "_x4"}, RESULT_FORMATS))
+    is_result = re.compile(rf"({endings})({suffixes})$").search
     errors: dict[str, PictureError] = {}
     found: dict[str, _Source] = {}
     for name in inputs:
@@ -89,7 +95,7 @@ def plan_batch(
         if output is not None and output.exists() and not output.is_dir():
             raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
         suffix = FORMATS[format or "png"].suffixes[0]
-        targets = _name_results(sources, output, f"_x{scale}{suffix}")
+        targets = _name_results(sources, output, f"{size.ending}{suffix}")
     jobs = [Job(source.path, target) for source, target in zip(sources, targets, strict=True)]
     _refuse_clashes(jobs)
     return jobs, errors

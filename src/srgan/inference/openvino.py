@@ -29,7 +29,7 @@ class OpenVinoNetwork:
     memory = 1_200_000_000
 
     def __init__(self, model: bytes | Path, precision: str = "auto", threads: int | None = None) -> None:
-        """Load and compile a network from an ONNX file or its bytes; from a file, what is compiled is kept.
+        """Load and compile a network from an ONNX file or its bytes. What is compiled is kept.
 
         precision  bf16 or fp32; auto is bf16 where the processor has instructions for it
         threads    how many to compute with; by default what the process is allowed
@@ -42,7 +42,6 @@ class OpenVinoNetwork:
         except OSError as error:
             raise WeightsError(f"{model!s}: cannot be read: {error.strerror}") from error
         self.checksum = checksum(self._content)
-        self._kept = isinstance(model, Path)
         self._core = openvino.Core()
         self.device: str = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -89,7 +88,7 @@ class OpenVinoNetwork:
         """Return the card, and the network in a form ready to run: as it was kept, or compiled now."""
         circumstances = [self.checksum, kind, openvino.__version__, self.device, self._properties]
         key = hashlib.sha256(json.dumps(circumstances).encode()).hexdigest()
-        if self._kept and (found := compiled.recall(key)) is not None:
+        if (found := compiled.recall(key)) is not None:
             text, blob = found
             try:
                 network = self._core.import_model(blob, "CPU", self._properties)
@@ -109,8 +108,7 @@ class OpenVinoNetwork:
             network = self._core.compile_model(form(model), "CPU", self._properties)
         except RuntimeError as error:
             raise WeightsError(f"{self._where}: OpenVINO cannot compile this network") from error
-        if self._kept:
-            compiled.keep(key, json.dumps(card), network.export_model().getvalue())
+        compiled.keep(key, json.dumps(card), network.export_model().getvalue())
         return card, network.create_infer_request()
 
 

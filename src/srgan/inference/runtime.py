@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from srgan.errors import ArgumentError, InferenceError, RuntimeMissingError, WeightsError
-from srgan.weights import Card, WeightsFiles, find_weights
+from srgan.weights import FAITHFUL, SHARP, Card, WeightsFiles, find_weights
+from srgan.weights.onnx import blend_onnx
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +40,8 @@ class Network(Protocol):
     def precision(self) -> str:
         """bf16 or fp32: what the arithmetic is done in."""
 
-    @property
-    def card(self) -> Card:
-        """What the weights file says of the network."""
+    card: Card
+    """What the weights file says of the network."""
 
     @property
     def checksum(self) -> str:
@@ -81,10 +81,16 @@ class Network(Protocol):
 
 
 def load_network(
-    model: str | Path = "srgan", *, runtime: str = "auto", precision: str = "auto", threads: int | None = None
+    model: str | Path = "srgan",
+    *,
+    detail: float | None = None,
+    runtime: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
 ) -> Network:
     """Return a network by its shipped name, or from an .onnx or .safetensors file, ready to run.
 
+    detail     how far from srresnet's weights, 0, to srgan's, 1; for the model srgan alone
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware
     threads    how many processors to use; by default all that the process is allowed
@@ -97,6 +103,8 @@ def load_network(
         raise ArgumentError(f"no runtime {runtime!r}: auto, {', '.join(RUNTIMES)}")
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot compute: at least 1")
+    if detail is not None and (model != SHARP or not 0 <= detail <= 1):
+        raise ArgumentError(f"detail goes from 0, srresnet, to 1, srgan; not {detail:g} of {model}")
     files = find_weights(model)
     if runtime == "auto":
         runtime = choose_runtime(files)
@@ -105,22 +113,39 @@ def load_network(
         kind, other = (".safetensors", "openvino") if runtime == "torch" else (".onnx", "torch")
         raise WeightsError(f"{model}: the runtime {runtime} needs a {kind} file; {other} can run this one")
     try:
-        if runtime == "openvino":
-            from srgan.inference.openvino import OpenVinoNetwork
-
-            return OpenVinoNetwork(path, precision=precision, threads=threads)
-        if runtime == "onnxruntime":
-            from srgan.inference.onnxruntime import OnnxRuntimeNetwork
-
-            return OnnxRuntimeNetwork(path, precision=precision, threads=threads)
-        from srgan.inference.torch import TorchNetwork
-
-        return TorchNetwork(path, precision=precision, threads=threads)
+        network = _open(path, detail, runtime, precision, threads)
     except ImportError as error:
         extra = "srgan" if runtime == "openvino" else f"srgan[{runtime}]"
         raise RuntimeMissingError(
             f"the runtime {runtime} is not installed, or not completely ({error}): pip install '{extra}'"
         ) from error
+    return network
+
+
+def _open(path: Path, detail: float | None, runtime: str, precision: str, threads: int | None) -> Network:
+    """Load a network's file; with a detail, blended with that of srresnet. Raises ImportError too."""
+    network: Network
+    smooth = find_weights(FAITHFUL)
+    if runtime == "torch":
+        from srgan.inference.torch import TorchNetwork
+
+        assert smooth.safetensors is not None
+        towards = None if detail is None else (smooth.safetensors, 1 - detail)
+        network = TorchNetwork(path, precision=precision, threads=threads, towards=towards)
+    else:
+        assert smooth.onnx is not None
+        model = path if detail is None else blend_onnx(path.read_bytes(), smooth.onnx.read_bytes(), 1 - detail)
+        if runtime == "openvino":
+            from srgan.inference.openvino import OpenVinoNetwork
+
+            network = OpenVinoNetwork(model, precision=precision, threads=threads)
+        else:
+            from srgan.inference.onnxruntime import OnnxRuntimeNetwork
+
+            network = OnnxRuntimeNetwork(model, precision=precision, threads=threads)
+    if detail is not None:
+        network.card = network.card | {"name": f"{SHARP}, detail {detail:g}"}
+    return network
 
 
 def levels_by_floats(network: Network, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:

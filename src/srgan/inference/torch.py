@@ -11,6 +11,7 @@ from torch import Tensor
 
 from srgan.inference.runtime import NotFiniteError
 from srgan.inference.threads import thread_limit
+from srgan.models.generator import blend_folded
 from srgan.models.tensors import load_generator
 from srgan.weights import checksum
 
@@ -21,18 +22,27 @@ class TorchNetwork:
     runtime = "torch"
     pixel_bytes = 10_000  # measured with srresnet_x4 on the CPU in fp32
 
-    def __init__(self, model: Path, precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Path,
+        precision: str = "auto",
+        threads: int | None = None,
+        towards: tuple[Path, float] | None = None,
+    ) -> None:
         """Load a generator.
 
         precision  bf16 (by autocast) or fp32; auto is bf16 on a CUDA device that has it, else fp32
         threads    how many to compute with on the CPU; by default what the process is allowed
+        towards    another generator's file, and how far, 0 to 1, to move every weight to it
 
         Raises WeightsError for a damaged file, or one whose card names a network that is not known here.
         """
         generator, self.card = load_generator(model)
+        if towards is not None:
+            blend_folded(generator, load_generator(towards[0])[0], towards[1])
         self.checksum = checksum(model)
         self._limit = thread_limit(threads)
-        self._source, self._threads = model, threads
+        self._source, self._threads, self._towards = model, threads, towards
         cuda = torch.cuda.is_available()
         self.scale, self.halo = generator.scale, generator.halo
         self.device = torch.cuda.get_device_name() if cuda else "CPU"
@@ -53,7 +63,7 @@ class TorchNetwork:
     def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return sr for lr in levels, see `Network`: the levels alone travel between processor and device."""
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(lr)).to(self._device)
+            x = torch.from_numpy(np.array(lr)).to(self._device)
             sr = self._run(x.permute(2, 0, 1)[None].float() / 255)
             finite = sr.isfinite().all()
             result: NDArray[np.uint8] = (sr[0].clamp_(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).cpu().numpy()
@@ -81,4 +91,4 @@ class TorchNetwork:
 
     @cached_property
     def _fp32(self) -> "TorchNetwork":
-        return TorchNetwork(self._source, "fp32", self._threads)
+        return TorchNetwork(self._source, "fp32", self._threads, self._towards)

@@ -1,24 +1,31 @@
 """Pictures through a network, tile by tile: the Python interface."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from srgan import __version__
-from srgan.errors import ArgumentError, InferenceError, SrganError
+from srgan.errors import ArgumentError
 from srgan.image.alpha import bleed, hold
-from srgan.image.colour import Pixels, from_network, to_network
+from srgan.image.colour import Pixels
+from srgan.image.consistent import consistent
+from srgan.image.heat import heat
 from srgan.image.picture import Maker, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
-from srgan.image.tiles import Plan, Tile, plan_tiles
-from srgan.inference.runtime import Network, NotFiniteError, load_network, require_finite
+from srgan.image.resample import resample
+from srgan.image.size import Size, passes
+from srgan.image.tiles import Plan, plan_tiles
+from srgan.inference.runtime import Network, load_network
+from srgan.inference.windows import upscale_pixels
+from srgan.weights import FAITHFUL, NAMES, SHARP
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, what fraction of the picture is done."""
@@ -33,6 +40,9 @@ class Upscaler:
         self,
         model: str | Path = "srgan",
         *,
+        size: Size | float | None = None,
+        detail: float | None = None,
+        consistent: bool = False,
         runtime: str = "auto",
         precision: str = "auto",
         tile: int | None = None,
@@ -43,6 +53,10 @@ class Upscaler:
 
         model      "srgan" (sharp, invents plausible detail), "srresnet" (closest pixel by pixel), or the path
                    of an .onnx or .safetensors file
+        size       what size results have, or how many times the size; by default what the network makes, 4 times.
+                   Other sizes are resampled from what it makes of the picture, or of its own result
+        detail     from 0, the network srresnet, to 1, srgan, at the cost of one: between their weights. Default: 1
+        consistent correct results until they come back to their picture when they are made small again
         runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
         precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
                    are computed in fp32 in any case
@@ -54,22 +68,20 @@ class Upscaler:
 
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
-        self.network: Network = load_network(model, runtime=runtime, precision=precision, threads=threads)
+        how: dict[str, Any] = {"runtime": runtime, "precision": precision, "threads": threads}
+        self.network: Network = load_network(model, detail=detail, **how)
+        self.size = size if isinstance(size, Size) else Size(scale=size or self.network.scale)
+        self._model, self._consistent, self._how = model, consistent, how | {"tile": tile, "memory": memory}
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
-
-    @property
-    def scale(self) -> int:
-        """How many times the size the result has."""
-        return self.network.scale
 
     @overload
     def upscale(self, picture: str | PathLike[str] | Image.Image) -> Image.Image: ...
     @overload
     def upscale(self, picture: _Array) -> _Array: ...
     def upscale(self, picture: Any) -> Any:
-        """Return a picture at `scale` times the size, as what it came: see `srgan.upscale`."""
+        """Return a picture enlarged, as what it came: see `srgan.upscale`."""
         if isinstance(picture, (str, PathLike)):
             return image_from_picture(self.upscale_picture(read_picture(Path(picture))))
         if isinstance(picture, Image.Image):
@@ -79,13 +91,14 @@ class Upscaler:
         raise ArgumentError(f"a picture is a path, a Pillow image or an array, not {type(picture).__name__}")
 
     def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
-        """Return a decoded picture at `scale` times the size; transparency goes through the network as gray.
+        """Return a decoded picture enlarged; transparency goes through the network as gray.
 
         Raises InferenceError where the network fails on a tile or gives values that are not finite.
         """
-        plans = [self._plan_for(frame) for frame in picture.frames]
+        plans = [self._plans_for(frame) for frame in picture.frames]
         planes = [1 if frame.alpha is None or _is_flat(frame.alpha) else 2 for frame in picture.frames]
-        total, done = sum(len(plan) * count for plan, count in zip(plans, planes, strict=True)), 0
+        total = sum(len(plan) * count for several, count in zip(plans, planes, strict=True) for plan in several)
+        done = 0
 
         def step() -> None:
             nonlocal done
@@ -94,29 +107,53 @@ class Upscaler:
                 progress(done / total)
 
         first, *more = (
-            self._upscale_frame(frame, plan, step) for frame, plan in zip(picture.frames, plans, strict=True)
+            self._upscale_frame(frame, several, step) for frame, several in zip(picture.frames, plans, strict=True)
         )
         maker = Maker(f"srgan {__version__}", self.network.card["name"], self.network.checksum)
         return replace(first, more=tuple(more), maker=maker)
 
-    def _upscale_frame(self, frame: Picture, plan: Plan, step: Callable[[], None]) -> Picture:
-        network = self._network_for(frame)
-        if frame.alpha is None:
-            return replace(frame, pixels=upscale_pixels(network, frame.pixels, plan, step))
-        pixels = upscale_pixels(network, bleed(frame.pixels, frame.alpha), plan, step)
-        if _is_flat(frame.alpha):
-            return replace(frame, pixels=pixels, alpha=np.full(pixels.shape[:2], frame.alpha[0, 0]))
-        alpha = upscale_pixels(network, frame.alpha, plan, step)
-        hold(alpha, frame.alpha, self.scale)
+    def doubt(self, picture: Picture, result: Picture) -> Picture:
+        """Return where the result of a picture shows detail that another network does not see: a map of its size.
+
+        The other one is srresnet, which invents nothing; for a result of srresnet it is srgan. See
+        `srgan.image.heat`. Of several frames the first one's. Raises ArgumentError for another model.
+        """
+        other = self._other.upscale_picture(replace(picture, more=(), timing=None))
+        return Picture(heat(result.pixels, other.pixels))
+
+    @cached_property
+    def _other(self) -> "Upscaler":
+        if self._model not in NAMES:
+            raise ArgumentError(f"doubt compares {SHARP} with {FAITHFUL}; {self._model} is neither")
+        other = FAITHFUL if self._model == SHARP else SHARP
+        return Upscaler(other, size=self.size, consistent=self._consistent, **self._how)
+
+    def _upscale_frame(self, frame: Picture, plans: Sequence[Plan], step: Callable[[], None]) -> Picture:
+        network, size = self._network_for(frame), self.size.of(*frame.pixels.shape[:2])
+        pixels = frame.pixels if frame.alpha is None else bleed(frame.pixels, frame.alpha)
+        for plan in plans:
+            lr, pixels = pixels, upscale_pixels(network, pixels, plan, step)
+            if self._consistent:
+                pixels = consistent(pixels, lr)
+        pixels, alpha = resample(pixels, *size), frame.alpha
+        if alpha is not None and _is_flat(alpha):
+            alpha = np.full(size, alpha[0, 0])
+        elif alpha is not None:
+            for plan in plans:
+                lr, alpha = alpha, upscale_pixels(network, alpha, plan, step)
+                hold(alpha, lr, network.scale)
+            alpha = resample(alpha, *size)
         return replace(frame, pixels=pixels, alpha=alpha)
 
     def _network_for(self, frame: Picture) -> Network:
         """Return the network in fp32 for more than 8 bits: the values of bf16 have no more themselves."""
         return self.network if frame.pixels.dtype == np.uint8 else self.network.in_fp32()
 
-    def _plan_for(self, frame: Picture) -> Plan:
+    def _plans_for(self, frame: Picture) -> list[Plan]:
+        """Return the windows of each time that a frame goes through the network."""
         height, width = frame.pixels.shape[:2]
-        return self._plan(height, width, self._network_for(frame))
+        scale, count = self.network.scale, passes((height, width), self.size.of(height, width), self.network.scale)
+        return [self._plan(height * scale**i, width * scale**i, self._network_for(frame)) for i in range(count)]
 
     def _plan(self, height: int, width: int, network: Network) -> Plan:
         least = (4 * network.halo + 1) ** 2
@@ -139,14 +176,17 @@ class Upscaler:
 
 
 @overload
-def upscale(picture: str | PathLike[str] | Image.Image, model: str | Path = "srgan") -> Image.Image: ...
+def upscale(
+    picture: str | PathLike[str] | Image.Image, model: str | Path = "srgan", *, size: Size | float | None = None
+) -> Image.Image: ...
 @overload
-def upscale(picture: _Array, model: str | Path = "srgan") -> _Array: ...
-def upscale(picture: Any, model: str | Path = "srgan") -> Any:
-    """Return a picture at four times the size.
+def upscale(picture: _Array, model: str | Path = "srgan", *, size: Size | float | None = None) -> _Array: ...
+def upscale(picture: Any, model: str | Path = "srgan", *, size: Size | float | None = None) -> Any:
+    """Return a picture enlarged, four times as wide and high.
 
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
     model    "srgan", "srresnet", or the path of an .onnx or .safetensors file
+    size     another number of times, or a `srgan.Size`: of a width, say
 
     For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
     ones that Pillow has), of an animation its first frame, turned as its EXIF orientation says and with its ICC
@@ -156,65 +196,8 @@ def upscale(picture: Any, model: str | Path = "srgan") -> Any:
     Raises PictureError where a file cannot be read, ArgumentError (a ValueError) for what is no picture,
     WeightsError for an unknown model, InferenceError where the network fails.
     """
-    return Upscaler(model).upscale(picture)
-
-
-def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], None]) -> Pixels:
-    """Return pixels (H, W, 3) or (H, W) upscaled tile by tile, of the same type; calls `step` after each tile.
-
-    Raises InferenceError that names the tile.
-    """
-    scale = network.scale
-    height, width = lr.shape[:2]
-    sr = cast(Pixels, np.empty((height * scale, width * scale, *lr.shape[2:]), dtype=lr.dtype))
-    for number, tile in enumerate(plan, 1):
-        window = lr[tile.rows.window, tile.columns.window]
-        try:
-            result = _finite(network, window)
-        except SrganError as error:
-            raise InferenceError(f"{_name(number, tile, plan)}: {error}") from error
-        core = result[tile.rows.core_in_window(scale), tile.columns.core_in_window(scale)]
-        sr[tile.rows.core(scale), tile.columns.core(scale)] = core
-        step()
-    return sr
+    return Upscaler(model, size=size).upscale(picture)
 
 
 def _is_flat(plane: Pixels) -> bool:
     return bool(plane.min() == plane.max())
-
-
-def _finite(network: Network, lr: Pixels) -> Pixels:
-    """Return a window upscaled, computed again in fp32 where that is not finite."""
-    try:
-        return _upscale_window(network, lr)
-    except NotFiniteError:
-        return _upscale_window(network.in_fp32(), lr)
-
-
-def _upscale_window(network: Network, lr: Pixels) -> Pixels:
-    """Return a window (H, W, 3) or (H, W) upscaled, of the same type.
-
-    Raises InferenceError where the network fails or breaks its promises, as NotFiniteError where it gives values
-    that are not finite.
-    """
-    try:
-        if lr.dtype == np.uint8 and lr.ndim == 3:
-            sr: Pixels = network.levels(cast(NDArray[np.uint8], lr))
-        else:
-            values = require_finite(network(to_network(lr)))
-            sr = from_network(values[0], gray=lr.ndim == 2, dtype=lr.dtype)
-    except (MemoryError, SrganError):
-        raise
-    except Exception as error:  # each runtime has its own kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
-        raise InferenceError(f"{network.runtime} failed: {reason}") from error
-    expected = (lr.shape[0] * network.scale, lr.shape[1] * network.scale, *lr.shape[2:])
-    if sr.shape != expected:
-        raise InferenceError(f"the network gives an array {sr.shape} where its card promises {expected}")
-    return sr
-
-
-def _name(number: int, tile: Tile, plan: Plan) -> str:
-    rows, columns = tile.rows, tile.columns
-    place = f"rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
-    return f"tile {number} of {len(plan)} ({place})"

@@ -153,3 +153,37 @@ def fold_batch_norm(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor
     weight = conv.weight.double() * factor.view(-1, 1, 1, 1)
     shift = (bias.double() - bn.running_mean.double()) * factor + bn.bias.double()
     return weight.float().detach(), shift.float().detach()
+
+
+def blend_folded(generator: Generator, other: Generator, share: float) -> None:
+    """Move a generator by `share` of the way, 0 to 1, to another: every weight as it is with batch norm folded.
+
+    So the result is that of blending their exports. The batch norms become the identity but for the bias.
+    """
+    pairs = [(generator.trunk_conv, generator.trunk_bn, other.trunk_conv, other.trunk_bn)]
+    for block, theirs in zip(generator.blocks, other.blocks, strict=True):
+        assert isinstance(block, ResidualBlock)
+        assert isinstance(theirs, ResidualBlock)
+        pairs += [
+            (block.conv1, block.bn1, theirs.conv1, theirs.bn1),
+            (block.conv2, block.bn2, theirs.conv2, theirs.bn2),
+        ]
+    with torch.no_grad():
+        folded = [torch.lerp(a, b, share) for pair in pairs for a, b in _folded_both(*pair)]
+        for mine, their in zip(generator.parameters(), other.parameters(), strict=True):
+            mine.lerp_(their, share)
+        for (conv, bn, _, _), weight, bias in zip(pairs, folded[::2], folded[1::2], strict=True):
+            assert bn.running_mean is not None
+            assert bn.running_var is not None
+            conv.weight.copy_(weight)
+            bn.bias.copy_(bias)
+            bn.running_mean.zero_()
+            bn.running_var.fill_(1 - bn.eps)
+            bn.weight.fill_(1)
+
+
+def _folded_both(
+    conv: nn.Conv2d, bn: nn.BatchNorm2d, other_conv: nn.Conv2d, other_bn: nn.BatchNorm2d
+) -> list[tuple[Tensor, Tensor]]:
+    ours, theirs = fold_batch_norm(conv, bn), fold_batch_norm(other_conv, other_bn)
+    return list(zip(ours, theirs, strict=True))

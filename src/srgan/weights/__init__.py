@@ -16,7 +16,8 @@ from srgan.errors import WeightsError
 
 Card: TypeAlias = dict[str, Any]
 
-NAMES = ("srgan", "srresnet")
+SHARP, FAITHFUL = "srgan", "srresnet"
+NAMES = (SHARP, FAITHFUL)
 """What is shipped; the first is the default."""
 
 METADATA_KEY = "srgan"

@@ -1,0 +1,39 @@
+"""Results whose downsampling is the picture they were made of (back-projection, Irani and Peleg 1991)."""
+
+import numpy as np
+from PIL import Image
+
+from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.resample import resample_values
+
+ROUNDS = 10
+"""After so many, each of the shipped `srgan`'s results on Set5 and Set14 comes back to its picture within 53 dB."""
+
+_KERNEL = Image.Resampling.BICUBIC
+_BAND, _MARGIN = 256, 32  # rows of lr: what is corrected at once, and how far around it a correction is felt
+
+
+def consistent(sr: Pixels, lr: Pixels) -> Pixels:
+    """Return sr, a picture or a plane, corrected by what its bicubic downsampling lacks of lr, of sr's type.
+
+    The correction is bicubic as well: smooth, so that what the network drew stays.
+    """
+    scale = sr.shape[0] // lr.shape[0]
+    result = np.empty_like(sr)
+    for start in range(0, lr.shape[0], _BAND):
+        first, last = max(start - _MARGIN, 0), min(start + _BAND + _MARGIN, lr.shape[0])
+        corrected = _corrected(sr[first * scale : last * scale], lr[first:last])
+        stop = min(start + _BAND, lr.shape[0])
+        result[start * scale : stop * scale] = corrected[(start - first) * scale : (stop - first) * scale]
+    return result
+
+
+def _corrected(sr: Pixels, lr: Pixels) -> Pixels:
+    most = np.float32(largest(sr.dtype))
+    wanted = lr.astype(np.float32) / most
+    values = sr.astype(np.float32) / most
+    for _ in range(ROUNDS):
+        missing = wanted - resample_values(values, lr.shape[0], lr.shape[1], _KERNEL)
+        values += resample_values(missing, sr.shape[0], sr.shape[1], _KERNEL)
+        np.clip(values, 0, 1, out=values)
+    return from_floats(values, sr.dtype)

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from srgan.errors import ArgumentError
+from srgan.image.resample import resample
+from srgan.image.size import Size, passes
+
+
+@pytest.mark.parametrize(
+    ("size", "result", "ending"),
+    [
+        (Size(scale=4), (400, 800), "_x4"),
+        (Size(scale=2.5), (250, 500), "_x2.5"),
+        (Size(scale=0.001), (1, 1), "_x0.001"),
+        (Size(width=333), (166, 333), "_333w"),
+        (Size(height=333), (333, 666), "_333h"),
+        (Size(width=3840, height=2160), (1920, 3840), "_3840x2160"),
+        (Size(width=3840, height=1000), (1000, 2000), "_3840x1000"),
+        (Size(width=30, height=1000, stretch=True), (1000, 30), "_30x1000"),
+    ],
+)
+def test_sizes_of_a_picture_of_100_by_200(size: Size, result: tuple[int, int], ending: str) -> None:
+    assert size.of(100, 200) == result
+    assert size.ending == ending
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "a size is a scale, or a width, a height or both"),
+        ({"scale": 2.0, "width": 3}, "a size is a scale, or"),
+        ({"scale": -1.0}, "-1 is no size"),
+        ({"width": 0}, "0 is no size"),
+        ({"width": 3, "stretch": True}, "stretching needs a width and a height"),
+    ],
+)
+def test_sizes_that_cannot_be(given: dict[str, float], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        Size(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sr", "count"),
+    [((100, 100), 0), ((50, 400), 1), ((101, 100), 1), ((400, 400), 1), ((400, 401), 2), ((1601, 1), 3)],
+)
+def test_passes_make_at_least_what_is_wanted(sr: tuple[int, int], count: int) -> None:
+    assert passes((100, 100), sr, 4) == count
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_resampled_picture_has_its_type_and_keeps_what_is_flat(dtype: type) -> None:
+    value = {np.uint8: 77, np.uint16: 40_000, np.float32: 0.3}[dtype]
+    for shape in ((9, 12, 3), (9, 12)):
+        result = resample(np.full(shape, value, dtype=dtype), 5, 30)
+        assert result.shape == (5, 30, *shape[2:])
+        assert result.dtype == dtype
+        np.testing.assert_allclose(result, value, atol=1e-6 if dtype is np.float32 else 0)
+
+
+def test_the_size_it_has_is_no_resampling() -> None:
+    pixels = np.zeros((3, 4), dtype=np.uint8)
+    assert resample(pixels, 3, 4) is pixels
