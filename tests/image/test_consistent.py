@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from srgan.image.colour import Pixels
 from srgan.image.consistent import consistent
 from srgan.image.heat import FULL_HEAT, heat
 from srgan.image.resize import imresize
@@ -17,13 +18,17 @@ def decibels(difference: NDArray[np.float64]) -> float:
     return float(-10 * np.log10(np.square(difference).mean()))
 
 
-@pytest.mark.parametrize(("dtype", "reached"), [(np.uint8, 53), (np.uint16, 55), (np.float32, 55)])
-def test_a_consistent_result_comes_back_to_its_picture_by_matlabs_bicubic(dtype: type, reached: float) -> None:
-    most = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[dtype]
+@pytest.mark.parametrize(
+    ("dtype", "most", "reached"), [(np.uint8, 255, 53), (np.uint16, 65535, 55), (np.float32, 1, 55)]
+)
+def test_a_consistent_result_comes_back_to_its_picture_by_matlabs_bicubic(
+    dtype: type, most: int, reached: float
+) -> None:
     hr = scene(4 * 40, 4 * 52)
     lr = imresize(hr, scale=0.25)
     wrong = np.clip(hr + 0.1 * np.sin(np.arange(208) / 9)[None, :, None], 0, 1)
-    sr, small = ((picture * most + (most > 1) / 2).astype(dtype) for picture in (wrong, lr))
+    sr: Pixels = (wrong * most + (most > 1) / 2).astype(dtype)
+    small: Pixels = (lr * most + (most > 1) / 2).astype(dtype)
     result = consistent(sr, small)
     assert result.dtype == dtype
     before, after = (imresize(picture / most, scale=0.25)[4:-4, 4:-4] - lr[4:-4, 4:-4] for picture in (sr, result))

@@ -47,9 +47,8 @@ def test_passes_make_at_least_what_is_wanted(sr: tuple[int, int], count: int) ->
     assert passes((100, 100), sr, 4) == count
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_resampled_picture_has_its_type_and_keeps_what_is_flat(dtype: type) -> None:
-    value = {np.uint8: 77, np.uint16: 40_000, np.float32: 0.3}[dtype]
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 77), (np.uint16, 40_000), (np.float32, 0.3)])
+def test_a_resampled_picture_has_its_type_and_keeps_what_is_flat(dtype: type, value: float) -> None:
     for shape in ((9, 12, 3), (9, 12)):
         result = resample(np.full(shape, value, dtype=dtype), 5, 30)
         assert result.shape == (5, 30, *shape[2:])
