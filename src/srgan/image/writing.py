@@ -17,6 +17,7 @@ from srgan.atomic import written_whole
 from srgan.errors import ArgumentError, OutputError
 from srgan.image.colour import to_levels, to_uint16
 from srgan.image.exif import Exif
+from srgan.image.large import release
 from srgan.image.picture import Limits, Maker, Metadata, Picture, in_words
 from srgan.image.png import PngWriter
 from srgan.image.profiles import gray_to_srgb, srgb
@@ -28,6 +29,7 @@ PNG_COMPRESSION = 1
 """The level where none is asked for: five times as fast as 6 for a few percent."""
 
 _BAND_ROWS = 256
+_IN_USE = 10 * _BAND_ROWS  # rows before a band that a thread may still be at
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10  # where an animation's are, and which says that there is transparency
 _MOST_JPEG_EXIF, _MOST_JPEG_XMP = 65_527, 65_504
 
@@ -326,4 +328,5 @@ def _bands(picture: Picture) -> Iterator[NDArray[Any]]:
         if picture.alpha is not None:
             planes.append(picture.alpha[start:stop])
         rows = planes[0] if len(planes) == 1 else np.dstack(planes)
+        release(picture.pixels, start - 2 * _IN_USE, start - _IN_USE)
         yield rows if rows.dtype != np.float32 else to_uint16(rows.astype(np.float32, copy=False))

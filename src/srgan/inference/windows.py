@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from srgan.errors import InferenceError, SrganError
 from srgan.image.colour import Pixels, from_network, to_network
+from srgan.image.large import allocate, release
 from srgan.image.tiles import Plan, Tile
 from srgan.inference.runtime import Network, NotFiniteError, require_finite
 
@@ -15,11 +16,12 @@ from srgan.inference.runtime import Network, NotFiniteError, require_finite
 def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], None]) -> Pixels:
     """Return pixels (H, W, 3) or (H, W) upscaled tile by tile, of the same type; calls `step` after each tile.
 
-    Raises InferenceError that names the tile.
+    A result that is too large for memory lies in a file: see `srgan.image.large`. Raises InferenceError that names
+    the tile, OutputError where there is no room for such a file.
     """
     scale = network.scale
     height, width = lr.shape[:2]
-    sr = cast(Pixels, np.empty((height * scale, width * scale, *lr.shape[2:]), dtype=lr.dtype))
+    sr = cast(Pixels, allocate((height * scale, width * scale, *lr.shape[2:]), lr.dtype))
     for number, tile in enumerate(plan, 1):
         window = lr[tile.rows.window, tile.columns.window]
         try:
@@ -28,6 +30,8 @@ def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], 
             raise InferenceError(f"{_name(number, tile, plan)}: {error}") from error
         core = result[tile.rows.core_in_window(scale), tile.columns.core_in_window(scale)]
         sr[tile.rows.core(scale), tile.columns.core(scale)] = core
+        if tile.columns.core_stop == width:
+            release(sr, tile.rows.core_start * scale, tile.rows.core_stop * scale)
         step()
     return sr
 
