@@ -39,7 +39,9 @@ array = large.allocate((400, 1000, 1000), np.dtype(np.uint8))
 for row in range(400):
     array[row] = row % 251
     large.release(array, row, row + 1)
-assert all((array[row, 0, 0] == row % 251) for row in range(400))
+for row in range(400):
+    assert (array[row] == row % 251).all()
+    large.release(array, row - 1, row + 1)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
