@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 _DATE = slice(24, 36)
 
@@ -16,6 +16,8 @@ def fitting(icc: bytes | None, *, gray: bool) -> bytes | None:
 
 def srgb() -> bytes:
     """Return an sRGB profile, the same at all times."""
+    from PIL import ImageCms  # here, as most pictures need none of it
+
     icc = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     icc[_DATE] = bytes.fromhex("07d0 0001 0001 0000 0000 0000")  # else that of now
     return bytes(icc)
@@ -35,6 +37,8 @@ def gray_to_srgb(gray: NDArray[np.uint8], icc: bytes | None) -> NDArray[np.uint8
 def _transformed(image: Image.Image, icc: bytes | None, space: bytes) -> Image.Image | None:
     if icc is None or _space(icc) != space:
         return None
+    from PIL import ImageCms
+
     try:
         return ImageCms.profileToProfile(
             image,

@@ -17,19 +17,21 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
-from PIL.TiffImagePlugin import TiffImageFile
 
 from srgan.errors import PictureError
 from srgan.image.colour import Pixels, largest
 from srgan.image.exif import DESCRIPTIVE
 from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 READ_FORMATS = {
     "PNG": (".png", ".apng"),
@@ -148,7 +150,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                     break
             if number >= _MOST_FRAMES:
                 raise PictureError(f"too large: more than {_MOST_FRAMES:,} frames or pages")
-            if isinstance(image, TiffImageFile) and frames and image.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
+            if _is_tiff_image(image) and frames and image.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
                 continue
             width, height = image.size
             if animated:  # all frames get the size of the largest
@@ -309,7 +311,7 @@ def _halves(image: ImageFile.ImageFile) -> tuple[str, ...] | None:
         return ("RGBA",)  # four bytes a pixel, both halves of both
     if image.tile[0].codec_name == "ppm" and raw == "RGB" and _maximum(image) > 255:
         return "RGB;16B", "RGB;16L"
-    if isinstance(image, TiffImageFile):
+    if _is_tiff_image(image):
         samples, bits = image.tag_v2.get(_SAMPLES, 1), image.tag_v2.get(_BITS, (1,))
         if samples > 1 and 16 in bits and image.tag_v2.get(_PLANAR, 1) == 2:
             raise PictureError("16 bits in separate planes cannot be read: save it with its channels side by side")
@@ -374,7 +376,7 @@ def _keyed(samples: NDArray[np.uint16], key: Any) -> NDArray[np.uint16] | None:
 
 
 def _metadata(image: Image.Image) -> Metadata:
-    exif = _tiff_exif(image) if isinstance(image, TiffImageFile) else image.info.get("exif")
+    exif = _tiff_exif(image) if _is_tiff_image(image) else image.info.get("exif")
     xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
     if isinstance(xmp, str):
         xmp = xmp.encode()
@@ -385,7 +387,11 @@ def _metadata(image: Image.Image) -> Metadata:
     )
 
 
-def _tiff_exif(image: TiffImageFile) -> bytes | None:
+def _is_tiff_image(image: Image.Image) -> TypeGuard["TiffImageFile"]:
+    return image.format == "TIFF"
+
+
+def _tiff_exif(image: "TiffImageFile") -> bytes | None:
     """Return what a TIFF's directory says of its picture as EXIF data."""
     try:
         source, found = image.getexif(), Image.Exif()
@@ -401,7 +407,7 @@ def _tiff_exif(image: TiffImageFile) -> bytes | None:
 
 def _tells_dpi(image: Image.Image) -> bool:
     """Tell whether a resolution is in the file: for JPEG and TIFF Pillow has one where there is none."""
-    if isinstance(image, TiffImageFile):
+    if _is_tiff_image(image):
         return _X_RESOLUTION in image.tag_v2
     return image.info.get("jfif_unit", 1) != 0 or _X_RESOLUTION in image.getexif()
 
