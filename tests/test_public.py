@@ -7,7 +7,12 @@ import srgan
 
 
 def test_the_public_names_are_these() -> None:
-    assert {name for name in srgan.__all__ if not name.endswith("Error")} == {"Upscaler", "__version__", "upscale"}
+    assert {name for name in srgan.__all__ if not name.endswith("Error")} == {
+        "Size",
+        "Upscaler",
+        "__version__",
+        "upscale",
+    }
     for name in srgan.__all__:
         assert getattr(srgan, name) is not None
         assert name in dir(srgan)

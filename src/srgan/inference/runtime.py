@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from srgan.errors import ArgumentError, InferenceError, RuntimeMissingError, WeightsError
 from srgan.weights import FAITHFUL, SHARP, Card, WeightsFiles, find_weights
-from srgan.weights.onnx import blend_onnx
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,6 +132,8 @@ def _open(path: Path, detail: float | None, runtime: str, precision: str, thread
         towards = None if detail is None else (smooth.safetensors, 1 - detail)
         network = TorchNetwork(path, precision=precision, threads=threads, towards=towards)
     else:
+        from srgan.weights.onnx import blend_onnx
+
         assert smooth.onnx is not None
         model = path if detail is None else blend_onnx(path.read_bytes(), smooth.onnx.read_bytes(), 1 - detail)
         if runtime == "openvino":
