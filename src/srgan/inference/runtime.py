@@ -112,30 +112,34 @@ def load_network(
         kind, other = (".safetensors", "openvino") if runtime == "torch" else (".onnx", "torch")
         raise WeightsError(f"{model}: the runtime {runtime} needs a {kind} file; {other} can run this one")
     try:
-        network = _open(path, detail, runtime, precision, threads)
+        return _open(path, detail, runtime, precision, threads)
     except ImportError as error:
         extra = "srgan" if runtime == "openvino" else f"srgan[{runtime}]"
         raise RuntimeMissingError(
             f"the runtime {runtime} is not installed, or not completely ({error}): pip install '{extra}'"
         ) from error
-    return network
 
 
 def _open(path: Path, detail: float | None, runtime: str, precision: str, threads: int | None) -> Network:
     """Load a network's file; with a detail, blended with that of srresnet. Raises ImportError too."""
     network: Network
-    smooth = find_weights(FAITHFUL)
     if runtime == "torch":
         from srgan.inference.torch import TorchNetwork
 
-        assert smooth.safetensors is not None
-        towards = None if detail is None else (smooth.safetensors, 1 - detail)
+        towards = None
+        if detail is not None:
+            smooth = find_weights(FAITHFUL).safetensors
+            assert smooth is not None
+            towards = smooth, 1 - detail
         network = TorchNetwork(path, precision=precision, threads=threads, towards=towards)
     else:
-        from srgan.weights.onnx import blend_onnx
+        model: Path | bytes = path
+        if detail is not None:
+            from srgan.weights.onnx import blend_onnx
 
-        assert smooth.onnx is not None
-        model = path if detail is None else blend_onnx(path.read_bytes(), smooth.onnx.read_bytes(), 1 - detail)
+            smooth = find_weights(FAITHFUL).onnx
+            assert smooth is not None
+            model = blend_onnx(path.read_bytes(), smooth.read_bytes(), 1 - detail)
         if runtime == "openvino":
             from srgan.inference.openvino import OpenVinoNetwork
 

@@ -160,19 +160,15 @@ def blend_folded(generator: Generator, other: Generator, share: float) -> None:
 
     So the result is that of blending their exports. The batch norms become the identity but for the bias.
     """
-    pairs = [(generator.trunk_conv, generator.trunk_bn, other.trunk_conv, other.trunk_bn)]
-    for block, theirs in zip(generator.blocks, other.blocks, strict=True):
-        assert isinstance(block, ResidualBlock)
-        assert isinstance(theirs, ResidualBlock)
-        pairs += [
-            (block.conv1, block.bn1, theirs.conv1, theirs.bn1),
-            (block.conv2, block.bn2, theirs.conv2, theirs.bn2),
-        ]
+    ours, theirs = _normalised(generator), _normalised(other)
     with torch.no_grad():
-        folded = [torch.lerp(a, b, share) for pair in pairs for a, b in _folded_both(*pair)]
+        folded = [
+            [torch.lerp(a, b, share) for a, b in zip(fold_batch_norm(*mine), fold_batch_norm(*their), strict=True)]
+            for mine, their in zip(ours, theirs, strict=True)
+        ]
         for mine, their in zip(generator.parameters(), other.parameters(), strict=True):
             mine.lerp_(their, share)
-        for (conv, bn, _, _), weight, bias in zip(pairs, folded[::2], folded[1::2], strict=True):
+        for (conv, bn), (weight, bias) in zip(ours, folded, strict=True):
             assert bn.running_mean is not None
             assert bn.running_var is not None
             conv.weight.copy_(weight)
@@ -182,8 +178,10 @@ def blend_folded(generator: Generator, other: Generator, share: float) -> None:
             bn.weight.fill_(1)
 
 
-def _folded_both(
-    conv: nn.Conv2d, bn: nn.BatchNorm2d, other_conv: nn.Conv2d, other_bn: nn.BatchNorm2d
-) -> list[tuple[Tensor, Tensor]]:
-    ours, theirs = fold_batch_norm(conv, bn), fold_batch_norm(other_conv, other_bn)
-    return list(zip(ours, theirs, strict=True))
+def _normalised(generator: Generator) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Return the convolutions that a batch norm follows, with it."""
+    pairs = [(generator.trunk_conv, generator.trunk_bn)]
+    for block in generator.blocks:
+        assert isinstance(block, ResidualBlock)
+        pairs += [(block.conv1, block.bn1), (block.conv2, block.bn2)]
+    return pairs

@@ -8,11 +8,12 @@ summary, training and scores.
 import hashlib
 import json
 from dataclasses import dataclass
-from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from srgan.errors import WeightsError
+from srgan.weights.protobuf import fields
 
 Card: TypeAlias = dict[str, Any]
 
@@ -24,6 +25,7 @@ METADATA_KEY = "srgan"
 
 _FOLDER = Path(__file__).parent
 _REQUIRED: dict[str, type] = {"name": str, "network": str, "scale": int, "halo": int}
+_METADATA_PROPS = 14  # of an ONNX model
 _LONGEST_HEADER = 100_000_000  # of the safetensors format
 
 
@@ -113,8 +115,7 @@ def read_card(path: Path) -> Card:
     kind = "an ONNX model" if path.suffix.lower() == ".onnx" else "a safetensors file"
     try:
         with path.open("rb") as file:
-            size = path.stat().st_size
-            text = _card_of_onnx(file, size) if kind == "an ONNX model" else _card_of_safetensors(file, size)
+            text = _card_of_onnx(file) if kind == "an ONNX model" else _card_of_safetensors(file, path.stat().st_size)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -133,43 +134,15 @@ def _card_of_safetensors(file: BinaryIO, size: int) -> str | None:
     return card if isinstance(card, str) else None
 
 
-def _card_of_onnx(file: BinaryIO, size: int) -> str | None:
+def _card_of_onnx(file: BinaryIO) -> str | None:
     """Return the card among the `metadata_props` of a ModelProto, None where it lacks.
 
-    Goes through the fields of the message (protobuf's encoding) and skips the graph with its tensors. Raises
-    ValueError for another file.
+    The graph with its tensors is skipped. Raises ValueError for another file.
     """
-    while file.tell() < size:
-        key = _varint(file)
-        field, wire = key >> 3, key & 7
-        if wire == 0:
-            _varint(file)
-        elif wire == 2:
-            length = _varint(file)
-            if file.tell() + length > size:
-                raise ValueError
-            if field != 14:
-                file.seek(length, 1)
-            else:
-                entry = BytesIO(file.read(length))
-                pair: dict[int, str] = {}
-                while entry.tell() < length:
-                    number = _varint(entry) >> 3
-                    pair[number] = entry.read(_varint(entry)).decode()
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        for number, place in fields(content, slice(0, len(content))):
+            if number == _METADATA_PROPS:
+                pair = {inner: content[part].decode() for inner, part in fields(content, place)}
                 if pair.get(1) == METADATA_KEY:
                     return pair.get(2)
-        else:
-            raise ValueError
     return None
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 127) << shift
-        if byte[0] < 128:
-            return value
-    raise ValueError
