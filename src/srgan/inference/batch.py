@@ -227,18 +227,18 @@ class _Batch:
                 check_result(job.target or BytesIO(), picture, self._size, self._options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = _count(picture)
-                work.room = sum(_bytes(frame) * (1 + self._growth(frame)) for frame in picture.frames)
+                work.room = sum(_bytes(frame) * (1 + self._growth(frame, job)) for frame in picture.frames)
         self._room.take(work.room)
         return work
 
-    def _growth(self, frame: Picture) -> int:
+    def _growth(self, frame: Picture, job: Job) -> int:
         """Return how many times as many pixels as a frame the largest picture made of it has. Raises OutputError."""
         height, width = frame.pixels.shape[:2]
         growth: int = self._scale ** (2 * passes((height, width), self._size.of(height, width), self._scale))
         if growth * height * width > self._limits.output_pixels:
             made = in_words(growth * height * width)
             raise OutputError(
-                f"the network makes {made} on the way to that size, more than the limit of"
+                f"{job.target_name}: the network makes {made} on the way to that size, more than the limit of"
                 f" {in_words(self._limits.output_pixels)}; --max-output-pixels raises it"
             )
         return growth
