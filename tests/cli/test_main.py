@@ -6,7 +6,7 @@ import click
 import pytest
 
 from srgan import __version__
-from srgan.cli import COMMANDS, cli, main
+from srgan.cli import COMMANDS, Command, cli, main
 from srgan.errors import ArgumentError, RecipeError, SrganError
 
 
@@ -30,7 +30,7 @@ def test_help_is_quick_since_it_imports_nothing_heavy(arguments: list[str]) -> N
 def test_help_lists_every_command_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     output = capsys.readouterr().out
-    for name, (_, text) in COMMANDS.items():
+    for name, (_, text, _) in COMMANDS.items():
         assert f"  {name} " in output
         assert text in output
     assert set(COMMANDS) == {"upscale", "models", "train", "evaluate", "data", "fetch", "export"}
@@ -89,7 +89,7 @@ def test_a_command_that_needs_a_package_says_how_to_install_it(
 ) -> None:
     (tmp_path / "needy_command.py").write_text("import a_package_that_is_not_there\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(COMMANDS, "train", ("needy_command:train", "Train."))
+    monkeypatch.setitem(COMMANDS, "train", Command("needy_command:train", "Train.", "train"))
     assert main(["train"]) == 1
     expected = "srgan: error: srgan train needs a_package_that_is_not_there, which is not installed"
     assert capsys.readouterr().err.startswith(f"{expected}: pip install 'srgan[train]'")

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import click
 
@@ -16,16 +16,25 @@ from srgan.errors import ArgumentError, RuntimeMissingError, SrganError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+
+class Command(NamedTuple):
+    """Where a command is, its short help, and the extra that installs what it needs beyond the core."""
+
+    place: str
+    help: str
+    extra: str = ""
+
+
 COMMANDS = {
-    "upscale": ("srgan.cli.upscale:upscale", "Make pictures four times as wide and high."),
-    "models": ("srgan.cli.models:models", "List the networks that are shipped."),
-    "train": ("srgan.cli.train:train", "Train a network by a recipe."),
-    "evaluate": ("srgan.cli.evaluate:evaluate", "Measure networks on test pictures."),
-    "fetch": ("srgan.cli.fetch:fetch", "Download the perceptual networks of losses and metrics."),
-    "data": ("srgan.cli.data:data", "Check folders of pictures."),
-    "export": ("srgan.cli.export:export", "Turn a checkpoint into weights files to run."),
+    "upscale": Command("srgan.cli.upscale:upscale", "Make pictures four times as wide and high."),
+    "models": Command("srgan.cli.models:models", "List the networks that are shipped."),
+    "train": Command("srgan.cli.train:train", "Train a network by a recipe.", "train"),
+    "evaluate": Command("srgan.cli.evaluate:evaluate", "Measure networks on test pictures.", "train"),
+    "fetch": Command("srgan.cli.fetch:fetch", "Download the perceptual networks of losses and metrics.", "train"),
+    "data": Command("srgan.cli.data:data", "Check folders of pictures.", "train"),
+    "export": Command("srgan.cli.export:export", "Turn a checkpoint into weights files to run.", "train"),
 }
-"""Every command with where it is and its short help: `srgan --help` imports none of them."""
+"""Every command: `srgan --help` imports none of them."""
 
 EXAMPLES = """\b
 Examples:
@@ -53,20 +62,21 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name][0].split(":")
+        place, _, extra = COMMANDS[cmd_name]
+        module, name = place.split(":")
         try:
             command: click.Command = getattr(importlib.import_module(module), name)
         except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] == "srgan":
+            if error.name is None or error.name.split(".")[0] == "srgan" or not extra:
                 raise
             raise RuntimeMissingError(
-                f"srgan {cmd_name} needs {error.name}, which is not installed: pip install 'srgan[train]'"
+                f"srgan {cmd_name} needs {error.name}, which is not installed: pip install 'srgan[{extra}]'"
             ) from error
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
 
 
 def debug_option(command: _F) -> _F:
