@@ -1,6 +1,8 @@
 """srgan train, evaluate and export, one after the other as a user runs them."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import runs
 from srgan.cli import main
 from srgan.models.generator import GENERATORS
+from srgan.weights import read_card
 
 RECIPE = {
     "name": "by hand",
@@ -85,3 +88,32 @@ def test_errors_of_evaluate_and_export_are_one_line(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none: no pictures in this folder\n"
     assert main(["export", str(tmp_path / "none.pt"), "-o", str(tmp_path / "a.onnx")]) == 1
     assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none.pt: no such checkpoint\n"
+
+
+def test_recipes_one_after_the_other(
+    tmp_path: Path, train: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = RECIPE | {"name": "second", "initial": "runs/recipe/checkpoints/best.pt"}
+    (tmp_path / "second.toml").write_text(runs.toml(second))
+    script = Path(__file__).parents[2] / "recipes" / "reproduce.py"
+    recipes = [train[1], str(tmp_path / "second.toml")]
+    photographs, out = str(tmp_path / "photographs"), tmp_path / "out"
+
+    def reproduce(*more: str) -> int:
+        monkeypatch.setattr(sys, "argv", [str(script), *recipes, "--data", photographs, "--out", str(out), *more])
+        status: int = runpy.run_path(str(script))["main"]()
+        return status
+
+    assert reproduce("--set", "optimiser.patches=8") == 0
+    assert reproduce("--test", photographs) == 0
+
+    assert {path.name for path in (out / "weights").iterdir()} == {
+        f"{name}.{suffix}" for name in ("recipe", "second") for suffix in ("onnx", "safetensors")
+    }
+    assert set(read_card(out / "weights" / "second.onnx")["scores"]) == {"photographs"}
+    assert [line for line in capsys.readouterr().out.splitlines() if line.endswith(" patches")] == [
+        f"{out}/recipe: 0 of 8 patches",
+        f"{out}/second: 0 of 8 patches",
+        f"{out}/recipe: 8 of 24 patches",
+        f"{out}/second: 8 of 24 patches",
+    ]

@@ -8,7 +8,8 @@ from srgan.errors import RecipeError
 from srgan.models.vgg import Phi
 from srgan.training.recipe import Optimiser, Recipe, read_recipe, recipe_from
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
 PLAIN = 'name = "a"\n[loss]\npixel = 1.0\n'
 
 
@@ -18,11 +19,11 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_recipes_that_are_shipped_are_right(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.name == path.stem
-    assert f"srgan train recipes/{path.name} --data" in path.read_text().partition("\n\n")[0]
+    assert f"srgan train {path.relative_to(ROOT)} --data" in path.read_text().partition("\n\n")[0]
 
 
 def test_it_comes_back_from_its_dictionary() -> None:
