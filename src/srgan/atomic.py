@@ -86,3 +86,8 @@ def _open_beside(folder: Path) -> tuple[BinaryIO, Path]:
         if ours:
             return file, path
         file.close()
+
+
+def cache_folder(name: str) -> Path:
+    """Return where files of a kind are kept between runs: `srgan/NAME` under XDG_CACHE_HOME, or under ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / name

@@ -4,7 +4,6 @@ Nothing is downloaded but by `fetch`.
 """
 
 import hashlib
-import os
 import tempfile
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 from safetensors.torch import save
 from tqdm import tqdm
 
-from srgan.atomic import written_whole
+from srgan.atomic import cache_folder, written_whole
 from srgan.errors import WeightsError
 from srgan.metrics import LPIPS, load_lpips
 from srgan.models.tensors import load_tensors
@@ -57,7 +56,7 @@ LPIPS_VGG_FILE = "lpips_vgg.safetensors"
 
 def default_folder() -> Path:
     """Return the folder of the perceptual weights: `srgan/perceptual` under XDG_CACHE_HOME, or under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / "perceptual"
+    return cache_folder("perceptual")
 
 
 def find_vgg19(folder: Path, layers: Iterable[Phi], *, activated: bool = True) -> VGG19Features:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from srgan.atomic import cache_folder
 from srgan.errors import DataError
 
 SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -103,7 +104,7 @@ def prepare_store(
 
 def default_cache() -> Path:
     """Return the folder for stores: `srgan/stores` under XDG_CACHE_HOME, or under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / "stores"
+    return cache_folder("stores")
 
 
 def _expand(sources: Sequence[str]) -> list[Path]:

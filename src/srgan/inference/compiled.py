@@ -8,7 +8,7 @@ import os
 import zlib
 from pathlib import Path
 
-from srgan.atomic import written_whole
+from srgan.atomic import cache_folder, written_whole
 from srgan.errors import OutputError
 
 KEPT = 8
@@ -19,7 +19,7 @@ _CHECK_BYTES = 4
 
 def folder() -> Path:
     """Return where compiled networks are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / "compiled"
+    return cache_folder("compiled")
 
 
 def recall(key: str) -> tuple[str, bytes] | None:
