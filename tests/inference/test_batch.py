@@ -21,7 +21,7 @@ from srgan.image.reading import read_picture
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, write_picture
 from srgan.image.xmp import read_fingerprint
-from srgan.inference import batch
+from srgan.inference import batch, pipeline
 from srgan.inference.batch import Result, upscale_batch
 from srgan.inference.jobs import plan_batch
 from srgan.inference.upscaler import Upscaler
@@ -102,7 +102,7 @@ def test_reading_the_network_and_writing_overlap(tmp_path: Path, monkeypatch: py
         write_picture(picture, path, *rest)
         wrote.append(path.name)
 
-    monkeypatch.setattr(batch, "_WRITERS", 2)
+    monkeypatch.setattr(pipeline, "WRITERS", 2)
     monkeypatch.setattr(batch, "read_picture", read)
     monkeypatch.setattr(batch, "write_picture", write)
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Slow())
@@ -115,13 +115,13 @@ def test_bytes_in_flight_are_bounded(tmp_path: Path, room: int, monkeypatch: pyt
     draw(*(tmp_path / f"{number}.png" for number in range(6)))  # each 36 bytes, and 576 of the result
     taken: list[int] = []
 
-    class Watched(batch._Room):
-        def take(self, size: int) -> None:
-            super().take(size)
+    class Watched(pipeline.Room):
+        def take(self, number: int, size: int) -> None:
+            super().take(number, size)
             taken.append(self._held)
 
-    monkeypatch.setattr(batch, "_Room", Watched)
-    monkeypatch.setattr(batch, "BYTES_IN_FLIGHT", room)
+    monkeypatch.setattr(pipeline, "Room", Watched)
+    monkeypatch.setattr(pipeline, "BYTES_IN_FLIGHT", room)
     assert statuses(run(tmp_path)) == ["done"] * 6
     assert max(taken) <= max(room, 17 * 36)
 
@@ -186,7 +186,7 @@ def test_ctrl_c_ends_the_batch_with_whole_results_alone(
             return super().__call__(lr)
 
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Interrupted())
-    monkeypatch.setattr(batch, "BYTES_IN_FLIGHT", room)
+    monkeypatch.setattr(pipeline, "BYTES_IN_FLIGHT", room)
     draw(*(tmp_path / f"in/{number}.png" for number in range(9)))
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
@@ -402,7 +402,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_nothing_half_written(
     tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_WRITERS", 1)  # or the small one finds what is written of the large one
+    monkeypatch.setattr(pipeline, "WRITERS", 1)  # or the small one finds what is written of the large one
     random = np.random.default_rng(0)
     for name, side in (("large.png", 120), ("small.png", 4)):
         Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(tmp_path / name)

@@ -205,8 +205,9 @@ def upscale(
         from srgan.image.picture import Limits
         from srgan.image.writing import WriteOptions
         from srgan.inference.batch import Result, upscale_batch
+        from srgan.inference.fingerprint import network_settings
         from srgan.inference.jobs import Job, plan_batch
-        from srgan.weights import NAMES, checksum, find_weights, read_card
+        from srgan.weights import NAMES, find_weights, read_card
 
         if str(output) == "-" and sys.stdout.isatty():
             raise ArgumentError(
@@ -214,7 +215,7 @@ def upscale(
             )
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         options = WriteOptions(format, quality, compression, strip, not no_provenance)
-        weights = find_weights(model).one
+        scale_of_network = read_card(find_weights(model).one)["scale"]
         jobs, errors = plan_batch(inputs, output, size, format)
         if confidence is not None:
             if len(jobs) != 1 or model not in NAMES:
@@ -236,9 +237,11 @@ def upscale(
         upscaler = upscale_batch(
             jobs,
             loading.result,
-            read_card(weights)["scale"],
+            scale_of_network,
             size=size,
-            settings=f"{checksum(weights)} {how['precision']} {size} {how['detail']} {how['consistent']}",
+            settings=network_settings(
+                model, precision=how["precision"], size=size, detail=how["detail"], consistent=how["consistent"]
+            ),
             options=options,
             limits=limits,
             overwrite=overwrite,

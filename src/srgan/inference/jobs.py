@@ -73,8 +73,7 @@ def plan_batch(
     """
     if STREAM in inputs:
         return [_stream_job(inputs, output, format)], {}
-    endings, suffixes = ("|".join(map(re.escape, names)) for names in ({size.ending, "_x4"}, RESULT_FORMATS))
-    is_result = re.compile(rf"({endings})({suffixes})$").search
+    is_result = named_like_result(size)
     errors: dict[str, PictureError] = {}
     found: dict[str, _Source] = {}
     for name in inputs:
@@ -94,11 +93,35 @@ def plan_batch(
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
-        suffix = FORMATS[format or "png"].suffixes[0]
-        targets = _name_results(sources, output, f"{size.ending}{suffix}")
+        targets = _name_results(sources, output, result_ending(size, format))
     jobs = [Job(source.path, target) for source, target in zip(sources, targets, strict=True)]
     _refuse_clashes(jobs)
     return jobs, errors
+
+
+def named_like_result(size: Size) -> Callable[[str], object]:
+    """Return what tells whether a file's name is that of a result: of this size, or of four times."""
+    endings, suffixes = ("|".join(map(re.escape, names)) for names in ({size.ending, "_x4"}, RESULT_FORMATS))
+    return re.compile(rf"({endings})({suffixes})$").search
+
+
+def result_ending(size: Size, format: str | None) -> str:  # noqa: A002
+    """Return what stands after a picture's name in that of its result: _x4.png."""
+    return f"{size.ending}{FORMATS[format or 'png'].suffixes[0]}"
+
+
+def name_results(places: Sequence[tuple[str, str]], ending: str) -> list[str]:
+    """Name each result by its picture's stem, or by the whole name where the stems of two meet.
+
+    places  the folder that each result goes to, and the picture's name
+    """
+    stems = [os.path.splitext(name)[0] for _, name in places]  # noqa: PTH122 - of a million, and seven times as fast
+    met = [f"{folder}/{stem}".casefold() for (folder, _), stem in zip(places, stems, strict=True)]
+    uses = Counter(met)  # as there are file systems that do not tell case
+    return [
+        _fitting(stem if uses[key] == 1 else name, ending)
+        for (_, name), stem, key in zip(places, stems, met, strict=True)
+    ]
 
 
 def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None) -> Job:  # noqa: A002
@@ -181,17 +204,12 @@ def _is_file_name(output: Path, format: str | None) -> bool:  # noqa: A002
 
 
 def _name_results(sources: list[_Source], output: Path | None, ending: str) -> list[Path]:
-    """Name each result by the picture's stem, or by its whole name where the stems of two meet."""
     folders = [
         source.path.parent if output is None else output / source.path.parent.relative_to(source.below)
         for source in sources
     ]
-    short = [folder / f"{source.path.stem}{ending}" for folder, source in zip(folders, sources, strict=True)]
-    uses = Counter(str(target).casefold() for target in short)  # as there are file systems that do not tell case
-    return [
-        folder / _fitting(source.path.stem if uses[str(target).casefold()] == 1 else source.path.name, ending)
-        for target, folder, source in zip(short, folders, sources, strict=True)
-    ]
+    places = [(str(folder), source.path.name) for folder, source in zip(folders, sources, strict=True)]
+    return [folder / name for folder, name in zip(folders, name_results(places, ending), strict=True)]
 
 
 def _fitting(name: str, ending: str) -> str:

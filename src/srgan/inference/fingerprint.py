@@ -1,0 +1,49 @@
+"""What a result is made of, in 32 digits that lie in its XMP: its picture's file, the network and the settings.
+
+So it is known of every file that is where a result goes whether it is that result, another one, or none of ours.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal
+
+from srgan.errors import OutputError
+from srgan.image.size import Size
+from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
+from srgan.weights import checksum, find_weights
+
+
+def network_settings(model: str | Path, *, precision: str, size: Size, detail: float | None, consistent: bool) -> str:
+    """Return what a network and what is asked of it add to a fingerprint. Raises WeightsError."""
+    return f"{checksum(find_weights(model).one)} {precision} {size} {detail} {consistent}"
+
+
+def all_settings(network: str, result: ResultFormat, options: WriteOptions) -> str:
+    """Return all that tells results of a picture apart; the defaults said or not are the same."""
+    quality = options.quality or result.quality
+    compression = PNG_COMPRESSION if options.compression is None else options.compression
+    options = replace(options, format=result.name, quality=quality, compression=compression)
+    return json.dumps([network, asdict(options)])
+
+
+def fingerprint(content: str, settings: str) -> str:
+    """Return 32 digits that another content or other settings would change.
+
+    content   the SHA-256 of a picture's file, in hex
+    settings  see `all_settings`
+    """
+    return hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:32]
+
+
+def fate(found: str | None, wanted: str, options: WriteOptions, where: object) -> Literal["skipped", "remade"]:
+    """Return what becomes of a file in the place of a result, by the fingerprint found in it, and the one wanted.
+
+    Raises OutputError for a file that is not srgan's.
+    """
+    if found == wanted or (found is None and not options.provenance):
+        return "skipped"
+    if found is None:
+        raise OutputError(f"{where}: is there already and was not made by srgan; --overwrite replaces it")
+    return "remade"
