@@ -1,0 +1,110 @@
+"""Measure networks on test folders, and put tables, pictures and plots of it into a page of the docs.
+
+    python examples/results.py docs/results.md --data Set5 --data Set14 --data BSD100 --sr krasserm/SRResNet \
+        --sr krasserm/SRGAN --crop Set5/img_001:190,200,150,150
+
+The page is Markdown of which only what lies between `<!-- NAME -->` and `<!-- end -->` is written anew: `table SET`
+and `pictures`. Beside it, in pictures/, go `results-SET-PICTURE.webp` for every --crop (left, top, width, height in
+pixels of the original) and `results-SET.svg`, LPIPS against PSNR; `srgan evaluate` prints the scores with intervals.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from before_after import labelled
+from srgan.evaluation import Meters, SetScores, Shot, evaluate, write_json
+from srgan.evaluation.plot import plot
+from srgan.evaluation.published import published
+from srgan.evaluation.tables import number
+from srgan.perceptual import default_folder
+
+METRICS = {
+    "psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y", "lpips": "LPIPS-Alex", "lpips_vgg": "LPIPS-VGG", "dists": "DISTS",
+    "niqe": "NIQE", "lr_psnr": "LR-PSNR",
+}  # fmt: skip
+STYLE = (
+    "<style>text{font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:#333}.error{stroke:#1d5fa8;opacity:.5}"
+    ".ours{fill:#1d5fa8}.theirs{fill:none;stroke:#b4540a;stroke-width:1.5}</style>"
+    '<rect width="100%" height="100%" fill="white"/>'
+)
+
+
+def main() -> None:
+    """Read the arguments, measure, and write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--models", nargs="+", default=["bicubic", "srresnet", "srgan"])
+    parser.add_argument("--data", type=Path, action="append", required=True, help="test folder; repeatable")
+    parser.add_argument("--sr", type=Path, action="append", default=[], help="another program's results; repeatable")
+    parser.add_argument("--crop", action="append", default=[], metavar="SET/PICTURE:LEFT,TOP,WIDTH,HEIGHT")
+    parser.add_argument("--perceptual", type=Path, help="folder with the learned metrics' weights")
+    parser.add_argument("--json", type=Path, help="write every score here as well")
+    arguments = parser.parse_args()
+    crops = {place: [int(n) for n in box.split(",")] for place, _, box in (c.partition(":") for c in arguments.crop)}
+    pictures = arguments.page.parent / "pictures"
+    shown: list[str] = []
+    meters = Meters(arguments.perceptual or default_folder(), metrics=list(METRICS))
+    with tqdm(unit=" pictures") as bar:
+
+        def watch(shot: Shot) -> None:
+            bar.update()
+            place = f"{shot.folder}/{shot.pair.file.stem}"
+            if place in crops:
+                file = pictures / f"results-{place.replace('/', '-')}.webp"
+                cut(shot, crops[place]).save(file, quality=92, method=6)
+                names = ", ".join([*map(short, shot.results), "original"])
+                shown.append(f"![{place}: {names}](pictures/{file.name})")
+
+        results = list(evaluate(arguments.models, arguments.data, made=arguments.sr, meters=meters, watch=watch))
+    blocks = {"pictures": "\n\n".join(shown)}
+    for folder in arguments.data:
+        of_set = [r for r in results if r.folder == folder.name]
+        blocks[f"table {folder.name}"] = table(of_set)
+        svg = plot(of_set, published(folder.name))
+        svg = re.sub(
+            r".*?<svg ([^>]*)>(.*)</svg>.*", rf'<svg xmlns="http://www.w3.org/2000/svg" \1>{STYLE}\2</svg>\n', svg
+        )
+        (pictures / f"results-{folder.name}.svg").write_text(svg)
+    page = arguments.page.read_text()
+    for name, text in blocks.items():
+        page, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\1\n{text}\n\n\2", page, flags=re.DOTALL)
+        if not count:
+            print(f"{arguments.page} has no place for {name}")
+    arguments.page.write_text(page)
+    if arguments.json is not None:
+        write_json(results, arguments.json, meters.checksums)
+
+
+def short(model: str) -> str:
+    """Return a model's name, of a folder of results its last two parts."""
+    return "/".join(Path(model).parts[-2:])
+
+
+def table(results: list[SetScores]) -> str:
+    """Return the means of models on one folder as a table of Markdown, the best of each column in bold."""
+    means = {short(r.model): r.mean() for r in results}
+    metrics = [name for name in METRICS if any(name in mean for mean in means.values())]
+    best = {m: (max if m.endswith(("psnr", "_y")) else min)(mean[m] for mean in means.values()) for m in metrics}
+    lines = [f"| | {' | '.join(METRICS[m] for m in metrics)} |", "|---" * (len(metrics) + 1) + "|"]
+    for model, mean in means.items():
+        cells = (number(m, mean[m]) for m in metrics)
+        marked = (f"**{cell}**" if mean[m] == best[m] else cell for m, cell in zip(metrics, cells, strict=True))
+        lines.append(f"| {model} | {' | '.join(marked)} |")
+    return "\n".join(lines)
+
+
+def cut(shot: Shot, box: list[int]) -> Image.Image:
+    """Return a part of every model's result in a row, and of the original."""
+    left, top, width, height = box
+    window = (slice(top, top + height), slice(left, left + width))
+    panels = {short(model): sr[window] for model, sr in shot.results.items()} | {"original": shot.pair.hr[window]}
+    return labelled({name: panel if panel.ndim == 3 else np.stack([panel] * 3, -1) for name, panel in panels.items()})
+
+
+if __name__ == "__main__":
+    main()
