@@ -20,12 +20,13 @@ ALLOWED = {
     "training": {"errors", "atomic", "weights", "image", "models", "losses", "metrics", "data", "perceptual"},
     "inference": {"errors", "atomic", "weights", "image"},
     "inference.torch": {"errors", "weights", "image", "models"},
+    "web": {"errors", "weights", "image", "inference"},
     "evaluation": {"errors", "atomic", "weights", "image", "metrics", "inference"},
     "export": {"errors", "atomic", "weights", "models", "training", "inference"},
 }
 """What a layer may import, beside itself and what is above the tree (__init__, cli and so on: anything)."""
 
-TORCH_FREE = ("errors", "atomic", "weights", "image", "inference")
+TORCH_FREE = ("errors", "atomic", "weights", "image", "inference", "web")
 HEAVY = {"torch", "safetensors", "onnx"}
 
 

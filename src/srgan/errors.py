@@ -3,7 +3,9 @@
     SrganError              one line that says what is wrong and where
     ├── ArgumentError       an argument that cannot be right, also a ValueError
     ├── PictureError        a picture cannot be found, read or decoded, or is too large
+    │   └── UnknownKindError   a picture of a kind that is not read
     ├── OutputError         a result cannot be written
+    │   └── TooLargeError   a picture or its result has more pixels than a limit; also a PictureError
     ├── WeightsError        an unknown model, or a weights file that is damaged or of another network
     ├── RuntimeMissingError a runtime that was asked for is not installed
     ├── InferenceError      a network failed, or gave values that are not finite
@@ -11,7 +13,8 @@
     ├── RecipeError         a recipe with an unknown key or a value of the wrong kind
     ├── CheckpointError     a checkpoint is damaged or belongs to another recipe
     ├── TrainingError       a run cannot go on (a loss that is not finite, say)
-    └── ExportError         an exported network differs from the one it was made from
+    ├── ExportError         an exported network differs from the one it was made from
+    └── ServeError          the service cannot be where it was asked to be
 
 The command line prints the message and exits with status 1, for an ArgumentError 2; ``--debug`` shows the
 cause as well.
@@ -30,8 +33,16 @@ class PictureError(SrganError):
     """A picture cannot be found, read or decoded, or is too large."""
 
 
+class UnknownKindError(PictureError):
+    """A picture of a kind that is not read."""
+
+
 class OutputError(SrganError):
     """A result cannot be written."""
+
+
+class TooLargeError(OutputError, PictureError):
+    """A picture or its result has more pixels than a limit."""
 
 
 class WeightsError(SrganError):
@@ -64,3 +75,7 @@ class TrainingError(SrganError):
 
 class ExportError(SrganError):
     """An exported network differs from the one it was made from."""
+
+
+class ServeError(SrganError):
+    """The service cannot be where it was asked to be."""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
 
-from srgan.errors import PictureError
+from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image.colour import Pixels, largest
 from srgan.image.exif import DESCRIPTIVE
 from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
@@ -79,7 +79,7 @@ def read_picture(source: Path | BinaryIO, limits: Limits | None = None, *, name:
     except MemoryError:
         raise
     except PictureError as error:
-        raise PictureError(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}") from error
     except FileNotFoundError as error:
         raise PictureError(f"{where}: no such file") from error
     except UnidentifiedImageError as error:
@@ -134,9 +134,10 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
             image = _open(file)
         except UnidentifiedImageError as error:
             if _is_heif(file) and "HEIF" not in _formats():
-                raise PictureError("HEIC and HEIF need one more package: pip install 'srgan[heif]'") from error
+                raise UnknownKindError("HEIC and HEIF need one more package: pip install 'srgan[heif]'") from error
             if _is_tiff(file):
-                raise PictureError("a TIFF that is damaged, or of a rare kind, floating-point colours say") from error
+                kind = "a TIFF that is damaged, or of a rare kind, floating-point colours say"
+                raise UnknownKindError(kind) from error
             raise
         animated, paged = image.format in _ANIMATED, image.format in _PAGED
         frames: list[Picture] = []
@@ -149,7 +150,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                 except EOFError:
                     break
             if number >= _MOST_FRAMES:
-                raise PictureError(f"too large: more than {_MOST_FRAMES:,} frames or pages")
+                raise TooLargeError(f"too large: more than {_MOST_FRAMES:,} frames or pages")
             if _is_tiff_image(image) and frames and image.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
                 continue
             width, height = image.size
@@ -159,7 +160,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
             else:
                 pixels += width * height
             if pixels > limits.input_pixels:
-                raise PictureError(_too_large(width, height, len(frames), pixels, limits))
+                raise TooLargeError(_too_large(width, height, len(frames), pixels, limits))
             # frames are put together by Pillow, and so not from halves of their samples
             still = not animated or getattr(image, "n_frames", 1) == 1
             frames.append(_decode(image, partial(_open, file, number) if still else None))
@@ -272,7 +273,7 @@ def _eight_bits(image: Image.Image) -> Picture:
     if image.mode in _GRAY_16:
         return _gray_16(image, fitting(icc, gray=True))
     if image.mode == "F":
-        raise PictureError("a picture of floating-point numbers has no fixed range")
+        raise UnknownKindError("a picture of floating-point numbers has no fixed range")
     if image.mode in _OTHER_COLOURS:
         converted = cmyk_to_srgb(image) if image.mode == "CMYK" else None
         return Picture(np.asarray(converted or image.convert("RGB")), icc=srgb() if converted else None)
@@ -294,7 +295,7 @@ def _is_gray(image: Image.Image) -> bool:
 def _gray_16(image: Image.Image, icc: bytes | None) -> Picture:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
-        raise PictureError("a gray picture with values outside of 16 bits has no fixed range")
+        raise UnknownKindError("a gray picture with values outside of 16 bits has no fixed range")
     pixels = values.astype(np.uint16)
     return Picture(pixels, _keyed(pixels[..., np.newaxis], image.info.get("transparency")), icc)
 
@@ -314,7 +315,7 @@ def _halves(image: ImageFile.ImageFile) -> tuple[str, ...] | None:
     if _is_tiff_image(image):
         samples, bits = image.tag_v2.get(_SAMPLES, 1), image.tag_v2.get(_BITS, (1,))
         if samples > 1 and 16 in bits and image.tag_v2.get(_PLANAR, 1) == 2:
-            raise PictureError("16 bits in separate planes cannot be read: save it with its channels side by side")
+            raise UnknownKindError("16 bits in separate planes cannot be read: save it with its channels side by side")
     name, _, order = raw.partition(";16")
     if name not in ("RGB", "RGBX", "RGBA", "RGBa") or order not in ("B", "L", "N"):
         return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.atomic import written_whole
-from srgan.errors import ArgumentError, OutputError
+from srgan.errors import ArgumentError, OutputError, TooLargeError
 from srgan.image.colour import to_levels, to_uint16
 from srgan.image.exif import Exif
 from srgan.image.large import release
@@ -119,8 +119,8 @@ def check_result(
 ) -> None:
     """Look, before the work, whether a picture's result of that size can be written.
 
-    Raises OutputError where the format cannot hold it, it has more pixels than the limit, or the folder cannot
-    be written to, and ArgumentError as `result_format` does.
+    Raises OutputError where the format cannot hold it, it has more pixels than the limit (TooLargeError), or the folder
+    cannot be written to, and ArgumentError as `result_format` does.
     """
     result = result_format(target, options or WriteOptions())
     limits = limits or Limits()
@@ -129,7 +129,7 @@ def check_result(
     sizes = [(width, height) for height, width in heights_first]
     pixels = sum(width * height for width, height in sizes)
     if pixels > limits.output_pixels:
-        raise OutputError(
+        raise TooLargeError(
             f"{where}a result of {in_words(pixels)} is more than the limit of {in_words(limits.output_pixels)};"
             " --max-output-pixels raises it"
         )

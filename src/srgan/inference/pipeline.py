@@ -16,7 +16,7 @@ from itertools import islice
 from threading import Condition
 from typing import Generic, TypeVar
 
-from srgan.errors import InferenceError, OutputError, SrganError
+from srgan.errors import InferenceError, SrganError, TooLargeError
 from srgan.image.picture import Limits, Picture, in_words
 from srgan.image.size import Size, passes
 
@@ -79,7 +79,7 @@ def held_bytes(picture: Picture, size: Size, scale: int, limits: Limits, name: s
     scale  the network's
     name   what the result is called in errors
 
-    Raises OutputError where that has more pixels than the limit.
+    Raises TooLargeError where that has more pixels than the limit.
     """
     held = 0
     for frame in picture.frames:
@@ -87,7 +87,7 @@ def held_bytes(picture: Picture, size: Size, scale: int, limits: Limits, name: s
         growth = scale ** (2 * passes((height, width), size.of(height, width), scale))
         if growth * height * width > limits.output_pixels:
             made = in_words(growth * height * width)
-            raise OutputError(
+            raise TooLargeError(
                 f"{name}: the network makes {made} on the way to that size, more than the limit of"
                 f" {in_words(limits.output_pixels)}; --max-output-pixels raises it"
             )

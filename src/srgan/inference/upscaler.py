@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
@@ -75,6 +76,16 @@ class Upscaler:
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
+
+    def making(self, size: Size, *, consistent: bool = False) -> "Upscaler":
+        """Return an upscaler for results of another size with the same network, loaded once.
+
+        The two are not for two threads at once either.
+        """
+        other = copy(self)
+        other.size, other._consistent = size, consistent
+        other.__dict__.pop("_other", None)
+        return other
 
     @overload
     def upscale(self, picture: str | PathLike[str] | Image.Image) -> Image.Image: ...

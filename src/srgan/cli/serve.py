@@ -1,0 +1,102 @@
+"""srgan serve."""
+
+import logging
+import sys
+import webbrowser
+from typing import Any
+
+import click
+
+from srgan.cli import debug_option
+from srgan.cli.upscale import size_in_bytes
+from srgan.errors import ArgumentError
+from srgan.image.picture import Limits
+from srgan.inference.runtime import PRECISIONS, RUNTIMES
+from srgan.web.app import Rules, Service
+from srgan.web.metrics import Metrics
+from srgan.web.networks import Networks
+from srgan.web.server import Server, bind, url_of
+
+EPILOG = """\b
+Examples:
+  srgan serve --open                          the page, in the browser
+  curl --data-binary @photo.jpg -o large.png http://127.0.0.1:8000/v1/upscale
+  SRGAN_TOKEN=... srgan serve --host 0.0.0.0  for other machines
+"""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command(epilog=EPILOG)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="A network to offer beside the shipped ones, an .onnx or .safetensors file; repeatable. The first, which may"
+    " be srgan or srresnet, is the default.",
+)
+@click.option(
+    "--token", envvar="SRGAN_TOKEN", help="What requests have to say; better in the environment, as SRGAN_TOKEN."
+)
+@click.option(
+    "--allow-origin", "origins", multiple=True, help="Let pages of another origin ask, * for all; repeatable."
+)
+@click.option("--max-bytes", callback=size_in_bytes, metavar="SIZE", help="Of a picture's file. Default: 50MB.")
+@click.option("--max-input-pixels", type=click.IntRange(min=1), metavar="N", help="Default: 16 million.")
+@click.option("--max-output-pixels", type=click.IntRange(min=1), metavar="N", help="Default: 256 million.")
+@click.option(
+    "--waiting", type=click.IntRange(min=1), default=16, show_default=True, help="How many pictures may wait."
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For a picture, waiting included.",
+)
+@click.option("--runtime", type=click.Choice(["auto", *RUNTIMES]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@click.option("--memory", callback=size_in_bytes, metavar="SIZE", help="For each network that is loaded: 2GB, say.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
+@debug_option
+def serve(
+    host: str,
+    port: int,
+    open_page: bool,
+    models: tuple[str, ...],
+    token: str | None,
+    origins: tuple[str, ...],
+    max_bytes: int | None,
+    max_input_pixels: int | None,
+    max_output_pixels: int | None,
+    waiting: int,
+    time_limit: float,
+    **how: Any,
+) -> None:
+    """Serve a page to drop pictures on, and an HTTP API to send them to."""
+    if token is not None and not token.strip():
+        raise ArgumentError("the token is empty")
+    rules = Rules(
+        bytes=max_bytes or Rules.bytes,
+        limits=Limits(max_input_pixels or Rules.limits.input_pixels, max_output_pixels or Rules.limits.output_pixels),
+        waiting=waiting,
+        seconds=time_limit,
+        token=token,
+        origins=origins,
+    )
+    counts = Metrics()
+    service = Service(Networks(models, counts.networks.set, **how), rules, counts)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    bound = bind(host, port)
+    if host not in LOOPBACK and token is None:
+        click.echo(f"srgan: warning: anyone who reaches {host} may send pictures: --token asks them for one", err=True)
+    click.echo(f"srgan serves {url_of(bound)} (Ctrl-C ends)")
+    sys.stdout.flush()
+    if open_page:
+        webbrowser.open(url_of(bound))
+    Server(service).run(sockets=[bound])

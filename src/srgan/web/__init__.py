@@ -1,0 +1,1 @@
+"""The service: pictures over HTTP, and the page that is served with it."""

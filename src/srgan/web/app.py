@@ -1,0 +1,422 @@
+"""The service as an ASGI application: what is answered to which request."""
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from srgan.image.picture import Limits
+from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.writing import FORMATS
+from srgan.web import metrics, problems
+from srgan.web.body import Body, GoneError, Inbox, drop
+from srgan.web.metrics import Metrics
+from srgan.web.networks import Networks
+from srgan.web.parameters import read_order
+from srgan.web.problems import Problem
+from srgan.web.work import EndedError, Made, Work, Workshop, told
+
+log = logging.getLogger("srgan.web")
+
+PAGE = Path(__file__).parent / "page"
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self';"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""Headers of every answer."""
+
+MEDIA_TYPES = {name: f"image/{name}" for name in FORMATS}
+"""Of the formats that results are written in."""
+
+_GONE = 499  # not sent to anybody: the status in logs and counts of a client that went away
+_REMEMBERED = 256
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+_PIECE = 262_144
+
+_Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+LIMITS = Limits(16_000_000, 256_000_000)
+"""On the pixels of pictures and results."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the service lets others ask of it.
+
+    bytes    of a picture's file
+    limits   on pixels, in and out
+    waiting  pictures that wait for the network, beside the one that it is at
+    seconds  that a picture may take from its arrival to its result
+    token    that has to be said, None for none
+    origins  other than its own whose pages may ask, * for all
+    """
+
+    bytes: int = 50_000_000
+    limits: Limits = LIMITS
+    waiting: int = 16
+    seconds: float = 300.0
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+
+
+class Service:
+    """The service behind the application."""
+
+    def __init__(self, networks: Networks, rules: Rules, counts: Metrics) -> None:
+        self.networks, self.rules, self.metrics = networks, rules, counts
+        self.workshop = Workshop(networks, rules.limits, counts)
+        self.inbox = Inbox(rules.bytes, 4 * rules.bytes)
+        self.ready = self.stopping = False
+        self.open = 0  # requests for a picture that are under way
+        self._seen: OrderedDict[str, Work] = OrderedDict()
+
+    # pictures
+
+    async def upscale(self, request: Request) -> Response:
+        """Answer POST /v1/upscale."""
+        self.require_token(request)
+        self._require_ready()
+        self._require_place()
+        with self.inbox.body() as body:
+            await self.inbox.fill(body, request.receive, request.headers.get("content-type", ""))
+            order = self._order(request, body)
+            self._require_place()
+            work = Work(request.state.id, order, bytes(body.picture), self.rules.seconds)
+        self._seen[work.id] = work
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        made = await self._made(work, request)
+        headers = {
+            "Content-Disposition": _disposition(order.file_name),
+            "Content-Length": str(len(made.content)),
+            "Srgan-Width": str(made.size_out[0]),
+            "Srgan-Height": str(made.size_out[1]),
+            "Srgan-Input-Width": str(made.size_in[0]),
+            "Srgan-Input-Height": str(made.size_in[1]),
+            "Srgan-Seconds": f"{made.seconds:.3f}",
+            "Srgan-Model": order.model,
+        }
+        return StreamingResponse(_pieces(made.content), headers=headers, media_type=MEDIA_TYPES[order.options.format])
+
+    def _order(self, request: Request, body: Body) -> Any:
+        given = [*request.query_params.multi_items(), *body.fields]
+        if body.name and not any(name == "name" for name, _ in given):
+            given.append(("name", body.name))
+        return read_order(given, self.networks.names, self.networks.default)
+
+    async def _made(self, work: Work, request: Request) -> Made:
+        """Wait for a result, for as long as its client does and as it may take."""
+        making = asyncio.create_task(self.workshop.make(work))
+        leaving = asyncio.create_task(_left(request))
+        try:
+            left = work.deadline - time.monotonic()
+            await asyncio.wait((making, leaving), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done() and not making.done():
+                work.end()
+                raise GoneError  # noqa: TRY301
+            if making.done():
+                made = making.result()
+                work.state = "done"
+                return made
+            raise EndedError  # noqa: TRY301
+        except EndedError as error:
+            raise Problem("too-long", f"it takes longer than {self.rules.seconds:g} s, the limit here") from error
+        except BaseException as error:
+            work.detail = str(error)
+            raise
+        finally:
+            leaving.cancel()
+            if work.state != "done":
+                work.state = "failed"
+            work.end()
+            making.add_done_callback(_observed)
+
+    def _require_ready(self) -> None:
+        if self.stopping or not self.ready:
+            what = "the service is stopping" if self.stopping else "the network is being loaded"
+            raise Problem("stopping", what, {"Retry-After": "5"})
+
+    def _require_place(self) -> None:
+        waiting = self.workshop.waiting
+        if waiting >= self.rules.waiting:
+            seconds = max(1, round(self.workshop.pace))
+            raise Problem("busy", f"{waiting} pictures are waiting already", {"Retry-After": str(seconds)})
+
+    def require_token(self, request: Request) -> None:
+        """Raise Problem unless the request says the token, where there is one."""
+        if self.rules.token is None:
+            return
+        kind, _, said = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not hmac.compare_digest(said.strip().encode(), self.rules.token.encode()):
+            raise Problem("token", "this needs the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
+
+    # what is told of it
+
+    async def progress(self, request: Request) -> Response:
+        """Answer GET /v1/progress/ID."""
+        self.require_token(request)
+        name = request.path_params["id"]
+        until = time.monotonic() + 10
+        while name not in self._seen:
+            if time.monotonic() > until:
+                raise Problem("not-found", "no request of this name")
+            await asyncio.sleep(0.05)
+        return StreamingResponse(
+            self._events(self._seen[name]), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def _events(self, work: Work) -> AsyncIterator[str]:
+        last, spoke = None, time.monotonic()
+        while last is None or last["state"] not in ("done", "failed"):
+            now = told(work, self.workshop.before(work))
+            if now != last:
+                last, spoke = now, time.monotonic()
+                yield f"data: {json.dumps(now)}\n\n"
+            elif time.monotonic() - spoke > 15:
+                spoke = time.monotonic()
+                yield ": still there\n\n"
+            await asyncio.sleep(0.1)
+
+    async def models(self, _: Request) -> Response:
+        """Answer GET /v1/models."""
+        rules = self.rules
+        return JSONResponse(
+            {
+                "models": self.networks.describe(),
+                "default": self.networks.default,
+                "formats": [
+                    {
+                        "name": name,
+                        "media_type": MEDIA_TYPES[name],
+                        "suffix": result.suffixes[0],
+                        "quality": result.quality is not None,
+                    }
+                    for name, result in FORMATS.items()
+                ],
+                "reads": sorted(PICTURE_SUFFIXES),
+                "limits": {
+                    "bytes": rules.bytes,
+                    "input_pixels": rules.limits.input_pixels,
+                    "output_pixels": rules.limits.output_pixels,
+                    "seconds": rules.seconds,
+                    "waiting": rules.waiting,
+                },
+                "token": rules.token is not None,
+            }
+        )
+
+    async def healthy(self, _: Request) -> Response:
+        """Answer GET /healthz."""
+        return PlainTextResponse("ok\n")
+
+    async def is_ready(self, _: Request) -> Response:
+        """Answer GET /readyz."""
+        self._require_ready()
+        return PlainTextResponse("ok\n")
+
+    async def counts(self, request: Request) -> Response:
+        """Answer GET /metrics."""
+        self.require_token(request)
+        states = [work.state for work in self._seen.values() if not work.ended]
+        self.metrics.waiting.set(states.count("waiting"))
+        self.metrics.working.set(states.count("working"))
+        self.metrics.held.set(self.inbox.held)
+        return Response(self.metrics.text(), media_type=metrics.MEDIA_TYPE)
+
+
+class _Frame:
+    """Around every request: its id, the headers of every answer, problems in their form, a line in the log."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.monotonic(), 0
+        request = Request(scope)
+        asked = request.headers.get("x-request-id", "")
+        request.state.id = asked if _ID.fullmatch(asked) else secrets.token_urlsafe(12)
+        counted = scope["path"] == "/v1/upscale" and scope["method"] == "POST"
+        said: dict[bytes, bytes] = {}
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                ours = SECURITY | {"X-Request-ID": request.state.id}
+                message["headers"] = [
+                    *message.get("headers", []),
+                    *((name.lower().encode(), value.encode()) for name, value in ours.items()),
+                ]
+                said.update(message["headers"])
+            await send(message)
+
+        body = _Incoming(receive, waits=request.headers.get("expect", "").lower() == "100-continue")
+        self._service.open += counted
+        try:
+            await self._answered(request, body, answer)
+        finally:
+            self._service.open -= counted
+            seconds = time.monotonic() - start
+            if counted:
+                self._service.metrics.requests.labels(str(status or _GONE)).inc()
+                self._service.metrics.seconds.observe(seconds)
+                _note(request, status or _GONE, said, seconds)
+
+    async def _answered(self, request: Request, body: "_Incoming", answer: Send) -> None:
+        problem = None
+        try:
+            await self._app(request.scope, body, answer)
+        except GoneError:
+            pass
+        except Problem as error:
+            problem = error
+        except HTTPException as error:
+            name = {404: "not-found", 405: "method"}.get(error.status_code, "bad-request")
+            problem = Problem(name, str(error.detail), error.headers)
+        except Exception:
+            log.exception("%s failed", request.state.id)
+            problem = Problem("failed", "the cause is in the service's log")
+        if problem is None:
+            return
+        if body.comes:
+            await drop(body)
+        response = JSONResponse(
+            problem.as_json(request.state.id), problem.status, problem.headers, media_type=problems.MEDIA_TYPE
+        )
+        await response(request.scope, body, answer)
+
+
+class _Incoming:
+    """A request's messages, and whether there is more of its body to come.
+
+    waits  for the first message to be asked for before it sends any: Expect: 100-continue
+    """
+
+    def __init__(self, receive: Receive, *, waits: bool) -> None:
+        self._receive = receive
+        self.comes = not waits
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.comes = bool(message.get("more_body"))
+        return message
+
+
+def make_app(service: Service) -> ASGIApp:
+    """Return the application, which loads the default network when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async def load() -> None:
+            await service.workshop.warm_up()
+            service.ready = True
+
+        loading = asyncio.create_task(load())
+        yield
+        loading.cancel()
+        service.workshop.close()
+
+    files = _Page(directory=PAGE, check_dir=False)
+
+    async def page(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
+    routes = [
+        Route("/v1/upscale", service.upscale, methods=["POST"]),
+        Route("/v1/models", service.models),
+        Route("/v1/progress/{id}", service.progress),
+        Route("/healthz", service.healthy),
+        Route("/readyz", service.is_ready),
+        Route("/metrics", service.counts),
+        Route("/", page),
+        Mount("/page", files),
+    ]
+    app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_PASSED_ON)
+    app = _Frame(app, service)
+    if service.rules.origins:
+        shown = ["X-Request-ID", "Retry-After", "Content-Disposition", "Srgan-Width", "Srgan-Height"]
+        shown += ["Srgan-Input-Width", "Srgan-Input-Height", "Srgan-Seconds", "Srgan-Model"]
+        app = CORSMiddleware(
+            app,
+            allow_origins=service.rules.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-Request-ID", "Content-Type"],
+            expose_headers=shown,
+        )
+    return app
+
+
+class _Page(StaticFiles):
+    """The page's files, asked for anew each time."""
+
+    def file_response(self, *args: Any, **how: Any) -> Response:
+        response = super().file_response(*args, **how)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+async def _pass_on(_: Request, error: Exception) -> Response:
+    raise error
+
+
+_PASSED_ON: dict[Any, Any] = {HTTPException: _pass_on, Exception: _pass_on}
+
+
+async def _left(request: Request) -> None:
+    """Return when the client has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _observed(task: "asyncio.Task[Made]") -> None:
+    """Take note of how a task ended that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
+    for start in range(0, len(content), _PIECE):
+        yield memoryview(content)[start : start + _PIECE]
+
+
+def _disposition(name: str) -> str:
+    """Return the header that names a result, by RFC 6266."""
+    if name.isascii() and '"' not in name:
+        return f'attachment; filename="{name}"'
+    plain = "".join(character if character.isascii() else "_" for character in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
+
+
+def _note(request: Request, status: int, said: dict[bytes, bytes], seconds: float) -> None:
+    """Write a request's line of the log."""
+    sizes = ""
+    if b"srgan-width" in said:
+        parts = (b"srgan-input-width", b"srgan-input-height", b"srgan-width", b"srgan-height")
+        sizes = " {}x{} to {}x{}".format(*(said[part].decode() for part in parts))
+    log.info("%s %s%s %.3f s", request.state.id, status, sizes, seconds)

@@ -1,0 +1,319 @@
+"""The way of a picture through the service: decoded, enlarged, encoded, each in threads of its own.
+
+One thread decodes, one runs the networks, which use all processors themselves, and a few encode, so that the three
+overlap. Pictures that are decoded, and results, take room, of which there is so much and no more.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any, Literal, TypeAlias, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srgan.errors import InferenceError, SrganError
+from srgan.image.alpha import bleed
+from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.heat import heat
+from srgan.image.picture import Limits, Picture
+from srgan.image.reading import read_picture
+from srgan.image.resize import imresize
+from srgan.image.size import Size
+from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.inference.fingerprint import all_settings, fingerprint, network_settings
+from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
+from srgan.inference.upscaler import Progress
+from srgan.web.metrics import Metrics
+from srgan.web.networks import Networks
+from srgan.web.parameters import BICUBIC, Crop, Order
+from srgan.web.problems import Problem, problem_of
+
+_T = TypeVar("_T")
+
+State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
+
+_ENCODERS = 2
+
+
+class EndedError(Exception):
+    """The work on a picture is to go no further."""
+
+
+@dataclass
+class Made:
+    """A result: the bytes of its file, and the sizes of the two pictures (width, height)."""
+
+    content: bytes
+    size_in: tuple[int, int]
+    size_out: tuple[int, int]
+    seconds: float
+
+
+class Work:
+    """A picture on its way. What threads see of one another in it are single values."""
+
+    def __init__(self, request_id: str, order: Order, content: bytes, seconds: float) -> None:
+        self.id, self.order = request_id, order
+        self.content = content
+        self.start = time.monotonic()
+        self.deadline = self.start + seconds
+        self.ended = False
+        self.state: State = "waiting"
+        self.fraction = 0.0
+        self.network_start = 0.0
+        self.detail = ""  # of what failed
+        self.picture: Picture | None = None
+        self.fingerprint = ""
+        self.size_in = self.size_out = (0, 0)
+        self.room = 0
+
+    def end(self) -> None:
+        """Let it go no further than to the end of the tile that it is at."""
+        self.ended = True
+        self.content = b""
+
+    def check(self) -> None:
+        """Raise EndedError where it is to go no further."""
+        if self.ended or time.monotonic() > self.deadline:
+            raise EndedError
+
+    def progress(self, fraction: float) -> None:
+        """Be told what fraction the network has done."""
+        self.check()
+        self.fraction = fraction
+
+
+class _Room:
+    """Bytes that pictures and results hold. One that is alone gets as many as it wants; first come, first served."""
+
+    def __init__(self, size: int, on_change: Callable[[int], None]) -> None:
+        self._size, self._on_change = size, on_change
+        self.held = 0
+        self._changed = asyncio.Condition()
+
+    async def take(self, size: int) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.held == 0 or self.held + size <= self._size)
+            self.held += size
+            self._on_change(self.held)
+
+    async def give_back(self, size: int) -> None:
+        async with self._changed:
+            self.held -= size
+            self._on_change(self.held)
+            self._changed.notify_all()
+
+
+class Workshop:
+    """Makes results, of several pictures at a time."""
+
+    def __init__(self, networks: Networks, limits: Limits, metrics: Metrics) -> None:
+        self._networks, self._limits, self._metrics = networks, limits, metrics
+        self._decoder = ThreadPoolExecutor(1, "srgan-decode")
+        self._network = ThreadPoolExecutor(1, "srgan-network")
+        self._encoders = ThreadPoolExecutor(_ENCODERS, "srgan-encode")
+        self._room = _Room(BYTES_IN_FLIGHT, metrics.room.set)
+        self._next = asyncio.Lock()  # decoding and finding room, one picture after another
+        self._at_work: dict[int, Work] = {}  # by when they came
+        self._count = 0
+        self.pace = 1.0  # seconds that the network takes for a picture, of late
+
+    async def warm_up(self) -> None:
+        """Load the network that most will ask for."""
+        await asyncio.get_running_loop().run_in_executor(self._network, self._networks.get, self._networks.default)
+
+    def close(self) -> None:
+        """Take no more work; what is under way in threads ends by itself."""
+        for pool in (self._decoder, self._network, self._encoders):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures have not come to the network yet."""
+        return sum(work.state == "waiting" and not work.ended for work in self._at_work.values())
+
+    def before(self, work: Work) -> int:
+        """Return how many pictures come before one that waits."""
+        ahead = 0
+        for other in self._at_work.values():
+            if other is work:
+                break
+            ahead += other.state in ("waiting", "working") and not other.ended
+        return ahead
+
+    async def make(self, work: Work) -> Made:
+        """Return the result that was ordered. Raises Problem, and EndedError for work that was ended or too long."""
+        self._count += 1
+        number = self._count
+        self._at_work[number] = work
+        try:
+            return await self._make(work)
+        except (SrganError, MemoryError) as error:
+            if isinstance(error, MemoryError):
+                error = InferenceError("not enough memory for this picture and its result")
+            raise problem_of(error) from error
+        finally:
+            del self._at_work[number]
+            work.picture, work.content = None, b""
+            await self._room.give_back(work.room)
+
+    async def _make(self, work: Work) -> Made:
+        async with self._next:
+            await self._in(self._decoder, "decode", self._decode, work)
+            await self._room.take(work.room)
+        await self._in(self._network, "network", self._enlarge, work)
+        work.state = "writing"
+        content = await self._in(self._encoders, "encode", self._encode, work)
+        return Made(content, work.size_in, work.size_out, time.monotonic() - work.start)
+
+    async def _in(self, pool: ThreadPoolExecutor, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
+        def run() -> _T:
+            work.check()
+            with self._timed(stage):
+                return step(work)
+
+        return await asyncio.get_running_loop().run_in_executor(pool, run)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._metrics.stages.labels(stage).observe(time.perf_counter() - start)
+
+    def _decode(self, work: Work) -> None:
+        order = work.order
+        picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
+        if order.crop is not None:
+            picture = _cropped(picture, order.crop)
+        if order.doubt:
+            picture = replace(picture, more=(), timing=None)
+        check_result(BytesIO(), picture, order.size, order.options, self._limits)
+        if order.model == BICUBIC:
+            work.room = _bytes_of_bicubic(picture, order.size)
+        else:
+            scale = self._networks.cards[order.model]["scale"]
+            work.room = held_bytes(picture, order.size, scale, self._limits, "result") * (2 if order.doubt else 1)
+            work.fingerprint = self._fingerprint(work)
+        height, width = picture.pixels.shape[:2]
+        work.size_in, work.picture, work.content = (width, height), picture, b""
+        self._metrics.pixels.labels("in").inc(_count(picture))
+
+    def _fingerprint(self, work: Work) -> str:
+        """Return what a result of the command line with the same options carries as well."""
+        order = work.order
+        settings = network_settings(
+            self._networks.places[order.model],
+            precision=self._networks.precision,
+            size=order.size,
+            detail=order.detail,
+            consistent=order.consistent,
+        )
+        if order.crop is not None:
+            settings += f" {order.crop}"
+        result = result_format(BytesIO(), order.options)
+        return fingerprint(hashlib.sha256(work.content).hexdigest(), all_settings(settings, result, order.options))
+
+    def _enlarge(self, work: Work) -> None:
+        assert work.picture is not None
+        work.state, work.network_start = "working", time.monotonic()
+        self._metrics.stages.labels("wait").observe(work.network_start - work.start)
+        order, picture = work.order, work.picture
+        if order.model == BICUBIC:
+            work.picture = _bicubic(picture, order.size, work.progress)
+        elif order.doubt:
+            results = []
+            for part, model in enumerate((order.model, "srresnet" if order.model == "srgan" else "srgan")):
+                detail = order.detail if model == order.model else None
+                upscaler = self._networks.get(model, detail).making(order.size, consistent=order.consistent)
+                results.append(
+                    upscaler.upscale_picture(picture, lambda done, part=part: work.progress((part + done) / 2))  # type: ignore[misc]
+                )
+            work.picture = Picture(heat(results[0].pixels, results[1].pixels))
+        else:
+            upscaler = self._networks.get(order.model, order.detail).making(order.size, consistent=order.consistent)
+            result = upscaler.upscale_picture(picture, work.progress)
+            assert result.maker is not None
+            work.picture = replace(result, maker=replace(result.maker, fingerprint=work.fingerprint))
+        seconds = time.monotonic() - work.network_start
+        self.pace += (seconds - self.pace) / 8
+
+    def _encode(self, work: Work) -> bytes:
+        assert work.picture is not None
+        content = BytesIO()
+        options = WriteOptions(work.order.options.format) if work.order.doubt else work.order.options
+        write_picture(work.picture, content, options)
+        height, width = work.picture.pixels.shape[:2]
+        work.size_out = width, height
+        self._metrics.pixels.labels("out").inc(_count(work.picture))
+        return content.getvalue()
+
+
+def _cropped(picture: Picture, crop: Crop) -> Picture:
+    """Return a part of a picture and of all its frames. Raises Problem for one that is not inside."""
+    height, width = picture.pixels.shape[:2]
+    if crop.left + crop.width > width or crop.top + crop.height > height:
+        raise Problem("bad-parameter", f"the crop is not inside the picture, which has {width}x{height} pixels")
+    rows, columns = slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
+
+    def part(frame: Picture) -> Picture:
+        alpha = None if frame.alpha is None else frame.alpha[rows, columns]
+        return replace(frame, pixels=frame.pixels[rows, columns], alpha=alpha, more=())
+
+    first, *more = (part(frame) for frame in picture.frames)
+    return replace(first, more=tuple(more))
+
+
+def _count(picture: Picture) -> int:
+    return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in picture.frames)
+
+
+def _bytes_of_bicubic(picture: Picture, size: Size) -> int:
+    total = 0
+    for frame in picture.frames:
+        height, width = frame.pixels.shape[:2]
+        sr_height, sr_width = size.of(height, width)
+        total += frame.pixels.nbytes * (1 + sr_height * sr_width // (height * width))
+    return total
+
+
+def _bicubic(picture: Picture, size: Size, progress: Progress) -> Picture:
+    """Return a picture enlarged by MATLAB's bicubic, frame by frame."""
+
+    def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+        if pixels.dtype == np.uint8:
+            return imresize(cast(NDArray[np.uint8], pixels), size=(height, width))
+        values = pixels.astype(np.float32) / np.float32(largest(pixels.dtype))
+        return from_floats(imresize(values, size=(height, width)), pixels.dtype)
+
+    frames = []
+    for number, frame in enumerate(picture.frames, 1):
+        height, width = size.of(*frame.pixels.shape[:2])
+        pixels = frame.pixels if frame.alpha is None else bleed(frame.pixels, frame.alpha)
+        alpha = None if frame.alpha is None else resize(frame.alpha, height, width)
+        frames.append(replace(frame, pixels=resize(pixels, height, width), alpha=alpha, more=()))
+        progress(number / len(picture.frames))
+    return replace(frames[0], more=tuple(frames[1:]))
+
+
+def told(work: Work, before: int) -> dict[str, Any]:
+    """Return what is told of the progress of some work."""
+    if work.state == "waiting":
+        return {"state": "waiting", "before": before}
+    if work.state == "working":
+        seconds = time.monotonic() - work.network_start
+        left = None if work.fraction == 0 else round(seconds * (1 / work.fraction - 1), 1)
+        return {
+            "state": "working",
+            "fraction": round(work.fraction, 3),
+            "seconds": round(seconds, 1),
+            "seconds_left": left,
+        }
+    return {"state": "failed", "detail": work.detail} if work.state == "failed" else {"state": work.state}
