@@ -96,7 +96,7 @@ class Networks:
 _BICUBIC = {
     "name": BICUBIC,
     "title": "plain",
-    "about": "MATLAB's bicubic, as the evaluation uses it: no network, nothing invented, nothing sharp",
+    "about": "MATLAB's bicubic, no network",
     "scale": 4,
     "parameters": 0,
     "checksum": "",

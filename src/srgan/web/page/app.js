@@ -1,0 +1,657 @@
+// The page: pictures come in, go through the service one after another, and are looked at.
+
+import { Problem, models, upscale, useToken } from "./api.js";
+import { Panel, inWords, queryOf } from "./panel.js";
+import { LOOK, Lane, Picture, same } from "./queue.js";
+import "./viewer.js";
+
+const byId = (id) => document.getElementById(id);
+const viewer = byId("viewer");
+
+const SHOWN = 60e6; // pixels of the largest result that the browser is made to decode
+const PART = { first: 160 ** 2, least: 96 ** 2, most: 512 ** 2 }; // pixels of a part that is tried out
+const PART_SECONDS = 1;
+const REST = 300; // milliseconds after which a slider or a view is taken to be at rest
+
+const BICUBIC = { model: "bicubic", detail: null, consistent: false };
+const VIEW = { format: "png", quality: null, strip: true }; // of what is looked at and not kept
+
+const results = new Lane();
+const asides = new Lane(); // what results are compared with, and parts
+const readings = new Lane();
+
+let service;
+let panel;
+let settings; // of the next picture
+let pictures = [];
+let current = null;
+let speed = null; // of the networks, pixels in a second
+let point = null; // where the part to try out was asked for, in pixels of the source
+let trial = null; // the AbortController of the part under way
+
+// ---------------------------------------------------------------- the start
+
+async function start() {
+  setTheme(localStorage.getItem("srgan-theme"));
+  try {
+    service = await asked(models);
+  } catch (error) {
+    byId("invitation").textContent = error.message;
+    byId("choose").disabled = true;
+    return;
+  }
+  panel = new Panel(service);
+  settings = panel.usual;
+  panel.write(settings);
+  const names = [...new Set(service.reads.map((suffix) => suffix.slice(1).toUpperCase().replace("JPEG", "JPG").replace("TIFF", "TIF")))];
+  const common = ["JPG", "PNG", "WEBP", "AVIF", "TIF", "GIF", "HEIC"].filter((name) => names.includes(name));
+  const most = `up to ${inBytes(service.limits.bytes)}, ${Math.floor(service.limits.input_pixels / 1e6)} megapixels`;
+  byId("reads").textContent = `${common.join(", ")}${names.length > common.length ? " and others" : ""}, ${most}`;
+  byId("stays").hidden = !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  byId("files").accept = ["image/*", ...service.reads].join();
+  document.body.dataset.ready = "";
+}
+
+/** Resolve with what `task` does, having asked for the token where the service wants one. */
+async function asked(task) {
+  for (;;) {
+    try {
+      return await task();
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      await askForToken();
+    }
+  }
+}
+
+let asking = null;
+
+function askForToken() {
+  asking ??= new Promise((resolve) => {
+    byId("ask-text").textContent = byId("token").value ? "That was not it." : "This service answers those who know its token.";
+    byId("ask").showModal();
+    byId("ask-form").onsubmit = (event) => {
+      event.preventDefault();
+      useToken(byId("token").value);
+      byId("ask").close();
+      asking = null;
+      resolve();
+    };
+  });
+  return asking;
+}
+
+byId("ask").addEventListener("cancel", (event) => event.preventDefault());
+
+// ---------------------------------------------------------------- pictures come in
+
+function add(files) {
+  const empty = pictures.length === 0;
+  const come = [...files].map((file) => new Picture(file, { ...settings }));
+  if (!come.length) return;
+  pictures.push(...come);
+  if (!current || pictures.length === come.length) select(come[0]);
+  for (const picture of come) {
+    readings.run(() => readSource(picture), picture.gone.signal).catch(ignoreAbort);
+    make(picture);
+  }
+  render();
+  if (empty) entryOf(current).querySelector(".pick").focus();
+}
+
+/** Learn the size of a picture and make its thumbnail; where the browser cannot read it, the service's copy serves. */
+async function readSource(picture) {
+  picture.keep("source", picture.file);
+  let image = await decoded(picture.url("source"));
+  if (!image && picture.state !== "failed") {
+    picture.drop("source");
+    try {
+      const query = { name: picture.file.name, model: "bicubic", scale: 1, format: "png", strip: true };
+      const answer = await asked(() => upscale(picture.file, query, { signal: picture.gone.signal }));
+      if (answer.width * answer.height <= SHOWN) {
+        picture.keep("source", answer.blob);
+        image = await decoded(picture.url("source"));
+      }
+      picture.source = { width: answer.width, height: answer.height };
+    } catch (error) {
+      ignoreAbort(error); // what is wrong, the result says as well
+    }
+  }
+  if (image && !picture.gone.signal.aborted) {
+    picture.source = { width: image.naturalWidth, height: image.naturalHeight };
+    await makeThumbnail(picture, image);
+  }
+  render();
+}
+
+/** Resolve with the image at an address, decoded, or null. */
+async function decoded(url) {
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(() => image, () => null);
+}
+
+async function makeThumbnail(picture, image) {
+  const canvas = document.createElement("canvas");
+  const scale = Math.min(1, 192 / Math.min(image.naturalWidth, image.naturalHeight));
+  canvas.width = Math.max(1, Math.min(384, Math.round(image.naturalWidth * scale)));
+  canvas.height = Math.max(1, Math.min(384, Math.round(image.naturalHeight * scale)));
+  const ratio = Math.max(canvas.width / image.naturalWidth, canvas.height / image.naturalHeight);
+  const [width, height] = [image.naturalWidth * ratio, image.naturalHeight * ratio];
+  canvas.getContext("2d").drawImage(image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+  if (blob && !picture.gone.signal.aborted) picture.keep("thumbnail", blob);
+}
+
+function remove(picture) {
+  const index = pictures.indexOf(picture);
+  picture.dispose();
+  pictures.splice(index, 1);
+  if (picture === current) select(pictures[Math.min(index, pictures.length - 1)] ?? null);
+  render();
+  (current ? entryOf(current).querySelector(".pick") : byId("choose")).focus();
+}
+
+function select(picture) {
+  current = picture;
+  point = null;
+  stopTrial();
+  viewer.forget();
+  viewer.fraction = picture?.result ? 0.5 : 1;
+  if (picture) panel.write(picture.settings);
+}
+
+// ---------------------------------------------------------------- results
+
+async function make(picture) {
+  picture.work?.abort();
+  const work = (picture.work = new AbortController());
+  const wanted = { ...picture.settings };
+  picture.state = "waiting";
+  picture.progress = { state: "waiting" };
+  picture.problem = null;
+  render();
+  try {
+    if (picture.file.size > service.limits.bytes) {
+      const [has, may] = [picture.file.size, service.limits.bytes].map((bytes) => inBytes(bytes));
+      throw new Problem(413, `${picture.file.name} has ${has}, and the service takes ${may} at most.`);
+    }
+    await results.run(() => makeNow(picture, wanted, work.signal), work.signal);
+  } catch (error) {
+    if (picture.work !== work) return;
+    if (error.name === "AbortError") {
+      picture.state = picture.result ? "done" : "cancelled";
+    } else {
+      picture.state = "failed";
+      picture.problem = error.message;
+      say(`${picture.file.name}: ${error.message}`);
+    }
+  }
+  render();
+}
+
+async function makeNow(picture, wanted, signal) {
+  const tell = (event) => {
+    if (signal.aborted || picture.state !== "working") return;
+    picture.progress = event;
+    renderJob();
+    renderEntry(picture);
+  };
+  const send = (how) => asked(() => upscale(picture.file, queryOf(picture.file.name, how), { signal, tell }));
+  picture.state = "working";
+  picture.progress = { state: "sending" };
+  render();
+  const answer = await send(wanted);
+  picture.keep("new", answer.blob);
+  const large = answer.width * answer.height > SHOWN;
+  let view = answer.blob;
+  if (!large && !(await decoded(picture.url("new")))) view = (await send({ ...wanted, ...VIEW })).blob;
+  picture.drop("new");
+  signal.throwIfAborted();
+  picture.source ??= { width: answer.inputWidth, height: answer.inputHeight };
+  if (wanted.model !== "bicubic") speed = (answer.inputWidth * answer.inputHeight) / answer.seconds;
+  const first = picture.result === null;
+  picture.keep("result", answer.blob);
+  if (large) picture.drop("view");
+  else picture.keep("view", view);
+  picture.result = { ...answer, blob: null, bytes: answer.blob.size, large };
+  picture.made = wanted;
+  picture.state = "done";
+  say(`${picture.file.name} is done: ${answer.width} by ${answer.height} pixels.`);
+  render();
+  if (first && picture === current) viewer.reveal();
+}
+
+/** Have something made beside the result, and keep it for `use`; only while the picture is looked at. */
+async function aside(picture, use, key, query) {
+  if (picture.url(use, key) || picture.asked?.[use] === key) return;
+  picture.asked = { ...picture.asked, [use]: key };
+  const signal = picture.gone.signal;
+  try {
+    const answer = await asides.run(() => asked(() => upscale(picture.file, query, { signal })), signal);
+    picture.keep(use, answer.blob, key);
+  } catch (error) {
+    ignoreAbort(error, () => say(error.message, true));
+    if (use === "map") byId("map").checked = false;
+  }
+  render();
+}
+
+const sizeKey = ({ by, amount }) => ` ${by} ${amount}`;
+const lookKey = (of) => LOOK.map((name) => of[name]).join(" ");
+
+// ---------------------------------------------------------------- a part, tried out
+
+/** Whether the settings look otherwise than what is shown of them. */
+function isTrial(picture) {
+  return picture.result?.large || (picture.made ? !same(picture.made, picture.settings, LOOK) : picture.state === "cancelled");
+}
+
+/** Return the part of the source to try the settings out on: where was clicked, or the middle of what is seen. */
+function partOf(picture, shown) {
+  const ratio = picture.source.width / shown.width;
+  const seen = viewer.seen;
+  const box = { left: seen.left * ratio, top: seen.top * ratio, width: seen.width * ratio, height: seen.height * ratio };
+  const room = speed ? Math.min(Math.max(speed * PART_SECONDS, PART.least), PART.most) : PART.first;
+  const share = Math.min(1, Math.sqrt(room / (box.width * box.height)));
+  const inside = point && point.x >= box.left && point.y >= box.top && point.x < box.left + box.width && point.y < box.top + box.height;
+  const middle = inside ? point : { x: box.left + box.width / 2, y: box.top + box.height / 2 };
+  const side = (axis, start, length, whole) => {
+    const size = Math.max(1, Math.min(whole, Math.ceil(length * share)));
+    return [Math.round(Math.min(Math.max(middle[axis] - size / 2, 0), whole - size)), size];
+  };
+  const [left, width] = side("x", box.left, box.width, picture.source.width);
+  const [top, height] = side("y", box.top, box.height, picture.source.height);
+  return { left, top, width, height };
+}
+
+let resting = null;
+
+function tryOutSoon() {
+  clearTimeout(resting);
+  resting = setTimeout(tryOut, REST);
+}
+
+async function tryOut() {
+  const picture = current;
+  if (!picture?.source) return;
+  stopTrial();
+  if (!isTrial(picture)) {
+    for (const use of ["part", "part-before", "part-map"]) picture.drop(use);
+    picture.part = null;
+    render();
+    return;
+  }
+  const shown = sizeShown(picture);
+  const how = { ...picture.settings, by: "scale", amount: shown.width / picture.source.width, ...VIEW };
+  const look = `${lookKey(how)} ${how.amount}`;
+  let part = { ...partOf(picture, shown), look };
+  if (picture.part?.look === look && holds(picture.part, part)) part = picture.part;
+  const asks = [["part", how]];
+  if (picture.result?.large && beforeMode() === "bicubic") asks.push(["part-before", { ...how, ...BICUBIC }]);
+  if (picture.result?.large && mapWanted(picture)) asks.push(["part-map", how]);
+  const { signal } = (trial = new AbortController());
+  try {
+    for (const [use, settings] of asks) {
+      if (picture.url(use, JSON.stringify(part))) continue;
+      viewer.mark(onResult(picture, part), inWords(how), true);
+      const query = queryOf(picture.file.name, settings);
+      query.crop = [part.left, part.top, part.width, part.height].join();
+      query.show = use === "part-map" ? "confidence" : null;
+      const answer = await asked(() => upscale(picture.file, query, { signal }));
+      signal.throwIfAborted();
+      if (use === "part" && how.model !== "bicubic") speed = (part.width * part.height) / answer.seconds;
+      picture.keep(use, answer.blob, JSON.stringify(part));
+      picture.part = part;
+    }
+    say(`A part of ${picture.file.name} shows ${inWords(how)}.`);
+  } catch (error) {
+    ignoreAbort(error, () => say(error.message, true));
+  }
+  if (trial?.signal === signal) {
+    trial = null;
+    render();
+  }
+}
+
+function stopTrial() {
+  trial?.abort();
+  trial = null;
+}
+
+/** Whether the middle half of a part lies in another. */
+function holds(outer, { left, top, width, height }) {
+  return left + width / 4 >= outer.left && left + (3 * width) / 4 <= outer.left + outer.width
+    && top + height / 4 >= outer.top && top + (3 * height) / 4 <= outer.top + outer.height;
+}
+
+/** Return where a part of the source is on what is shown. */
+function onResult(picture, { left, top, width, height }) {
+  const ratio = sizeShown(picture).width / picture.source.width;
+  const down = sizeShown(picture).height / picture.source.height;
+  return { left: left * ratio, top: top * down, width: width * ratio, height: height * down };
+}
+
+function sizeShown(picture) {
+  return picture.result ?? picture.size();
+}
+
+// ---------------------------------------------------------------- what is seen
+
+const beforeMode = () => document.querySelector("[name=before]:checked").value;
+const mapWanted = (picture) => byId("map").checked && Boolean(panel.model((picture.made ?? picture.settings).model)?.confidence);
+
+/** Bring the whole page to what is known. */
+function render() {
+  const any = pictures.length > 0;
+  byId("welcome").hidden = any;
+  byId("desk").hidden = byId("panel").hidden = !any;
+  document.title = current ? `${current.file.name} · srgan` : "srgan";
+  renderQueue();
+  if (!current) return;
+  renderViewer();
+  renderJob();
+  renderPanel();
+}
+
+function renderViewer() {
+  const picture = current;
+  const shown = picture.source && sizeShown(picture);
+  viewer.hidden = !shown;
+  if (!shown) return;
+  const { made, result } = picture;
+  const whole = { left: 0, top: 0, width: shown.width, height: shown.height };
+  const part = picture.part && onResult(picture, picture.part);
+  const partKey = JSON.stringify(picture.part);
+  const piece = (use, place, kind = "", key = "") => {
+    const url = place && picture.url(use, key);
+    return url ? [{ url, ...place, kind }] : [];
+  };
+  const bicubic = beforeMode() === "bicubic";
+  const before = piece("source", whole, bicubic ? "" : "pixels");
+  if (bicubic && made) before.push(...piece("bicubic", whole, "", sizeKey(made)));
+  if (bicubic) before.push(...piece("part-before", part, "", partKey));
+  const after = piece("view", whole);
+  const tried = piece("part", part, "", partKey);
+  if (!after.length && (tried.length || result)) after.push(...piece("source", whole));
+  after.push(...tried);
+  if (mapWanted(picture)) {
+    if (made) after.push(...piece("map", whole, "map", lookKey(made) + sizeKey(made)));
+    after.push(...piece("part-map", part, "map", partKey));
+  }
+  const nameOfAfter = inWords(made ?? picture.settings) + (after.some(({ kind }) => kind === "map") ? ", what it invented" : "");
+  viewer.show({ ...whole, before, after, names: [bicubic ? "Bicubic" : "Pixels", nameOfAfter, picture.file.name] });
+  if (!trial) viewer.mark(tried.length ? part : null, inWords(picture.settings));
+  if (!result || result.large) return;
+  const query = (how) => queryOf(picture.file.name, { ...made, ...how, ...VIEW });
+  if (bicubic) aside(picture, "bicubic", sizeKey(made), query(BICUBIC));
+  if (mapWanted(picture)) aside(picture, "map", lookKey(made) + sizeKey(made), { ...query({}), show: "confidence" });
+}
+
+function renderJob() {
+  const { state, progress, problem, result } = current;
+  const busy = state === "waiting" || state === "working";
+  byId("job").hidden = !busy;
+  if (busy) {
+    byId("job-text").textContent = progressInWords(current);
+    const bar = byId("job-bar");
+    if (progress.state === "working") bar.value = progress.fraction;
+    else bar.removeAttribute("value");
+  }
+  byId("notice").hidden = state !== "failed" && state !== "cancelled";
+  byId("notice-title").textContent = state === "failed" ? "That did not work" : "Cancelled";
+  byId("notice-text").textContent = problem ?? "";
+  byId("notice").classList.toggle("low", Boolean(current.source));
+  byId("again").textContent = state === "failed" ? "Try again" : "Start again";
+  byId("drop-it").textContent = result ? "Keep what was there" : "Remove";
+}
+
+function progressInWords(picture) {
+  const { progress } = picture;
+  if (picture.state === "waiting") {
+    const before = pictures.slice(0, pictures.indexOf(picture)).filter(({ state }) => state === "waiting" || state === "working").length;
+    return before ? `Waiting, ${before} before it` : "Waiting";
+  }
+  if (progress.state === "working") {
+    const left = progress.seconds_left;
+    return `${Math.floor(100 * progress.fraction)}%${left ? `, ${inSeconds(left)} left` : ""}`;
+  }
+  const others = progress.before ? `, ${progress.before} before it` : "";
+  return { sending: "Sending", busy: "The service is busy, trying again", waiting: `Waiting${others}`, writing: "Writing", done: "Fetching" }[progress.state] ?? "Working";
+}
+
+function renderPanel() {
+  const { file, source, result, made, state } = current;
+  const size = current.size();
+  byId("name").textContent = file.name;
+  byId("facts").textContent = source ? `${source.width} × ${source.height} to ${size.width} × ${size.height} pixels${result?.large ? ", shown in parts" : ""}` : "";
+  const stale = current.stale && state === "done";
+  byId("applying").hidden = byId("stale").hidden = !stale;
+  byId("apply-all").hidden = pictures.length < 2;
+  byId("stale").textContent = made ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.` : "";
+  byId("downloading").hidden = !result;
+  const link = byId("download");
+  link.classList.toggle("main", !stale);
+  if (result) {
+    link.href = current.url("result");
+    link.download = result.filename;
+    link.querySelector("span").textContent = `Download ${made.format.toUpperCase()}, ${inBytes(result.bytes)}`;
+  }
+  byId("download-all").hidden = pictures.filter((picture) => picture.result).length < 2;
+  byId("confidence").hidden = !service.models.some((model) => model.confidence);
+  byId("map").disabled = !panel.model((made ?? current.settings).model)?.confidence;
+  byId("opacity").disabled = !mapWanted(current);
+}
+
+const entries = new WeakMap(); // from a picture to its <li>
+
+function entryOf(picture) {
+  if (!entries.has(picture)) {
+    const entry = byId("entry").content.firstElementChild.cloneNode(true);
+    entry.querySelector(".title").textContent = picture.file.name;
+    entry.querySelector(".remove").setAttribute("aria-label", `Remove ${picture.file.name}`);
+    entry.querySelector(".pick").addEventListener("click", () => {
+      if (picture !== current) select(picture);
+      render();
+      tryOutSoon();
+    });
+    entry.querySelector(".pick").addEventListener("keydown", (event) => event.key === "Delete" && remove(picture));
+    entry.querySelector(".remove").addEventListener("click", () => remove(picture));
+    entries.set(picture, entry);
+  }
+  return entries.get(picture);
+}
+
+function renderQueue() {
+  const list = byId("queue");
+  pictures.forEach((picture, index) => {
+    const entry = entryOf(picture);
+    if (list.children[index] !== entry) list.insertBefore(entry, list.children[index] ?? null);
+    renderEntry(picture);
+  });
+  while (list.children.length > pictures.length) list.lastElementChild.remove();
+}
+
+function renderEntry(picture) {
+  const entry = entryOf(picture);
+  entry.dataset.state = picture.state;
+  entry.querySelector(".pick").toggleAttribute("aria-current", picture === current);
+  const url = picture.url("thumbnail");
+  const thumb = entry.querySelector(".thumb");
+  if (url && thumb.dataset.url !== url) {
+    thumb.dataset.url = url;
+    thumb.replaceChildren(Object.assign(new Image(), { src: url, alt: "" }));
+  }
+  const words = { done: "Done", failed: "Failed", cancelled: "Cancelled" };
+  entry.querySelector(".state").textContent = words[picture.state] ?? (picture.state === "waiting" ? "Waiting" : progressInWords(picture));
+  entry.querySelector(".thumb").style.setProperty("--done", picture.state === "working" && picture.progress.state === "working" ? picture.progress.fraction : 0);
+}
+
+// ---------------------------------------------------------------- words
+
+/** Have a screen reader say something; where it is `loud`, the page shows it for a while as well. */
+function say(text, loud = false) {
+  byId("said").textContent = text;
+  byId("said").classList.toggle("loud", loud);
+  clearTimeout(quieting);
+  if (loud) quieting = setTimeout(() => byId("said").classList.remove("loud"), 7000);
+}
+
+let quieting = null;
+
+/** Pass over what was stopped on purpose; anything else is told of. */
+function ignoreAbort(error, tell = () => {}) {
+  if (error.name !== "AbortError") tell();
+}
+
+function inBytes(bytes) {
+  const unit = Math.min(3, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const value = bytes / 1000 ** unit;
+  return `${value.toFixed(value < 10 && unit ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][unit]}`;
+}
+
+function inSeconds(seconds) {
+  return seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
+}
+
+// ---------------------------------------------------------------- what people do
+
+function edited() {
+  const said = panel.read();
+  if (!said) return;
+  settings = said;
+  if (current) current.settings = { ...said };
+  render();
+  tryOutSoon();
+}
+
+byId("panel").addEventListener("input", edited);
+byId("panel").addEventListener("submit", (event) => {
+  event.preventDefault();
+  make(current);
+});
+byId("apply-all").addEventListener("click", () => {
+  if (!byId("panel").reportValidity()) return;
+  for (const picture of pictures) {
+    picture.settings = { ...current.settings };
+    if (picture.stale || !picture.result) make(picture);
+  }
+});
+byId("cancel").addEventListener("click", () => cancel(current));
+byId("again").addEventListener("click", () => make(current));
+byId("drop-it").addEventListener("click", () => {
+  if (!current.result) return remove(current);
+  current.state = "done";
+  return render();
+});
+byId("download-all").addEventListener("click", () => {
+  for (const picture of pictures.filter(({ result }) => result)) {
+    Object.assign(document.createElement("a"), { href: picture.url("result"), download: picture.result.filename }).click();
+  }
+});
+
+function cancel(picture) {
+  picture.work.abort();
+  if (picture.state === "waiting") {
+    picture.state = picture.result ? "done" : "cancelled";
+    render();
+  }
+  viewer.focus();
+}
+
+byId("before").addEventListener("change", () => (render(), tryOutSoon()));
+byId("map").addEventListener("change", () => (render(), tryOutSoon()));
+byId("opacity").addEventListener("input", () => (viewer.opacity = byId("opacity").value));
+byId("in").addEventListener("click", () => viewer.zoomBy(1));
+byId("out").addEventListener("click", () => viewer.zoomBy(-1));
+byId("fit").addEventListener("click", () => viewer.fit());
+byId("full").addEventListener("click", () => viewer.zoomTo(1));
+byId("double").addEventListener("click", () => viewer.zoomTo(2));
+viewer.addEventListener("look", () => {
+  byId("zoom").textContent = `${Math.round(100 * viewer.zoom)}%`;
+  for (const [id, zoom] of [["fit", viewer.fitting], ["full", 1], ["double", 2]]) {
+    byId(id).setAttribute("aria-pressed", Math.abs(viewer.zoom / zoom - 1) < 1e-3);
+  }
+  if (current && isTrial(current)) tryOutSoon();
+});
+viewer.addEventListener("point", ({ detail: { x, y } }) => {
+  if (!current?.source) return;
+  const ratio = current.source.width / sizeShown(current).width;
+  point = { x: x * ratio, y: y * ratio };
+  if (isTrial(current)) {
+    current.part = null;
+    tryOutSoon();
+  }
+});
+
+for (const id of ["choose", "add"]) byId(id).addEventListener("click", () => byId("files").click());
+byId("files").addEventListener("change", () => {
+  add(byId("files").files);
+  byId("files").value = "";
+});
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) {
+    event.preventDefault();
+    add(event.clipboardData.files);
+  }
+});
+
+let over = 0; // how many elements deep a drag has come
+document.addEventListener("dragenter", (event) => {
+  if (!event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  over += 1;
+  byId("veil").hidden = false;
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("dragleave", () => {
+  over = Math.max(0, over - 1);
+  byId("veil").hidden = over === 0;
+});
+document.addEventListener("drop", async (event) => {
+  event.preventDefault();
+  over = 0;
+  byId("veil").hidden = true;
+  add(await dropped(event.dataTransfer));
+});
+
+/** Resolve with the files that were dropped, and those of what the service reads in folders that were. */
+async function dropped(transfer) {
+  const roots = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
+  if (!roots.some((root) => root?.isDirectory)) return transfer.files;
+  const files = [];
+  const visit = async (entry, inFolder) => {
+    if (entry.isDirectory) {
+      const reader = entry.createReader();
+      for (;;) {
+        const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        if (!some.length) return;
+        for (const one of some.sort((a, b) => a.name.localeCompare(b.name))) await visit(one, true);
+      }
+    } else if (!inFolder || service.reads.some((suffix) => entry.name.toLowerCase().endsWith(suffix))) {
+      files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    }
+  };
+  for (const root of roots) if (root) await visit(root, false);
+  return files;
+}
+
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
+function setTheme(theme) {
+  const shown = theme ?? (DARK.matches ? "dark" : "light");
+  if (theme) document.documentElement.dataset.theme = theme;
+  byId("theme").querySelector("span").textContent = shown === "dark" ? "Light" : "Dark";
+  byId("theme").setAttribute("aria-label", shown === "dark" ? "Light colours" : "Dark colours");
+  byId("theme").onclick = () => {
+    const next = shown === "dark" ? "light" : "dark";
+    localStorage.setItem("srgan-theme", next);
+    setTheme(next);
+  };
+}
+
+addEventListener("beforeunload", (event) => {
+  if (pictures.some(({ state }) => state === "waiting" || state === "working")) event.preventDefault();
+});
+
+start();

@@ -1,0 +1,80 @@
+// The pictures of the page, and the lanes their work goes through.
+
+/** Runs tasks one after another; one whose signal was aborted before its turn is not begun. */
+export class Lane {
+  #last = Promise.resolve();
+
+  /** Resolve with what `task` returns when its turn has come. */
+  run(task, signal) {
+    const turn = this.#last.then(() => {
+      signal.throwIfAborted();
+      return task();
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+/** The settings that change what a result looks like, beside its size and its file. */
+export const LOOK = ["model", "detail", "consistent"];
+
+/** Whether two settings are the same, in all that they say or in `names` alone. */
+export function same(one, other, names = Object.keys(one)) {
+  return names.every((name) => one[name] === other[name]);
+}
+
+/** A picture that was given, with all that is known of it. Its addresses of blobs live until they are replaced. */
+export class Picture {
+  #addresses = new Map(); // from the name of a use to {url, key}
+
+  constructor(file, settings) {
+    this.file = file;
+    this.settings = settings; // what the panel says
+    this.made = null; // the settings of `result`
+    this.state = "waiting"; // working, done, failed, cancelled
+    this.progress = { state: "waiting" }; // the last event
+    this.problem = null; // one line
+    this.source = null; // {width, height} as shown, once known
+    this.result = null; // what api.upscale resolved with
+    this.work = null; // the AbortController of what makes the result
+    this.gone = new AbortController(); // aborted when the picture is taken away
+  }
+
+  /** Keep a blob's address for a use; `key` says what it was made of. */
+  keep(use, blob, key = "") {
+    this.drop(use);
+    this.#addresses.set(use, { url: URL.createObjectURL(blob), key });
+  }
+
+  /** Return the address that is kept for a use, or null where there is none made of `key`. */
+  url(use, key = "") {
+    const kept = this.#addresses.get(use);
+    return kept && kept.key === key ? kept.url : null;
+  }
+
+  drop(use) {
+    const kept = this.#addresses.get(use);
+    if (kept) URL.revokeObjectURL(kept.url);
+    this.#addresses.delete(use);
+  }
+
+  /** Whether the settings are no longer those of the result. */
+  get stale() {
+    return this.made !== null && !same(this.made, this.settings);
+  }
+
+  /** Return how wide and high the result will be, as near as the page can tell, or null. */
+  size(settings = this.settings) {
+    if (!this.source) return null;
+    const { width, height } = this.source;
+    const factor = { scale: settings.amount, width: settings.amount / width, height: settings.amount / height }[settings.by];
+    return { width: Math.max(1, Math.round(width * factor)), height: Math.max(1, Math.round(height * factor)) };
+  }
+
+  /** Stop what is under way, and let go of all memory. */
+  dispose() {
+    this.gone.abort();
+    this.work?.abort();
+    for (const use of [...this.#addresses.keys()]) this.drop(use);
+  }
+}
