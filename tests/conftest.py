@@ -1,3 +1,5 @@
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +111,15 @@ def shipped(
 def noise() -> NDArray[np.uint8]:
     """A picture of 13x17 pixels with every level as likely."""
     return np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs the rights of root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

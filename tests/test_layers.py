@@ -20,13 +20,14 @@ ALLOWED = {
     "training": {"errors", "atomic", "weights", "image", "models", "losses", "metrics", "data", "perceptual"},
     "inference": {"errors", "atomic", "weights", "image"},
     "inference.torch": {"errors", "weights", "image", "models"},
+    "bulk": {"errors", "atomic", "weights", "image", "inference"},
     "web": {"errors", "weights", "image", "inference"},
     "evaluation": {"errors", "atomic", "weights", "image", "metrics", "inference"},
     "export": {"errors", "atomic", "weights", "models", "training", "inference"},
 }
 """What a layer may import, beside itself and what is above the tree (__init__, cli and so on: anything)."""
 
-TORCH_FREE = ("errors", "atomic", "weights", "image", "inference", "web")
+TORCH_FREE = ("errors", "atomic", "weights", "image", "inference", "bulk", "web")
 HEAVY = {"torch", "safetensors", "onnx"}
 
 

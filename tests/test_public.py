@@ -20,7 +20,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_every_public_error_is_an_srgan_error() -> None:
     errors = [getattr(srgan, name) for name in srgan.__all__ if name.endswith("Error")]
-    assert len(errors) == 15
+    assert len(errors) == 16
     assert all(issubclass(error, srgan.SrganError) for error in errors)
 
 

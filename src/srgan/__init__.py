@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from srgan.errors import (
     ArgumentError,
+    BulkError,
     CheckpointError,
     DataError,
     ExportError,
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "BulkError",
     "CheckpointError",
     "DataError",
     "ExportError",

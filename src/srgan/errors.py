@@ -13,6 +13,7 @@
     ├── RecipeError         a recipe with an unknown key or a value of the wrong kind
     ├── CheckpointError     a checkpoint is damaged or belongs to another recipe
     ├── TrainingError       a run cannot go on (a loss that is not finite, say)
+    ├── BulkError           a place of pictures or a cluster cannot be reached or used
     ├── ExportError         an exported network differs from the one it was made from
     └── ServeError          the service cannot be where it was asked to be
 
@@ -71,6 +72,10 @@ class CheckpointError(SrganError):
 
 class TrainingError(SrganError):
     """A run cannot go on."""
+
+
+class BulkError(SrganError):
+    """A place of pictures or a cluster cannot be reached or used."""
 
 
 class ExportError(SrganError):

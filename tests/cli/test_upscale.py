@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.cli import main, upscale
+from srgan.cli.options import FORMATS, size_in_bytes
 from srgan.image import writing
 from srgan.image.colour import to_network, to_uint8
 from srgan.inference.openvino import OpenVinoNetwork
@@ -230,7 +231,7 @@ def test_a_reader_that_goes_away_is_one_line(tiny_onnx: Path) -> None:
 
 
 def test_the_formats_of_the_command_are_those_that_are_written() -> None:
-    assert tuple(writing.FORMATS) == upscale.FORMATS
+    assert tuple(writing.FORMATS) == FORMATS
     grouped = [name for names in upscale.GROUPS.values() for name in names]
     others = {"inputs", "help", "debug"}
     assert sorted(grouped) == sorted({str(option.name) for option in upscale.upscale.params} - others)
@@ -252,7 +253,7 @@ def test_every_option_reaches_the_result() -> None:
     ("size", "bytes_"), [("2GB", 2_000_000_000), ("500 mb", 500_000_000), ("1.5GiB", 1_610_612_736), ("7", 7)]
 )
 def test_sizes_have_units(size: str, bytes_: int) -> None:
-    assert upscale.size_in_bytes(None, None, size) == bytes_
+    assert size_in_bytes(None, None, size) == bytes_
 
 
 @pytest.mark.parametrize(

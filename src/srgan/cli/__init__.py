@@ -28,6 +28,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "upscale": Command("srgan.cli.upscale:upscale", "Make pictures four times as wide and high."),
     "serve": Command("srgan.cli.serve:serve", "Serve a page to drop pictures on, and an HTTP API.", "web"),
+    "bulk": Command("srgan.cli.bulk:bulk", "Upscale a great many pictures, each once.", "bulk"),
     "models": Command("srgan.cli.models:models", "List the networks that are shipped."),
     "train": Command("srgan.cli.train:train", "Train a network by a recipe.", "train"),
     "evaluate": Command("srgan.cli.evaluate:evaluate", "Measure networks on test pictures.", "train"),

@@ -1,6 +1,7 @@
 """The progress bar: on stderr, and only where that is a terminal."""
 
 import sys
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f} of {total} [{elapsed}<{remaining}, {rate_fmt}]"
+
+
+def in_words(outcome: Counter[str]) -> str:
+    """Return what became of pictures, for the last line."""
+    anew = f" ({outcome['remade']} of them anew)" if outcome["remade"] else ""
+    kept = " (there already)" if outcome["skipped"] else ""
+    done = outcome["done"] + outcome["remade"]
+    return f"{done} done{anew}, {outcome['skipped']} skipped{kept}, {outcome['failed']} failed"
 
 
 class PictureBar:
@@ -38,6 +47,7 @@ class PictureBar:
             from tqdm import tqdm  # here, as it takes a while to import
 
             self._bar = tqdm(total=total, unit="picture", bar_format=_FORMAT, leave=False, file=sys.stderr)
+        self._bar.total = total
         self._bar.update(done - self._bar.n)
 
     def error(self, error: SrganError) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from srgan.cli import debug_option
-from srgan.cli.upscale import size_in_bytes
+from srgan.cli.options import size_in_bytes
 from srgan.errors import ArgumentError
 from srgan.image.picture import Limits
 from srgan.inference.runtime import PRECISIONS, RUNTIMES

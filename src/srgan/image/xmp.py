@@ -3,6 +3,7 @@
 import re
 from html import escape
 from pathlib import Path
+from typing import BinaryIO
 
 from srgan.image.picture import Maker
 
@@ -64,14 +65,19 @@ def _signed(text: str, maker: Maker) -> str:
 
 
 def read_fingerprint(path: Path) -> str | None:
-    """Return the `Maker.fingerprint` that a file carries, None where it carries none. Raises OSError.
+    """Return the `Maker.fingerprint` that a file carries, None where it carries none. Raises OSError."""
+    with path.open("rb") as file:
+        return find_fingerprint(file)
+
+
+def find_fingerprint(file: BinaryIO) -> str | None:
+    """Return the `Maker.fingerprint` in a stream that is read to its end, None where there is none.
 
     Every format holds XMP as it is, so that it can be found without knowing the format.
     """
     end = b""
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            if found := _FINGERPRINT.search(end + part):
-                return found[1].decode()
-            end = part[-100:]
+    while part := file.read(1 << 20):
+        if found := _FINGERPRINT.search(end + part):
+            return found[1].decode()
+        end = part[-100:]
     return None

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -119,7 +119,7 @@ def name_results(places: Sequence[tuple[str, str]], ending: str) -> list[str]:
     met = [f"{folder}/{stem}".casefold() for (folder, _), stem in zip(places, stems, strict=True)]
     uses = Counter(met)  # as there are file systems that do not tell case
     return [
-        _fitting(stem if uses[key] == 1 else name, ending)
+        fitting(stem if uses[key] == 1 else name, ending)
         for (_, name), stem, key in zip(places, stems, met, strict=True)
     ]
 
@@ -158,10 +158,18 @@ def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> l
 
 
 def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, PictureError]) -> list[Path]:
+    return [path for path in map(Path, files_below(folder, errors)) if _is_picture(path, is_result)]
+
+
+def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
+    """Yield the paths of the files in a folder and below it, folder by folder in order, each folder once.
+
+    Links are followed; those to nothing are yielded too. Folders that cannot be searched are added to `errors`.
+    """
+
     def unreadable(error: OSError) -> None:
         errors[error.filename] = PictureError(f"{error.filename}: {error.strerror}")
 
-    found: list[Path] = []
     searched: set[str] = set()
     for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
         real = os.path.realpath(place)
@@ -170,9 +178,7 @@ def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, Pictur
             continue
         searched.add(real)
         folders.sort()
-        paths = (Path(place, name) for name in sorted(names))
-        found += [path for path in paths if _is_picture(path, is_result)]
-    return found
+        yield from (os.path.join(place, name) for name in sorted(names))  # noqa: PTH118 - of a million
 
 
 def _is_picture(path: Path, is_result: _IsResult) -> bool:
@@ -212,7 +218,7 @@ def _name_results(sources: list[_Source], output: Path | None, ending: str) -> l
     return [folder / name for folder, name in zip(folders, name_results(places, ending), strict=True)]
 
 
-def _fitting(name: str, ending: str) -> str:
+def fitting(name: str, ending: str) -> str:
     """Return `name` with `ending`, the name cut where together they are longer than a file's name can be."""
     whole = os.fsencode(name)
     if len(whole) + len(ending) <= _LONGEST_NAME:

@@ -10,10 +10,10 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
-from threading import Condition
+from queue import Empty, Queue
+from threading import Condition, Event, Thread
 from typing import Generic, TypeVar
 
 from srgan.errors import InferenceError, SrganError, TooLargeError
@@ -142,7 +142,7 @@ class Pipeline(Generic[_Job, _Work, _Result]):
         self,
         read: Callable[[_Job], _Work],
         size: Callable[[_Work], int],
-        network: Callable[[_Work], None],
+        network: Callable[[_Work], object],
         write: Callable[[_Work], _Result],
         *,
         readers: int = 1,
@@ -163,25 +163,44 @@ class Pipeline(Generic[_Job, _Work, _Result]):
         are two seconds to be done, and the rest is dropped.
         """
         writing: deque[Future[_Result]] = deque()
-        submitted = (self._readers.submit(self._take, number, job) for number, job in enumerate(jobs))
+        reading: Queue[Future[tuple[_Work, int]] | None] = Queue(self._ahead)
+        ended = Event()
+        feeder = Thread(target=self._feed, args=(jobs, reading, ended), name="srgan-jobs", daemon=True)
+        feeder.start()
         try:
-            reading = deque(islice(submitted, self._ahead))
-            while reading:
-                work, size = reading.popleft().result()
-                reading.extend(islice(submitted, 1))
+            while (future := reading.get()) is not None:
+                work, size = future.result()
                 self._network(work)
                 writing.append(self._writers.submit(self._give, work, size))
-                del work  # its writer alone holds it
+                del work, future  # its writer alone holds it
                 while writing and writing[0].done():
                     yield writing.popleft().result()
             while writing:
                 yield writing[0].result()
                 writing.popleft()
         finally:
+            ended.set()
+            with suppress(Empty):  # so that the feeder, which may wait for a place, sees it
+                while True:
+                    reading.get_nowait()
             self._room.open_wide()
             self._readers.shutdown(wait=False, cancel_futures=True)
             self._writers.shutdown(wait=False, cancel_futures=True)
             wait([result for result in writing if not result.cancelled()], PATIENCE)
+
+    def _feed(self, jobs: Iterable[_Job], reading: "Queue[Future[tuple[_Work, int]] | None]", ended: Event) -> None:
+        """Let jobs be read, as many ahead as there are places for."""
+        try:
+            for number, job in enumerate(jobs):
+                if ended.is_set():
+                    return
+                reading.put(self._readers.submit(self._take, number, job))
+        except RuntimeError:  # no more is taken: it has ended
+            if not ended.is_set():
+                raise
+        finally:
+            if not ended.is_set():
+                reading.put(None)
 
     def _take(self, number: int, job: _Job) -> tuple[_Work, int]:
         work = self._read(job)

@@ -19,6 +19,11 @@ def thread_limit(threads: int | None = None, *, root: Path = Path("/")) -> int |
     return max(limit, 1) if limit < machine else None
 
 
+def processors() -> int:
+    """Return how many processors the process may use."""
+    return thread_limit() or os.cpu_count() or 1
+
+
 def _affinity() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 

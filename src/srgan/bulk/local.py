@@ -1,0 +1,209 @@
+"""The engine of one machine: processes that each read, enlarge and write, several pictures at once.
+
+A worker is a process whose main thread runs the network, while threads beside it read the next pictures and
+write the last results. It is given a few pictures at a time. One that dies is replaced, and what it had is
+done again; a picture that two have died with has failed.
+"""
+
+import atexit
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from srgan.bulk.manifest import Record
+from srgan.bulk.sources import Task
+from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
+from srgan.errors import SrganError
+from srgan.inference.pipeline import BYTES_IN_FLIGHT, PATIENCE, Pipeline
+
+AHEAD = 4
+"""Pictures that a worker has beside the one that its network is at."""
+
+DEATHS = 2
+"""So many workers may die with a picture before it has failed."""
+
+_LEAST_ROOM = 100_000_000
+
+
+@dataclass
+class LocalEngine:
+    """How many workers, and the variables of the environment of each: which GPU it sees, say."""
+
+    workers: int
+    environments: list[dict[str, str]] = field(default_factory=list)
+
+    def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
+        """Yield a record for each picture as it is done with. Raises SrganError where no network can be loaded."""
+        crew = _Crew(making, min(self.workers, max(len(tasks), 1)), self.environments)
+        try:
+            yield from crew.run(tasks)
+        finally:
+            crew.end()
+
+
+@dataclass
+class _Flight:
+    """A task that a worker has: which results it has told of, and how many there are, where that is known."""
+
+    task: Task
+    told: set[str] = field(default_factory=set)
+    expected: int | None = None
+    deaths: int = 0
+
+
+class _Crew:
+    def __init__(self, making: Making, workers: int, environments: list[dict[str, str]]) -> None:
+        self._making, self._workers, self._environments = making, workers, environments
+        self._crew: dict[Connection, tuple[BaseProcess, dict[int, _Flight], int]] = {}
+        self._room = max(BYTES_IN_FLIGHT // workers, _LEAST_ROOM)
+        self._number = 0
+        self._suspects: deque[_Flight] = deque()
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
+        waiting = deque(_Flight(task) for task in tasks)
+        for place in range(self._workers):
+            self._hire(place)
+        while waiting or self._suspects or any(flights for _, flights, _ in self._crew.values()):
+            for line, (_, flights, _) in self._crew.items():
+                self._give(line, flights, waiting)
+            ready = connection.wait(list(self._crew))
+            for line in [line for line in self._crew if line in ready]:
+                try:
+                    told = line.recv()
+                except (EOFError, OSError):
+                    yield from self._bury(line)
+                    continue
+                yield from self._hear(line, told)
+
+    def _give(self, line: Connection, flights: dict[int, _Flight], waiting: deque[_Flight]) -> None:
+        """Give a worker what it has room for; what one died with alone, so that it is known what it dies of."""
+        while len(flights) <= 2 * AHEAD and not any(flight.deaths for flight in flights.values()):
+            if self._suspects and not flights:
+                flight = self._suspects.popleft()
+            elif waiting:
+                flight = waiting.popleft()
+            else:
+                return
+            self._number += 1
+            flights[self._number] = flight
+            with suppress(OSError):  # of one that has died, which is seen elsewhere
+                line.send((self._number, flight.task))
+
+    def _hear(self, line: Connection, told: Any) -> Iterator[Record]:
+        if isinstance(told, BaseException):
+            raise told
+        number, what = told
+        flights = self._crew[line][1]
+        flight = flights[number]
+        if isinstance(what, Record):
+            flight.told.add(what.target)
+            yield what
+        else:
+            flight.expected = what
+        if flight.expected is not None and len(flight.told) >= flight.expected:
+            del flights[number]
+
+    def _hire(self, place: int) -> None:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        environment = self._environments[place] if self._environments else {}
+        process = context.Process(
+            target=_work, args=(theirs, self._making, self._room, environment), name=f"srgan-{place}", daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._crew[ours] = (process, {}, place)
+
+    def _bury(self, line: Connection) -> Iterator[Record]:
+        """Let others do what a worker that died had in hand."""
+        process, flights, place = self._crew.pop(line)
+        process.join()
+        line.close()
+        for flight in flights.values():
+            task = replace(flight.task, settled=flight.task.settled | flight.told)
+            if flight.deaths + 1 < DEATHS:
+                self._suspects.append(_Flight(task, deaths=flight.deaths + 1))
+                continue
+            target = task.target if task.kind == "file" else task.name
+            record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
+            how = f"signal {-process.exitcode}" if process.exitcode and process.exitcode < 0 else "an error"
+            record.stage = "worker"
+            record.error = f"its process was ended by {how}, and so was the next; is there too little memory?"
+            yield record
+        self._hire(place)
+
+    def end(self) -> None:
+        """Let the workers go: at once those that have something in hand."""
+        for line, (process, flights, _) in self._crew.items():
+            if flights:
+                process.terminate()
+            with suppress(OSError):
+                line.send(None)
+            line.close()
+        for process, _, _ in self._crew.values():
+            process.join(2 * PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+class _Ended(BaseException):
+    """A worker is to end."""
+
+
+def _end(*_: object) -> None:
+    raise _Ended
+
+
+def _work(line: Connection, making: Making, room: int, environment: dict[str, str]) -> None:
+    """Be a worker: take numbered tasks until there are no more, or whoever gives them has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever gives the tasks hears it, and ends this
+    signal.signal(signal.SIGTERM, _end)
+    os.environ.update(environment)
+    turn = threading.Lock()
+    read, network, write = Reader(making), Network(making), Writer(making)
+
+    def tell(what: object) -> None:
+        with turn, suppress(OSError):
+            line.send(what)
+
+    def pictures() -> Iterator[tuple[int, Task]]:
+        with suppress(EOFError, OSError):
+            while (given := line.recv()) is not None:
+                number, task = given
+                count = 0
+                for found in expand(task, making):
+                    count += 1
+                    if isinstance(found, Record):
+                        tell((number, found))
+                    else:
+                        yield number, found
+                tell((number, count))
+
+    pipeline = Pipeline[tuple[int, Task], tuple[int, Work], None](
+        lambda job: (job[0], read(job[1])),
+        lambda work: work[1].held,
+        lambda work: network(work[1]),
+        lambda work: tell((work[0], write(work[1]))),
+        readers=2,
+        writers=2,
+        ahead=AHEAD,
+        room=room,
+    )
+    try:
+        for _ in pipeline.run(pictures()):
+            pass
+    except SrganError as error:  # no picture's: the network cannot be loaded
+        tell(error)
+    except _Ended:
+        pass
+    atexit._run_exitfuncs()
+    os._exit(0)

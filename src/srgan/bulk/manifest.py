@@ -1,0 +1,230 @@
+"""What became of each picture, as Parquet files under a destination: one is added every so often, whole.
+
+The last row of a result counts. In its metadata each file says which run wrote it, and of how many pictures.
+"""
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any, Literal, TypeAlias
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from srgan.bulk.places import Place, reason
+from srgan.errors import BulkError
+
+FOLDER = "_srgan/manifest"
+"""Where under a destination the files are."""
+
+ROWS, SECONDS = 10_000, 20.0
+"""How many rows, or after how long, make a file: what a killed driver had not written is found in the results."""
+
+MANY = 200
+"""So many files are put together when a run begins."""
+
+Status: TypeAlias = Literal["done", "remade", "skipped", "failed", "listed"]
+
+_KEY = b"srgan"
+
+
+@dataclass
+class Record:
+    """A row: what became of a picture.
+
+    source, target  the picture as people call it, the result's name below the destination
+    status          done: made where there was nothing; remade: in the place of another; skipped: there already;
+                    failed; listed: no picture but an archive, all of whose `members` have been found
+    identity        the fingerprint in the result
+    settings        stands for the network and all options
+    version         of the file that the picture was read from, see `srgan.bulk.places.File`
+    archive         the file that the picture is a member of, "" for a file of its own
+    stage           where it failed: read, decode, network, encode, write, worker
+    error           what is wrong, without the picture's name
+    read_s ...      seconds of each stage; those of several pictures overlap
+    worker          machine and process
+    time            when it was done with
+    """
+
+    source: str
+    target: str
+    status: Status = "done"
+    identity: str = ""
+    settings: str = ""
+    version: str = ""
+    archive: str = ""
+    stage: str = ""
+    error: str = ""
+    width_in: int = 0
+    height_in: int = 0
+    width_out: int = 0
+    height_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    read_s: float = 0.0
+    decode_s: float = 0.0
+    network_s: float = 0.0
+    encode_s: float = 0.0
+    write_s: float = 0.0
+    members: int = 0
+    worker: str = ""
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def final(self) -> bool:
+        """Whether doing it again would come to the same: done, or a picture that cannot be decoded."""
+        return self.status != "failed" or self.stage == "decode"
+
+
+@dataclass
+class Run:
+    """What a run is about, in the metadata of its files.
+
+    total     how many pictures the source has, as far as is known
+    settled   of these, those that were settled before it began: done, and failed
+    """
+
+    source: str
+    total: int = 0
+    done_before: int = 0
+    failed_before: int = 0
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started: float = field(default_factory=time.time)
+    ended: float | None = None
+
+
+_TYPES: dict[Any, pa.DataType] = {int: pa.int64(), float: pa.float32(), datetime: pa.timestamp("ms", "UTC")}
+SCHEMA = pa.schema([(column.name, _TYPES.get(column.type, pa.string())) for column in fields(Record)])
+
+
+def whoami() -> str:
+    """Return what a row calls the process that did the work."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def clean(name: str) -> str:
+    """Return a name as a manifest can hold it: bytes that are not UTF-8 become backslashes and digits."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class Manifest:
+    """The rows under a destination."""
+
+    def __init__(self, destination: Place) -> None:
+        self._place = destination
+        self._rows: list[Record] = []
+        self._last = time.monotonic()
+
+    @property
+    def where(self) -> str:
+        """What people call the place."""
+        return self._place.url
+
+    def names(self) -> list[str]:
+        """Return the names of the files. Raises BulkError."""
+        below = Place(self._place.url_of(FOLDER), self._place.system, self._place.path_of(FOLDER), self._place.kind)
+        return [f"{FOLDER}/{file.name}" for file in below.files([]) if file.name.endswith(".parquet")]
+
+    def read(self, columns: list[str] | None = None, names: Iterable[str] | None = None) -> tuple[pa.Table, list[Run]]:
+        """Return the rows of all files, oldest first, and what the files say of their runs. Raises BulkError."""
+        tables, runs = [SCHEMA.empty_table().select(columns or SCHEMA.names)], []
+        for name in names if names is not None else self.names():
+            with self._place.open(name, anywhere=True) as file:
+                try:
+                    found = parquet.ParquetFile(file)
+                    if set(found.schema_arrow.names) != set(SCHEMA.names):
+                        raise BulkError(f"{self._place.url_of(name)}: is of another version of srgan")
+                    tables.append(found.read(columns).select(columns or SCHEMA.names).replace_schema_metadata(None))
+                    runs.append(Run(**json.loads(found.schema_arrow.metadata[_KEY])))
+                except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+                    raise BulkError(f"{self._place.url_of(name)}: damaged: {reason(error)}") from error
+        table = pa.concat_tables(tables)
+        return (table.sort_by("time") if "time" in table.column_names else table), runs
+
+    def begin(self, run: Run) -> None:
+        """Let rows be those of a run from now on, and say so in a file. Raises OutputError."""
+        self._run = run
+        self._write([])
+
+    def tidy(self) -> None:
+        """Put many files together to one, with the last row of each result. Raises BulkError, OutputError."""
+        names = self.names()
+        if len(names) < MANY:
+            return
+        table, runs = self.read(names=names)
+        last = {key: number for number, key in enumerate(table["target"].to_pylist())}
+        whole = table.take(pa.array(sorted(last.values())))
+        self._put(whole, max(runs, key=lambda run: run.started))
+        for name in names:
+            self._place.remove(name)
+
+    def add(self, record: Record) -> None:
+        """Add a row, and write a file where it is time for one. Raises OutputError."""
+        self._rows.append(record)
+        if len(self._rows) >= ROWS or time.monotonic() - self._last > SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are not written yet."""
+        if self._rows:
+            self._write(self._rows)
+            self._rows = []
+        self._last = time.monotonic()
+
+    def end(self, run: Run) -> None:
+        """Write what is left, and that the run has come to its end."""
+        run.ended = time.time()
+        self._write(self._rows)
+        self._rows = []
+
+    def _write(self, rows: list[Record]) -> None:
+        columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA.names}
+        for name in ("source", "target", "archive", "error"):
+            columns[name] = [clean(text) for text in columns[name]]
+        self._put(pa.table(columns, SCHEMA), self._run)
+
+    def _put(self, table: pa.Table, run: Run) -> None:
+        whole = BytesIO()
+        parquet.write_table(table.replace_schema_metadata({_KEY: json.dumps(asdict(run))}), whole)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self._place.write(f"{FOLDER}/{stamp}-{uuid.uuid4().hex[:8]}.parquet", whole.getvalue())
+
+
+@dataclass
+class Known:
+    """What a manifest knows of a result: its last row, in short."""
+
+    final: bool
+    failed: bool
+    version: str
+    settings: str
+    identity: str
+    members: int
+
+
+def known(manifest: Manifest) -> tuple[dict[str, Known], dict[str, list[str]]]:
+    """Return what is known by the names of results, and which results came of each archive. Raises BulkError."""
+    columns = ["target", "status", "stage", "version", "settings", "identity", "archive", "members", "time"]
+    table, _ = manifest.read(columns)
+    found: dict[str, Known] = {}
+    archives: dict[str, list[str]] = {}
+    shared: dict[str, str] = {}
+    for target, status, stage, version, settings, identity, archive, members in _rows(table, columns[:-1]):
+        settings = shared.setdefault(settings, settings)
+        failed = status == "failed"
+        if archive and target not in found:
+            archives.setdefault(shared.setdefault(archive, archive), []).append(target)
+        found[target] = Known(not failed or stage == "decode", failed, version, settings, identity, members)
+    return found, archives
+
+
+def _rows(table: pa.Table, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of a large table, without all of it as Python's objects at once."""
+    for batch in table.select(columns).to_batches(max_chunksize=50_000):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)

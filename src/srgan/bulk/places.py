@@ -1,0 +1,278 @@
+"""Folders and prefixes of object stores, by path or URL: what they hold, read, and written whole or not at all."""
+
+import os
+import random
+import re
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeAlias, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from srgan.atomic import remove_leftovers, written_whole
+from srgan.errors import BulkError, OutputError, PictureError
+from srgan.image.xmp import find_fingerprint
+from srgan.inference.jobs import files_below
+
+Kind: TypeAlias = Literal["local", "store", "other"]
+
+TRIES = 5
+"""How often a request to a place beyond this machine is made before it has failed; the waits double from half a
+second."""
+
+_T = TypeVar("_T")
+_STORES = ("s3", "gcs", "abfs")  # a put is whole or not at all
+_AWS = re.compile(r"AWS Error (\w+).* operation(?: \(.*?\))?: (.*?)(?: \(Request ID.*)?$", re.DOTALL)
+_FOR_EVER = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_KEY")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a listing found.
+
+    name     below its place, with slashes
+    version  what tells that it has changed without reading it: its size and the time of its last change
+    """
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder, or a prefix of an object store; goes to other processes as it is.
+
+    url   what people call it, without what is secret in it
+    base  the path of it in its file system
+    kind  local: a folder of this machine; store: one request writes a file; other: files are renamed when whole
+    """
+
+    url: str
+    system: fs.FileSystem
+    base: str
+    kind: Kind
+
+    def url_of(self, name: str) -> str:
+        """Return what people call a file."""
+        return f"{self.url.rstrip('/')}/{name}"
+
+    def path_of(self, name: str) -> str:
+        """Return the path of a file in its file system."""
+        return f"{self.base.rstrip('/')}/{name}" if self.base else name
+
+    def files(self, errors: list[PictureError]) -> Iterator[File]:
+        """Yield the files below, in order. Nothing there is no file.
+
+        Folders of this machine that cannot be searched are added to `errors`; raises BulkError where there is no
+        such place, or no access to it.
+        """
+        if self.kind == "local":
+            yield from self._local_files(errors)
+            return
+        selector = fs.FileSelector(self.base, recursive=True)
+        try:
+            found = self._again(lambda: self.system.get_file_info(selector))
+        except FileNotFoundError:
+            return
+        except (OSError, pa.ArrowException) as error:
+            raise BulkError(f"{self.url}: {reason(error)}") from error
+        start = len(self.base.rstrip("/")) + 1 if self.base else 0
+        files = ((info.path[start:], info) for info in found if info.type == fs.FileType.File)
+        yield from (File(name, _version(info.size, info.mtime_ns)) for name, info in sorted(files, key=lambda f: f[0]))
+
+    def _local_files(self, errors: list[PictureError]) -> Iterator[File]:
+        if not os.path.isdir(self.base):  # noqa: PTH112
+            return
+        broken: dict[str, PictureError] = {}
+        start = len(self.base.rstrip("/")) + 1
+        for path in files_below(Path(self.base), broken):
+            name = path[start:].replace(os.sep, "/")
+            try:
+                status = os.stat(path)  # noqa: PTH116 - of a million
+            except OSError:  # a link to nothing: an error when it is read
+                yield File(name, "")
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield File(name, _version(status.st_size, status.st_mtime_ns))
+        errors += broken.values()
+
+    def versions(self, names: list[str]) -> list[str]:
+        """Return the versions of files, "" of those that are not there. Raises BulkError."""
+        try:
+            found = self._again(lambda: self.system.get_file_info([self.path_of(name) for name in names]))
+        except (OSError, pa.ArrowException) as error:
+            raise BulkError(f"{self.url}: {reason(error)}") from error
+        return [_version(info.size, info.mtime_ns) if info.type == fs.FileType.File else "" for info in found]
+
+    def read(self, name: str) -> bytes:
+        """Return what is in a file. Raises PictureError."""
+
+        def whole() -> bytes:
+            with self.system.open_input_stream(self.path_of(name)) as file:
+                content: bytes = file.read()
+            return content
+
+        try:
+            return self._again(whole)
+        except FileNotFoundError as error:
+            raise PictureError(f"{self.url_of(name)}: no such file") from error
+        except (OSError, pa.ArrowException) as error:
+            raise PictureError(f"{self.url_of(name)}: cannot be read: {reason(error)}") from error
+
+    def open(self, name: str, *, anywhere: bool = False) -> BinaryIO:
+        """Open a file to read: to its end, or anywhere in it. Raises BulkError."""
+        way = self.system.open_input_file if anywhere else self.system.open_input_stream
+        try:
+            file: BinaryIO = self._again(lambda: way(self.path_of(name)))
+        except FileNotFoundError as error:
+            raise BulkError(f"{self.url_of(name)}: no such file") from error
+        except (OSError, pa.ArrowException) as error:
+            raise BulkError(f"{self.url_of(name)}: cannot be read: {reason(error)}") from error
+        return file
+
+    def fingerprint_of(self, name: str) -> str | None:
+        """Return the fingerprint in a result, None where it has none. Raises OutputError, FileNotFoundError."""
+        try:
+            with self._again(lambda: self.system.open_input_stream(self.path_of(name))) as file:
+                return find_fingerprint(file)
+        except FileNotFoundError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"{self.url_of(name)}: cannot be read: {reason(error)}") from error
+
+    def write(self, name: str, content: bytes | memoryview) -> None:
+        """Write a file, which appears whole or not at all. Raises OutputError."""
+        if self.kind == "local":
+            with written_whole(Path(self.path_of(name))) as file:
+                file.write(content)
+            return
+        try:
+            self._again(lambda: self._put(name, content))
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"{self.url_of(name)}: cannot be written: {reason(error)}") from error
+
+    def _put(self, name: str, content: bytes | memoryview) -> None:
+        path = self.path_of(name)
+        if self.kind == "store":
+            with self.system.open_output_stream(path) as file:
+                file.write(content)
+            return
+        folder, _, last = path.rpartition("/")
+        beside = f"{folder}/.srgan-{uuid.uuid4().hex[:16]}.part"
+        self.system.create_dir(folder, recursive=True)
+        try:
+            with self.system.open_output_stream(beside) as file:
+                file.write(content)
+            self.system.move(beside, f"{folder}/{last}")
+        except BaseException:
+            if self.system.get_file_info(beside).type != fs.FileType.NotFound:
+                self.system.delete_file(beside)
+            raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file where it is there. Raises OutputError."""
+        try:
+            self.system.delete_file(self.path_of(name))
+        except FileNotFoundError:
+            return
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"{self.url_of(name)}: cannot be removed: {reason(error)}") from error
+
+    def remove_leftovers(self, names: Iterator[str]) -> None:
+        """Remove, beside results of these names on this machine, what killed runs were writing."""
+        if self.kind == "local":
+            for folder in {os.path.dirname(self.path_of(name)) for name in names}:  # noqa: PTH120 - of a million
+                remove_leftovers(Path(folder))
+
+    def holds(self, other: "Place") -> bool:
+        """Tell whether another place is this one or below it."""
+        if self.system != other.system:
+            return False
+        own, its = self.base.rstrip("/"), other.base.rstrip("/")
+        if self.kind == "local":
+            own, its = os.path.realpath(own), os.path.realpath(its)
+        return own == "" or its == own or its.startswith(f"{own}/")
+
+    def _again(self, request: Callable[[], _T]) -> _T:
+        """Make a request again where it failed for a while only, as it seems."""
+        for number in range(TRIES):
+            try:
+                return request()
+            except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
+                raise
+            except OSError as error:
+                final = self.kind == "local" or number == TRIES - 1
+                if final or any(code in str(error) for code in _FOR_EVER):
+                    raise
+                time.sleep(2**number * random.uniform(0.25, 0.5))
+        raise AssertionError
+
+
+def open_place(text: str) -> Place:
+    """Return the place that a path or a URL names: what pyarrow has a file system for, or else fsspec.
+
+    A query sets options of the file system, `?endpoint_override=localhost:9000&scheme=http` say. Raises BulkError.
+    """
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+    if "://" not in text:
+        return Place(text, _local(), os.path.abspath(text), "local")  # noqa: PTH100 - links stay
+    parts = urlsplit(text)
+    root = f"{parts.scheme}://{parts.netloc}"
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2] if parts.scheme == 's3' else parts.netloc}{parts.path}"
+    system, base = _file_system(root, parts.query, shown)
+    base = f"{base.rstrip('/')}/{parts.path.strip('/')}".rstrip("/") or base
+    kind: Kind = "local" if system.type_name == "local" else "store" if system.type_name in _STORES else "other"
+    return Place(shown.rstrip("/"), system, base, kind)
+
+
+@lru_cache(64)
+def _local() -> fs.FileSystem:
+    return fs.LocalFileSystem()
+
+
+@lru_cache(64)
+def _file_system(root: str, query: str, shown: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a URL and the path of its root in it."""
+    if root.startswith("s3:"):
+        query += ("&" if query else "") + "allow_delayed_open=true"  # which makes writing a file one request
+    url = f"{root}/" + (f"?{query}" if query else "")
+    try:
+        system, base = fs.FileSystem.from_uri(url)
+        return system, str(base)
+    except pa.ArrowInvalid as error:
+        if "Unrecognized filesystem type" not in str(error):
+            raise BulkError(f"{shown}: {reason(error)}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise BulkError(f"{shown}: {reason(error)}") from error
+    try:
+        import fsspec
+    except ImportError as error:
+        raise BulkError(
+            f"{shown}: needs fsspec, and its package for {root.split(':')[0]}: pip install fsspec"
+        ) from error
+    try:
+        found, base = fsspec.core.url_to_fs(root)
+    except (ImportError, ValueError, OSError) as error:
+        raise BulkError(f"{shown}: {reason(error)}") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(found)), str(base)
+
+
+def reason(error: BaseException) -> str:
+    """Return what is wrong in a few words, of an error of a file system."""
+    if isinstance(error, OSError) and error.strerror and error.errno:
+        return error.strerror.split(". Detail:")[0]
+    text = " ".join(str(error).split()) or type(error).__name__
+    found = _AWS.search(text)
+    return f"{found[2]} ({found[1]})" if found else text.split(". Detail:")[0]
+
+
+def _version(size: int | None, changed: int | None) -> str:
+    return f"{size or 0}-{changed or 0}"

@@ -1,0 +1,174 @@
+"""A bulk run: what there is to do by the manifest, done by an engine, and written into the manifest."""
+
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from srgan.bulk.manifest import FOLDER, Known, Manifest, Record, Run, clean, known
+from srgan.bulk.sources import Listing, Task, list_source, row_target
+from srgan.bulk.stages import Making
+from srgan.errors import BulkError, PictureError
+
+
+class Engine(Protocol):
+    """What gets tasks done."""
+
+    def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
+        """Yield a record for each picture, in any order. Raises SrganError where it cannot go on."""
+
+
+@dataclass
+class Outcome:
+    """What became of the pictures of a source.
+
+    skipped  there already, by the manifest or by their fingerprints
+    failed   in this run or in one before, after which they have not changed
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[PictureError] = field(default_factory=list)
+
+    def in_words(self) -> str:
+        """Say it in a line."""
+        counts = self.counts
+        anew = f" ({counts['remade']} of them anew)" if counts["remade"] else ""
+        kept = " (there already)" if counts["skipped"] else ""
+        done = counts["done"] + counts["remade"]
+        return f"{done} done{anew}, {counts['skipped']} skipped{kept}, {counts['failed']} failed"
+
+
+@dataclass
+class Plan:
+    """What there is to do, and what is settled: pictures done, and failed, so that nothing is to be done."""
+
+    tasks: list[Task]
+    done: int = 0
+    failed: list[str] = field(default_factory=list)
+    errors: list[PictureError] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many pictures there are, as far as is known: a tar that has not been opened counts as one."""
+        return self.done + len(self.failed) + sum(_count(task) for task in self.tasks)
+
+
+def run_bulk(
+    source: str,
+    making: Making,
+    engine: Engine,
+    *,
+    column: str | None = None,
+    retry_failed: bool = False,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_record: Callable[[Record], None] | None = None,
+) -> Outcome:
+    """Upscale the pictures of a source that the destination has no results of, each once.
+
+    column        of Parquet, see `list_source`
+    retry_failed  try pictures again that could not be decoded
+    on_plan       is told what there is to do
+    on_record     is told of each picture that has been done with
+
+    What is done is in the destination and, all but the last seconds of a killed run, in its manifest. Raises BulkError
+    where a place cannot be used or the engine cannot go on, OutputError where the manifest cannot be written.
+    """
+    destination = making.destination
+    listing = list_source(source, making.size, making.options.format, column)
+    if listing.place.holds(destination):
+        raise BulkError(f"{destination.url} is in {listing.place.url}: results would become pictures; choose another")
+    manifest = Manifest(destination)
+    manifest.tidy()
+    plan = plan_bulk(listing, making, manifest, retry_failed=retry_failed)
+    if on_plan is not None:
+        on_plan(plan)
+    outcome = Outcome(Counter(skipped=plan.done, failed=len(plan.failed) + len(plan.errors)), plan.errors)
+    run = Run(listing.url, plan.total, plan.done, len(plan.failed))
+    if not plan.tasks:
+        return outcome
+    manifest.begin(run)
+    destination.remove_leftovers(task.target for task in plan.tasks)
+    try:
+        with closing(engine.run(making, plan.tasks)) as records:
+            for record in records:
+                manifest.add(record)
+                if record.status != "listed":
+                    outcome.counts[record.status] += 1
+                if on_record is not None:
+                    on_record(record)
+        manifest.end(run)
+    finally:
+        manifest.flush()
+    return outcome
+
+
+def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_failed: bool = False) -> Plan:
+    """Return what is to be done of a listing, by the manifest and what is in the destination."""
+    found, archives = known(manifest)
+    present = {clean(file.name) for file in making.destination.files([]) if not file.name.startswith(f"{FOLDER}/")}
+    below = _in_folders(present, {clean(task.target) for task in listing.tasks if task.kind == "tar"})
+    plan = Plan([], errors=listing.errors)
+
+    def settled(target: str, version: str) -> Known | None:
+        """Return what is known of a result that nothing is to be done for."""
+        last = found.get(target)
+        if last is None or making.overwrite or version == "" or last.version != version:
+            return None
+        if last.settings != making.mark or not last.final:
+            return None
+        return last if (target in present if not last.failed else not retry_failed) else None
+
+    def count(last: Known, name: str) -> None:
+        if last.failed:
+            plan.failed.append(name)
+        else:
+            plan.done += 1
+
+    for task in listing.tasks:
+        if task.kind == "file":
+            key = clean(task.target)
+            last = settled(key, task.version)
+            if last is not None:
+                count(last, task.source)
+            else:
+                identity = found[key].identity if key in found and key in present else ""
+                plan.tasks.append(replace(task, present=key in present, identity=identity))
+            continue
+        if task.kind == "rows":
+            targets = [row_target(task, row, making.ending) for row in task.rows]
+        else:
+            targets = archives.get(clean(task.name), [])
+        done = {target: last for target in targets if (last := settled(clean(target), task.version)) is not None}
+        for target, last in done.items():
+            count(last, f"{task.source}: {target}")
+        whole = found.get(clean(task.name))
+        if task.kind == "rows":
+            complete = len(done) == len(targets)
+        else:
+            complete = (
+                whole is not None
+                and not whole.failed
+                and (whole.version, whole.settings) == (task.version, making.mark)
+                and whole.members == len(done)
+            )
+        if not complete:
+            names = below[clean(task.target)] if task.kind == "tar" else [name for name in targets if name in present]
+            there = {name: (True, found[name].identity if name in found else "") for name in names}
+            plan.tasks.append(replace(task, settled=frozenset(done), members=there))
+    return plan
+
+
+def _in_folders(present: set[str], folders: set[str]) -> dict[str, list[str]]:
+    """Return what is present below each of some folders."""
+    found: dict[str, list[str]] = {folder: [] for folder in folders}
+    for name in present if folders else ():
+        folder = name
+        while folder := folder.rpartition("/")[0]:
+            if folder in found:
+                found[folder].append(name)
+    return found
+
+
+def _count(task: Task) -> int:
+    return {"file": 1, "rows": len(task.rows) - len(task.settled), "tar": 1}[task.kind]

@@ -1,0 +1,311 @@
+"""The pictures of a source: a folder or prefix, a list of paths, Parquet with paths or pictures in it, or tars."""
+
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, islice
+from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from srgan.bulk.places import File, Place, open_place, reason
+from srgan.errors import BulkError, PictureError
+from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.size import Size
+from srgan.inference.jobs import fitting, name_results, named_like_result, result_ending
+
+TARS = (".tar", ".tar.gz", ".tgz")
+
+Kind: TypeAlias = Literal["file", "tar", "rows"]
+
+_PATHS = ("path", "url", "uri", "file", "filename", "file_name", "source", "image", "image_path", "image_url")
+_AT_ONCE = 1000  # files whose versions are asked for together
+_ROWS = 64  # of pictures in Parquet that are read together
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture to make a result of, or an archive with many: goes to other processes as it is.
+
+    place       where `name` is
+    source      what people call it
+    target      the result's name below the destination; of an archive the folder for its results
+    version     see `srgan.bulk.places.File`; "" of a file that is not there
+    present     whether something is in the result's place
+    identity    the fingerprint that the result is known to have, "" where it is not known
+    content     the picture's bytes, where they are in hand
+    members     what is known of an archive's pictures by the names of their results: whether there is one, and the
+                identity; `settled` are those that nothing is to be done for
+    rows        of a Parquet file that are in this part of it, a row group, and the `column` with pictures
+    """
+
+    kind: Kind
+    place: Place
+    name: str
+    source: str
+    target: str
+    version: str
+    present: bool = False
+    identity: str = ""
+    archive: str = ""
+    content: bytes | None = None
+    members: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
+    rows: range = range(0)
+    group: int = 0
+    column: str = ""
+
+
+@dataclass
+class Listing:
+    """What a source has: tasks whose targets are set, and errors of folders that could not be searched."""
+
+    url: str
+    tasks: list[Task]
+    errors: list[PictureError]
+    place: Place
+
+
+def list_source(text: str, size: Size, format: str | None, column: str | None) -> Listing:  # noqa: A002
+    """Return the tasks of a source.
+
+    text    a path or URL: of a folder or prefix with pictures in it (those named like results do not count) or tars, or
+            else with Parquet files; of one of these files; or of a list, .txt, with a path or URL in each line
+    format  of the results
+    column  of Parquet that has paths or pictures in it; by default the one that has bytes, or is called like paths
+
+    Raises BulkError where there is no such source, or nothing in it.
+    """
+    ending = result_ending(size, format)
+    errors: list[PictureError] = []
+    suffix = _suffix(urlsplit(text).path if "://" in text else text)
+    if suffix in (".txt", ".parquet", *TARS) or suffix in PICTURE_SUFFIXES:
+        place, name = _file_of(text)
+        version = place.versions([name])[0]
+        if version == "":
+            raise BulkError(f"{place.url_of(name)}: no such file")
+        files = [File(name, version)]
+        if suffix == ".txt":
+            lines = (line.strip() for line in place.read(name).decode("utf-8", "surrogateescape").splitlines())
+            tasks = _of_paths([line for line in lines if line], place, text, ending)
+            return Listing(place.url_of(name), tasks, errors, place)
+    else:
+        place = open_place(text)
+        is_result = named_like_result(size)
+        files = [file for file in place.files(errors) if _counts(file.name, is_result)]
+    tasks = _of_pictures([file for file in files if _suffix(file.name) in PICTURE_SUFFIXES], place, ending)
+    tasks += [_of_tar(file, place) for file in files if _suffix(file.name) in TARS]
+    if not tasks:
+        tables = [file for file in files if _suffix(file.name) == ".parquet"]
+        tasks = [task for file in tables for task in _of_table(file, place, text, ending, column)]
+    if not tasks and not errors:
+        missing = place.kind == "local" and not os.path.exists(place.base)  # noqa: PTH110
+        what = "no such file or folder" if missing else "no pictures, tars or Parquet files with rows in this place"
+        raise BulkError(f"{place.url}: {what}")
+    return Listing(text if place.kind == "local" else place.url_of("").rstrip("/"), tasks, errors, place)
+
+
+def pictures_in(task: Task, ending: str) -> Iterator[Task]:
+    """Yield the pictures of an archive, with their bytes, but for those that are settled.
+
+    Raises BulkError where the archive cannot be read, for which it may take some of the pictures.
+    """
+    members = _in_tar(task, ending) if task.kind == "tar" else _in_table(task, ending)
+    try:
+        for name, target, content in members:
+            present, identity = task.members.get(target, (False, ""))
+            yield replace(
+                task,
+                kind="file",
+                name=name,
+                source=f"{task.source}/{name}",
+                target=target,
+                present=present,
+                identity=identity,
+                archive=task.name,
+                content=content,
+                members={},
+                settled=frozenset(),
+                rows=range(0),
+            )
+    except (tarfile.TarError, EOFError, pa.ArrowException, OSError) as error:
+        raise BulkError(f"{task.source}: damaged, or cannot be read to its end: {reason(error)}") from error
+
+
+def _counts(name: str, is_result: Any) -> bool:
+    return not is_result(posixpath.basename(name))
+
+
+def _suffix(name: str) -> str:
+    stem, suffix = posixpath.splitext(name.lower())
+    return ".tar.gz" if suffix == ".gz" and stem.endswith(".tar") else suffix
+
+
+def _file_of(text: str) -> tuple[Place, str]:
+    """Return the place that a file lies in, and its name."""
+    if "://" not in text:
+        folder, name = os.path.split(text)
+        return open_place(folder or "."), name
+    parts = urlsplit(text)
+    folder, _, name = parts.path.rpartition("/")
+    return open_place(parts._replace(path=folder).geturl()), name
+
+
+def _of_pictures(files: Sequence[File], place: Place, ending: str) -> list[Task]:
+    folders = [posixpath.split(file.name) for file in files]
+    return [
+        Task("file", place, file.name, place.url_of(file.name), posixpath.join(folder, name), file.version)
+        for file, (folder, _), name in zip(files, folders, name_results(folders, ending), strict=True)
+    ]
+
+
+def _of_paths(lines: Iterable[str], beside: Place, text: str, ending: str) -> list[Task]:
+    """Return the tasks for paths and URLs: relative ones are below the place of the list itself.
+
+    The result of s3://bucket/a/b.jpg is bucket/a/b_x4.png, of /data/b.jpg data/b_x4.png, of a/b.jpg a/b_x4.png.
+    """
+    places: list[tuple[Place, str, str]] = []  # where it is, its name there, its name below the destination
+    query = urlsplit(text).query if "://" in text else ""
+    scheme = urlsplit(text).scheme if "://" in text else ""
+    for given in lines:
+        line = unquote(given.removeprefix("file://")) if given.startswith("file://") else given
+        if "://" in line:
+            parts = urlsplit(line)
+            options = query if parts.scheme == scheme else ""
+            path = line.partition("://")[2].partition("/")[2]
+            root = open_place(f"{parts.scheme}://{parts.netloc}/" + (f"?{options}" if options else ""))
+            places.append((root, path, posixpath.join(parts.netloc.rpartition("@")[2], path)))
+        elif line.startswith("/") or os.path.isabs(line):  # noqa: PTH117 - of a million
+            places.append((open_place("/"), line.lstrip("/"), line.lstrip("/")))
+        else:
+            places.append((beside, line, line))
+    places = list({(place.url, place.path_of(name)): (place, name, below) for place, name, below in places}.values())
+    targets = [posixpath.normpath(below) for _, _, below in places]
+    if outside := next((target for target in targets if target.startswith("../") or target == ".."), None):
+        raise BulkError(f"{outside}: a path in a list cannot leave its folder: give it from the root")
+    folders = [posixpath.split(target) for target in targets]
+    names = name_results(folders, ending)
+    return [
+        Task("file", place, name, place.url_of(name), posixpath.join(folder, result), version)
+        for (place, name, _), version, (folder, _), result in zip(
+            places, _versions(places), folders, names, strict=True
+        )
+    ]
+
+
+def _versions(places: list[tuple[Place, str, str]]) -> list[str]:
+    """Return the versions of files, asked for by the thousand."""
+    found: dict[tuple[str, str], str] = {}
+    groups: dict[str, tuple[Place, list[str]]] = {}
+    for place, name, _ in places:
+        groups.setdefault(place.url, (place, []))[1].append(name)
+    for url, (place, names) in groups.items():
+        rest = iter(names)
+        while part := list(islice(rest, _AT_ONCE)):
+            found |= {(url, name): version for name, version in zip(part, place.versions(part), strict=True)}
+    return [found[place.url, name] for place, name, _ in places]
+
+
+def _of_tar(file: File, place: Place) -> Task:
+    folder = file.name[: -len(_suffix(file.name))]
+    return Task("tar", place, file.name, place.url_of(file.name), folder, file.version, archive=file.name)
+
+
+def _in_tar(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
+    used: set[str] = set()
+    with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+        for member in tar:
+            if not member.isfile() or _suffix(member.name) not in PICTURE_SUFFIXES:
+                continue
+            name = posixpath.normpath("/" + member.name).lstrip("/")
+            folder, last = posixpath.split(name)
+            for base in (posixpath.splitext(last)[0], last, *(f"{last}~{number}" for number in range(2, 10_000))):
+                target = posixpath.join(task.target, folder, fitting(base, ending))
+                if target not in used:
+                    break
+            used.add(target)
+            if target not in task.settled:
+                content = tar.extractfile(member)
+                assert content is not None
+                yield name, target, content.read()
+
+
+def _of_table(file: File, place: Place, text: str, ending: str, column: str | None) -> list[Task]:
+    """Return the tasks of a Parquet file: of its paths, or one for each part of it where it has pictures."""
+    where = place.url_of(file.name)
+    with place.open(file.name, anywhere=True) as opened:
+        try:
+            table = parquet.ParquetFile(opened)
+            column = column or _find_column(table.schema_arrow, where)
+            if column not in table.schema_arrow.names:
+                raise BulkError(f"{where}: no column {column!r}: {', '.join(table.schema_arrow.names)}")
+            kind = table.schema_arrow.field(column).type
+            if _is_text(kind):
+                folder = replace_base(place, posixpath.dirname(file.name))
+                lines = (path for path in table.read([column])[column].to_pylist() if path)
+                return _of_paths(lines, folder, text, ending)
+            if not _has_bytes(kind):
+                raise BulkError(f"{where}: the column {column} is {kind}, and neither paths nor pictures")
+            counts = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
+        except (pa.ArrowException, OSError) as error:
+            raise BulkError(f"{where}: damaged: {reason(error)}") from error
+    stem = file.name.removesuffix(".parquet")
+    task = Task("rows", place, file.name, where, stem, file.version, archive=file.name, column=column)
+    starts = accumulate(counts, initial=0)
+    return [
+        replace(task, rows=range(start, start + count), group=group)
+        for group, (start, count) in enumerate(zip(starts, counts, strict=False))
+    ]
+
+
+def replace_base(place: Place, folder: str) -> Place:
+    """Return a folder below a place as a place."""
+    return Place(place.url_of(folder), place.system, place.path_of(folder), place.kind) if folder else place
+
+
+def row_target(task: Task, row: int, ending: str) -> str:
+    """Return the name of the result of a row of Parquet."""
+    return f"{task.target}/{row:08d}{ending}"
+
+
+def _in_table(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
+    wanted = {row: target for row in task.rows if (target := row_target(task, row, ending)) not in task.settled}
+    if not wanted:
+        return
+    with task.place.open(task.name, anywhere=True) as file:
+        table = parquet.ParquetFile(file)
+        row = task.rows[0]
+        for batch in table.iter_batches(_ROWS, row_groups=[task.group], columns=[task.column]):
+            for value in batch.column(0):
+                if row in wanted:
+                    content = value.as_py()
+                    if isinstance(content, dict):
+                        content = content.get("bytes")
+                    yield f"{row}", wanted[row], content or b""
+                row += 1
+
+
+def _find_column(schema: pa.Schema, where: str) -> str:
+    pictures = [field.name for field in schema if _has_bytes(field.type)]
+    texts = [field.name for field in schema if _is_text(field.type)]
+    named = [name for name in _PATHS if name in texts]
+    for names in (pictures, named, texts):
+        if len(names) == 1 or (names is named and named):
+            return names[0]
+    raise BulkError(
+        f"{where}: which column has the pictures or their paths? --column says it: {', '.join(schema.names)}"
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _has_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _has_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

@@ -1,0 +1,245 @@
+"""What is done to a picture, stage by stage: callables that go to other processes as they are.
+
+Both engines run these, each in its own way.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from srgan.bulk.manifest import Record, whoami
+from srgan.bulk.places import Place
+from srgan.bulk.sources import Task, pictures_in
+from srgan.errors import OutputError, PictureError, SrganError
+from srgan.image.picture import Limits, Picture
+from srgan.image.reading import read_picture
+from srgan.image.size import Size
+from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.inference.fingerprint import all_settings, fate, fingerprint, network_settings
+from srgan.inference.jobs import result_ending
+from srgan.inference.pipeline import Parts, held_bytes
+from srgan.inference.upscaler import Upscaler
+from srgan.weights import checksum, find_weights, read_card
+
+
+@dataclass(frozen=True)
+class Making:
+    """All that says what results are made of and how.
+
+    model    a shipped network's name, or the path of a file, whose bytes are `weights`
+    how      further arguments of `Upscaler`
+    options  with a format
+    """
+
+    model: str
+    size: Size
+    options: WriteOptions
+    destination: Place
+    how: dict[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    overwrite: bool = False
+    weights: bytes | None = None
+    scale: int = 4
+    settings: str = ""
+
+    @cached_property
+    def ending(self) -> str:
+        """What stands after a picture's name in that of its result."""
+        return result_ending(self.size, self.options.format)
+
+    @property
+    def mark(self) -> str:
+        """What the manifest calls these settings."""
+        return hashlib.sha256(self.settings.encode()).hexdigest()[:16]
+
+
+def plan_making(
+    model: str,
+    size: Size,
+    options: WriteOptions,
+    destination: Place,
+    how: dict[str, Any],
+    limits: Limits,
+    *,
+    overwrite: bool = False,
+) -> Making:
+    """Return how results are made, once it is known that they can be. Raises ArgumentError, WeightsError."""
+    options = replace(options, format=options.format or "png")
+    path = find_weights(model).one
+    network = network_settings(
+        model,
+        precision=how.get("precision", "auto"),
+        size=size,
+        detail=how.get("detail"),
+        consistent=how.get("consistent", False),
+    )
+    return Making(
+        model,
+        size,
+        options,
+        destination,
+        how,
+        limits,
+        overwrite,
+        path.read_bytes() if str(path) == model else None,
+        read_card(path)["scale"],
+        all_settings(network, result_format(BytesIO(), options), options),
+    )
+
+
+@dataclass
+class Work:
+    """A picture on its way: decoded, then enlarged, then None when it goes no further."""
+
+    task: Task
+    record: Record
+    picture: Picture | None = None
+    held: int = 0
+    parts: Parts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = Parts(self.task.source)
+
+    @contextmanager
+    def part(self, stage: str) -> Iterator[None]:
+        """Time a stage, which an error in it ends."""
+        with self.parts.part(stage):
+            yield
+        setattr(self.record, f"{stage}_s", self.parts.seconds[stage])
+        if self.parts.error is not None:
+            self.picture = None
+            self.record.status, self.record.stage = "failed", stage
+            self.record.error = str(self.parts.error).removeprefix(f"{self.task.source}: ")
+
+
+def expand(task: Task, making: Making) -> Iterator[Task | Record]:
+    """Yield the pictures of an archive, and at its end a record of how many there are; another task as it is.
+
+    An archive that cannot be read to its end has a record that says so.
+    """
+    if task.kind == "file":
+        yield task
+        return
+    record = Record(task.source, task.name, "listed", settings=making.mark, version=task.version, worker=whoami())
+    record.members = len(task.settled)
+    try:
+        for picture in pictures_in(task, making.ending):
+            record.members += 1
+            yield picture
+    except SrganError as error:
+        record.status, record.stage = "failed", "read"
+        record.error = str(error).removeprefix(f"{task.source}: ")
+    if task.kind == "tar" or record.status == "failed":
+        yield record
+
+
+class Reader:
+    """Fetches a picture and decodes it, where its result is not what it would come to."""
+
+    def __init__(self, making: Making) -> None:
+        self._making = making
+
+    def __call__(self, task: Task) -> Work:
+        """Return the work on a picture; without a picture where there is nothing more to do."""
+        making = self._making
+        record = Record(
+            task.source,
+            task.target,
+            settings=making.mark,
+            version=task.version,
+            archive=task.archive,
+            worker=whoami(),
+        )
+        work = Work(task, record)
+        content = b""
+        with work.part("read"):
+            content = task.place.read(task.name) if task.content is None else task.content
+            record.bytes_in = len(content)
+            record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings)
+            record.status = self._status(task, record.identity)
+        if record.status in ("done", "remade"):
+            with work.part("decode"):
+                picture = read_picture(BytesIO(content), making.limits, name=task.source)
+                try:
+                    check_result(BytesIO(), picture, making.size, making.options, making.limits)
+                    work.held = held_bytes(picture, making.size, making.scale, making.limits, "its result")
+                except OutputError as error:
+                    raise PictureError(f"{task.source}: {error}") from error
+                work.picture = picture
+                record.height_in, record.width_in = picture.pixels.shape[:2]
+        work.task = replace(task, content=None)
+        return work
+
+    def _status(self, task: Task, wanted: str) -> Any:
+        """Return what becomes of a picture by what is in its result's place. Raises OutputError."""
+        if self._making.overwrite or not task.present:
+            return "remade" if task.present else "done"
+        where = self._making.destination.url_of(task.target)
+        if task.identity == wanted:
+            return "skipped"
+        try:
+            found = self._making.destination.fingerprint_of(task.target)
+        except FileNotFoundError:
+            return "done"
+        return fate(found, wanted, self._making.options, where)
+
+
+class Network:
+    """Enlarges decoded pictures, with a network that is loaded once, for the first of them."""
+
+    def __init__(self, making: Making) -> None:
+        self._making = making
+        self._upscaler: Upscaler | None = None
+
+    def __call__(self, work: Work) -> Work:
+        """Enlarge a picture where there is one. Raises SrganError where the network cannot be loaded."""
+        if work.picture is None:
+            return work
+        if self._upscaler is None:
+            self._upscaler = Upscaler(_model_file(self._making), size=self._making.size, **self._making.how)
+        with work.part("network"):
+            picture = self._upscaler.upscale_picture(work.picture)
+            assert picture.maker is not None
+            work.picture = replace(picture, maker=replace(picture.maker, fingerprint=work.record.identity))
+            work.record.height_out, work.record.width_out = picture.pixels.shape[:2]
+        return work
+
+
+class Writer:
+    """Encodes a result and puts it in its place."""
+
+    def __init__(self, making: Making) -> None:
+        self._making = making
+
+    def __call__(self, work: Work) -> Record:
+        """Return the record of a picture."""
+        if work.picture is not None:
+            whole = BytesIO()
+            with work.part("encode"):
+                write_picture(work.picture, whole, self._making.options)
+            if work.picture is not None:
+                with work.part("write"):
+                    work.record.bytes_out = len(whole.getbuffer())
+                    self._making.destination.write(work.task.target, whole.getbuffer())
+            work.picture = None
+        work.record.time = datetime.now(UTC)
+        return work.record
+
+
+def _model_file(making: Making) -> str | Path:
+    """Return the model, its file made where this machine has none like it."""
+    if making.weights is None:
+        return making.model
+    path = Path(making.model)
+    if path.is_file() and checksum(path) == checksum(making.weights):
+        return path
+    folder = Path(tempfile.mkdtemp(prefix="srgan-"))
+    (folder / path.name).write_bytes(making.weights)
+    return folder / path.name

@@ -1,0 +1,105 @@
+"""What a manifest tells of a run: done, failed and why, how fast, how long still."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from srgan.bulk.manifest import Manifest, Run
+from srgan.errors import BulkError
+
+RECENT = 600.0
+"""Seconds that the rate is measured over, up to the last word."""
+
+SILENT = 120.0
+"""After so many seconds without a word a run that has not ended is said to be silent."""
+
+
+@dataclass
+class Status:
+    """What the last run has come to.
+
+    run      the last one
+    done     pictures with a result, those of earlier runs included
+    reasons  what pictures failed of, and how many
+    rate     pictures a second, lately; 0 where nothing tells
+    last     when the last word came, seconds since 1970
+    """
+
+    run: Run
+    done: int
+    reasons: Counter[str]
+    rate: float
+    last: float
+
+    @property
+    def failed(self) -> int:
+        """How many pictures have no result."""
+        return self.reasons.total()
+
+    @property
+    def left(self) -> int:
+        """How many pictures are still to do, as far as is known."""
+        return max(self.run.total - self.done - self.failed, 0)
+
+
+def status_of(manifest: Manifest) -> Status:
+    """Return what a manifest tells. Raises BulkError where there is none, or one that is damaged."""
+    table, runs = manifest.read(["target", "status", "error", "time"])
+    if not runs:
+        raise BulkError(f"{manifest.where}: nobody has written a manifest there")
+    run = max(runs, key=lambda run: (run.started, run.ended or 0))
+    last: dict[str, tuple[str, str]] = {}
+    times = []
+    columns = (table[name].to_pylist() for name in ("target", "status", "error", "time"))
+    for target, status, error, when in zip(*columns, strict=True):
+        last[target] = status, error
+        if when.timestamp() >= run.started and status != "listed":
+            times.append(when.timestamp())
+    outcomes = Counter(status for status, _ in last.values())
+    word = run.ended or max([run.started, *times[-1:]])
+    since = max(run.started, word - RECENT)
+    rate = sum(when >= since for when in times) / max(word - since, 1e-3) if times else 0.0
+    reasons = Counter(_reason(error) for status, error in last.values() if status == "failed")
+    done = outcomes["done"] + outcomes["remade"] + outcomes["skipped"]
+    return Status(run, done, reasons, rate, word)
+
+
+def failures(manifest: Manifest) -> Iterator[str]:
+    """Yield a line for each picture that has no result: its name, a tab, and why."""
+    table, _ = manifest.read(["source", "target", "status", "error", "time"])
+    last = {row["target"]: row for row in table.to_pylist()}
+    for row in last.values():
+        if row["status"] == "failed":
+            yield f"{row['source']}\t{row['error']}"
+
+
+def lines_of(status: Status) -> Iterator[str]:
+    """Yield the lines that say it to people."""
+    run = status.run
+    yield f"{run.source}, {run.total:,} pictures"
+    yield f"  {status.done:>12,} done"
+    yield f"  {status.failed:>12,} failed"
+    for reason, count in status.reasons.most_common():
+        yield f"      {count:>8,} {reason}"
+    yield f"  {status.left:>12,} to do"
+    when = datetime.fromtimestamp(status.last, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    if run.ended is not None:
+        yield f"ended {when}; {status.rate:.2f} pictures/s at the end"
+        return
+    left = f", {_span(status.left / status.rate)} left" if status.rate and status.left else ""
+    yield f"{status.rate:.2f} pictures/s{left}; last word {when}"
+    if time.time() - status.last > SILENT:
+        yield f"silent for {_span(time.time() - status.last)}: it has been ended, as it seems; run it again to go on"
+
+
+def _reason(error: str) -> str:
+    """Return an error without what is of one picture alone: figures, and all behind a colon."""
+    return re.sub(r"\d[\d,.]*", "N", error.split(": ")[0])
+
+
+def _span(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"

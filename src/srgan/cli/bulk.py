@@ -1,0 +1,146 @@
+"""srgan bulk."""
+
+import time
+from typing import Any
+
+import click
+
+from srgan.bulk.local import LocalEngine
+from srgan.bulk.manifest import Manifest, Record
+from srgan.bulk.places import open_place
+from srgan.bulk.run import Plan, run_bulk
+from srgan.bulk.stages import plan_making
+from srgan.bulk.status import failures, lines_of, status_of
+from srgan.cli import Settings, debug_option, pass_settings
+from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
+from srgan.cli.progress import PictureBar, in_words
+from srgan.errors import ArgumentError, PictureError
+from srgan.image.picture import Limits
+from srgan.image.writing import WriteOptions
+from srgan.inference.threads import processors
+
+EPILOG = """\b
+Examples:
+  srgan bulk photos large                       as srgan upscale, and a manifest
+  srgan bulk s3://bucket/photos s3://bucket/large
+  srgan bulk list.txt large                     a path or URL in each line
+  srgan bulk tables/photos.parquet large        a column of paths, or of pictures
+  srgan bulk shards large                       tars of pictures (WebDataset)
+  srgan bulk --status s3://bucket/large         done, failed and why, time left
+\b
+Run it again, after whatever ended it, and it does what is missing. An exit
+status of 0 says that every picture has its result, 1 that one has not.
+"""
+
+GROUPS = {
+    "The run": (
+        *("workers", "threads", "gpus", "column", "retry_failed", "status", "failures"),
+        *("max_input_pixels", "max_output_pixels"),
+    ),
+    "Size": ("scale", "width", "height", "fit", "stretch"),
+    "Fidelity or texture": ("model", "detail", "consistent"),
+    "Results": ("format", "quality", "compression", "strip", "no_provenance", "overwrite"),
+    "The network": ("runtime", "precision", "tile", "memory"),
+}
+
+
+@click.command(cls=Grouped, groups=GROUPS, epilog=EPILOG)
+@click.argument("places", nargs=-1, metavar="SOURCE DESTINATION")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Networks that run at once, each with pictures read and written beside it. Default: one for each processor"
+    " that may be used, or one for each of --gpus.",
+)
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Of each worker's network. Default: 1.")
+@click.option("--gpus", type=click.IntRange(min=1), metavar="N", help="How many the workers share. Default: none.")
+@click.option("--column", metavar="NAME", help="Of Parquet, with paths or pictures. Default: the one that looks so.")
+@click.option("--retry-failed", is_flag=True, help="Try pictures again that could not be decoded and have not changed.")
+@click.option("--status", is_flag=True, help="Say what the manifest in DESTINATION tells, and do nothing.")
+@click.option("--failures", "list_failures", is_flag=True, help="List what failed, a tab, and why; and do nothing.")
+@options(RESULTS, SIZE, TEXTURE, NETWORK, LIMITS)
+@debug_option
+@pass_settings
+def bulk(
+    settings: Settings,
+    /,
+    places: tuple[str, ...],
+    workers: int | None,
+    threads: int | None,
+    gpus: int | None,
+    column: str | None,
+    retry_failed: bool,
+    status: bool,
+    list_failures: bool,
+    format: str | None,  # noqa: A002
+    quality: int | None,
+    compression: int | None,
+    strip: bool,
+    no_provenance: bool,
+    overwrite: bool,
+    scale: float | None,
+    width: int | None,
+    height: int | None,
+    fit: tuple[int, int] | None,
+    stretch: tuple[int, int] | None,
+    model: str,
+    max_input_pixels: int | None,
+    max_output_pixels: int | None,
+    **how: Any,
+) -> int:
+    """Upscale a great many pictures, each exactly once.
+
+    SOURCE is a folder or a URL (s3://, gs://, abfs://, hdfs://, and others by fsspec) with pictures in it, tars of
+    pictures or Parquet files; or one of these files, or a .txt with a path or URL in each line. DESTINATION is a folder
+    or a URL. What became of each picture is recorded there, in _srgan/manifest.
+    """
+    start = time.perf_counter()
+    if status or list_failures:
+        if len(places) != 1:
+            raise ArgumentError("--status and --failures are of one DESTINATION")
+        manifest = Manifest(open_place(places[0]))
+        for line in failures(manifest) if list_failures else lines_of(status_of(manifest)):
+            click.echo(line)
+        return 0
+    if len(places) != 2:
+        raise ArgumentError("SOURCE and DESTINATION: two places")
+    source, destination = places
+    making = plan_making(
+        model,
+        size_of(scale, width, height, fit, stretch),
+        WriteOptions(format, quality, compression, strip, not no_provenance),
+        open_place(destination),
+        how | {"threads": threads or (None if gpus else 1)},
+        Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels),
+        overwrite=overwrite,
+    )
+    workers = workers or gpus or processors()
+    runner = LocalEngine(workers, [{"CUDA_VISIBLE_DEVICES": str(n % gpus)} for n in range(workers)] if gpus else [])
+    with PictureBar(debug=settings.debug) as bar:
+        total = done = 0
+
+        def planned(plan: Plan) -> None:
+            nonlocal total, done
+            total, done = plan.total, plan.done + len(plan.failed)
+            for error in plan.errors:
+                bar.error(error)
+            bar.update(done, total)
+
+        def tell(record: Record) -> None:
+            nonlocal total, done
+            if record.status == "failed":
+                bar.error(PictureError(f"{record.source}: {record.error}"))
+            if record.archive:
+                total = max(total, done + 1)
+            done += record.status != "listed"
+            bar.update(done, max(done, total))
+
+        outcome = run_bulk(
+            source, making, runner, column=column, retry_failed=retry_failed, on_plan=planned, on_record=tell
+        )
+    click.echo(f"{in_words(outcome.counts)} in {time.perf_counter() - start:.1f} s")
+    if outcome.counts["failed"]:
+        click.echo(f"srgan bulk --failures {click.format_filename(destination)} lists what failed, and why", err=True)
+        return 1
+    return 0

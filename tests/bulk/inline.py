@@ -1,0 +1,77 @@
+"""An engine without processes, pictures to run it on, and what came of them."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from srgan.bulk.manifest import Record
+from srgan.bulk.places import open_place
+from srgan.bulk.run import Outcome, run_bulk
+from srgan.bulk.sources import Task
+from srgan.bulk.stages import Making, Network, Reader, Writer, expand, plan_making
+from srgan.image.picture import Limits
+from srgan.image.size import Size
+from srgan.image.writing import WriteOptions
+
+X4 = Size(scale=4)
+
+
+class Inline:
+    """Does one picture after another in the calling process; `sources` are those that it was given."""
+
+    def __init__(self, *, stop_after: int = 10**9) -> None:
+        self.sources: list[str] = []
+        self._stop_after = stop_after
+
+    def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
+        read, network, write = Reader(making), Network(making), Writer(making)
+        for task in tasks:
+            for found in expand(task, making):
+                if isinstance(found, Record):
+                    yield found
+                    continue
+                if len(self.sources) == self._stop_after:
+                    raise KeyboardInterrupt
+                self.sources.append(found.source)
+                yield write(network(read(found)))
+
+
+def making(
+    model: Path, destination: Path | str, options: WriteOptions | None = None, size: Size = X4, **how: Any
+) -> Making:
+    overwrite = how.pop("overwrite", False)
+    limits = how.pop("limits", Limits())
+    how = {"precision": "fp32", "threads": 1} | how
+    return plan_making(
+        str(model), size, options or WriteOptions(), open_place(str(destination)), how, limits, overwrite=overwrite
+    )
+
+
+def run(model: Path, source: Path | str, destination: Path | str, **options: Any) -> tuple[Outcome, list[Record]]:
+    """Run in this process, and return what came of it and the records of this run alone."""
+    records: list[Record] = []
+    engine = options.pop("engine", None) or Inline()
+    said = {name: options.pop(name) for name in ("column", "retry_failed") if name in options}
+    made = making(model, destination, **options)
+    return run_bulk(str(source), made, engine, on_record=records.append, **said), records
+
+
+def draw(*paths: Path, seed: int = 0) -> None:
+    random = np.random.default_rng(seed)
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        height, width = random.integers(12, 20, 2)
+        Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+
+
+def counts(outcome: Outcome) -> dict[str, int]:
+    return {status: count for status, count in outcome.counts.items() if count}
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Return the results below a folder, without the manifest."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and "_srgan" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

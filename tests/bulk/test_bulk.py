@@ -1,0 +1,323 @@
+import io
+import os
+import tarfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from inline import X4, Inline, counts, draw, making, results, run
+from pyarrow import parquet
+
+from srgan.bulk import manifest as manifests
+from srgan.bulk.manifest import Manifest, Record, Run
+from srgan.bulk.places import open_place
+from srgan.bulk.status import failures, lines_of, status_of
+from srgan.cli import main
+from srgan.errors import BulkError, OutputError
+from srgan.image.picture import Limits
+from srgan.image.size import Size
+from srgan.image.writing import WriteOptions
+from srgan.image.xmp import read_fingerprint
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with three pictures, two of which have one stem, and one that is none."""
+    folder = tmp_path / "photos"
+    draw(folder / "a.png", folder / "deep/b.png", folder / "deep/b.webp")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("no picture either")
+    draw(folder / "a_x4.png")
+    return folder
+
+
+def test_results_are_those_of_srgan_upscale(photos: Path, tmp_path: Path, tiny_onnx: Path) -> None:
+    outcome, records = run(tiny_onnx, photos, tmp_path / "bulk")
+    assert counts(outcome) == {"done": 3, "failed": 1}
+    arguments = ["--model", str(tiny_onnx), "--precision", "fp32", "--threads", "1"]
+    assert main(["upscale", str(photos), "-o", str(tmp_path / "one"), *arguments]) == 1
+    assert sorted(results(tmp_path / "bulk")) == ["a_x4.png", "deep/b.png_x4.png", "deep/b.webp_x4.png"]
+    assert results(tmp_path / "bulk") == results(tmp_path / "one")
+    assert {record.target: record.error for record in records if record.status == "failed"} == {
+        "broken_x4.png": "not a picture, or not of a kind that can be read"
+    }
+
+
+def test_what_srgan_upscale_made_is_known_without_a_manifest(photos: Path, tmp_path: Path, tiny_onnx: Path) -> None:
+    arguments = ["--model", str(tiny_onnx), "--precision", "fp32"]
+    assert main(["upscale", str(photos), "-o", str(tmp_path / "out"), *arguments]) == 1
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")}
+    assert counts(run(tiny_onnx, photos, tmp_path / "out")[0]) == {"skipped": 3, "failed": 1}
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.png")} == before
+
+
+def test_a_run_that_is_stopped_goes_on_and_makes_nothing_twice(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(*(tmp_path / f"in/{number}.png" for number in range(7)))
+    stopped = Inline(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out", engine=stopped)
+    assert len(results(tmp_path / "out")) == 3
+    again = Inline()
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", engine=again)[0]) == {"skipped": 3, "done": 4}
+    assert not set(stopped.sources) & set(again.sources)
+    third = Inline()
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", engine=third)[0]) == {"skipped": 7}
+    assert third.sources == []
+
+
+def test_without_its_manifest_a_result_is_known_by_its_fingerprint(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "in/a.png", tmp_path / "in/b.png")
+    run(tiny_onnx, tmp_path / "in/a.png", tmp_path / "out")
+    for path in (tmp_path / "out/_srgan/manifest").iterdir():
+        path.unlink()
+    monkeypatch.setattr("srgan.inference.upscaler.upscale_pixels", None)  # no network runs
+    outcome, records = run(tiny_onnx, tmp_path / "in/a.png", tmp_path / "out")
+    assert counts(outcome) == {"skipped": 1}
+    assert records[0].identity == read_fingerprint(tmp_path / "out/a_x4.png")
+
+
+def test_what_has_changed_is_made_anew_and_nothing_else(tmp_path: Path, tiny_onnx: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    draw(source / "a.png", source / "b.png", source / "c.png")
+    run(tiny_onnx, source, target)
+    before = results(target)
+    draw(source / "b.png", seed=5)
+    (source / "c.png").touch()
+    engine = Inline()
+    outcome, records = run(tiny_onnx, source, target, engine=engine)
+    assert counts(outcome) == {"skipped": 2, "remade": 1}
+    assert {record.target: record.status for record in records} == {"b_x4.png": "remade", "c_x4.png": "skipped"}
+    changed = [name for name, content in results(target).items() if content != before[name]]
+    assert changed == ["b_x4.png"]
+    run(tiny_onnx, source, target, engine=(engine := Inline()))
+    assert engine.sources == [], "a file that was touched is read once more, not each time"
+    assert counts(run(tiny_onnx, source, target, options=WriteOptions(strip=True))[0]) == {"remade": 3}
+    assert counts(run(tiny_onnx, source, target, options=WriteOptions(strip=True))[0]) == {"skipped": 3}
+    (target / "a_x4.png").unlink()
+    assert counts(run(tiny_onnx, source, target, options=WriteOptions(strip=True))[0]) == {"skipped": 2, "done": 1}
+    outcome, _ = run(tiny_onnx, source, target, options=WriteOptions(strip=True), overwrite=True)
+    assert counts(outcome) == {"remade": 3}
+    assert counts(run(tiny_onnx, source, target, size=Size(scale=2))[0]) == {"done": 3}
+    assert len(results(target)) == 6
+
+
+def test_what_is_in_the_place_of_a_result_and_not_ours_is_kept(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png", tmp_path / "out/a_x4.png")
+    before = results(tmp_path / "out")
+    outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert counts(outcome) == {"failed": 1}
+    place = tmp_path / "out/a_x4.png"
+    assert records[0].error == f"{place}: is there already and was not made by srgan; --overwrite replaces it"
+    assert results(tmp_path / "out") == before
+    place.unlink()
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1}, "no reason of the picture's"
+
+
+def test_pictures_that_cannot_be_decoded_are_tried_again_when_asked_or_changed(tmp_path: Path, tiny_onnx: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    draw(source / "a.png")
+    (source / "b.png").write_bytes(b"no picture")
+    assert counts(run(tiny_onnx, source, target)[0]) == {"done": 1, "failed": 1}
+    engine = Inline()
+    assert counts(run(tiny_onnx, source, target, engine=engine)[0]) == {"skipped": 1, "failed": 1}
+    assert engine.sources == []
+    assert counts(run(tiny_onnx, source, target, engine=engine, retry_failed=True)[0]) == {"skipped": 1, "failed": 1}
+    assert engine.sources == [f"{source}/b.png"]
+    assert counts(run(tiny_onnx, source, target, limits=Limits(10))[0]) == {"skipped": 1, "failed": 1}
+    draw(source / "b.png")
+    assert counts(run(tiny_onnx, source, target)[0]) == {"skipped": 1, "done": 1}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="paths of POSIX")
+def test_lists_of_paths(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "lists/near/a.png", tmp_path / "far/b c#1.png")
+    lines = ["near/a.png", f"{tmp_path}/far/b c#1.png", f"file://{tmp_path}/far/b%20c%231.png", "near/gone.png", ""]
+    (tmp_path / "lists/list.txt").write_text("\n".join(lines))
+    outcome, records = run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")
+    far = str(tmp_path).lstrip("/")
+    assert counts(outcome) == {"done": 2, "failed": 1}
+    assert set(results(tmp_path / "out")) == {"near/a_x4.png", f"{far}/far/b c#1_x4.png"}
+    (failed,) = [record for record in records if record.status == "failed"]
+    assert (failed.source, failed.error) == (f"{tmp_path}/lists/near/gone.png", "no such file")
+    draw(tmp_path / "lists/near/gone.png")
+    assert counts(run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")[0])["done"] == 1
+    (tmp_path / "lists/list.txt").write_text("../far/b.png")
+    with pytest.raises(BulkError, match=r"\.\./far/b\.png: a path in a list cannot leave its folder"):
+        run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")
+
+
+def test_parquet_with_paths_and_with_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "t/a.png", tmp_path / "t/b.png")
+    a, b = ((tmp_path / f"t/{name}.png").read_bytes() for name in "ab")
+    (tmp_path / "t/table").mkdir()
+    parquet.write_table(pa.table({"path": ["a.png", "b.png"], "text": ["x", "y"]}), tmp_path / "t/paths.parquet")
+    assert counts(run(tiny_onnx, tmp_path / "t/paths.parquet", tmp_path / "out")[0]) == {"done": 2}
+    assert set(results(tmp_path / "out")) == {"a_x4.png", "b_x4.png"}
+    pictures = [{"bytes": a, "path": "a"}, {"bytes": b"no", "path": None}, None, {"bytes": b, "path": "b"}]
+    table = pa.table({"image": pictures, "label": [1, 2, 3, 4]})
+    parquet.write_table(table, tmp_path / "t/table/train.parquet", row_group_size=2)
+    engine = Inline()
+    outcome, _ = run(tiny_onnx, tmp_path / "t/table", tmp_path / "out2", engine=engine)
+    assert counts(outcome) == {"done": 2, "failed": 2}
+    assert engine.sources == [f"{tmp_path}/t/table/train.parquet/{row}" for row in range(4)]
+    assert results(tmp_path / "out2").keys() == {"train/00000000_x4.png", "train/00000003_x4.png"}
+    assert read_fingerprint(tmp_path / "out2/train/00000003_x4.png") == read_fingerprint(tmp_path / "out/b_x4.png")
+    engine = Inline()
+    outcome, _ = run(tiny_onnx, tmp_path / "t/table", tmp_path / "out2", engine=engine)
+    assert (counts(outcome), engine.sources) == ({"skipped": 2, "failed": 2}, [])
+    (tmp_path / "out2/train/00000003_x4.png").unlink()
+    run(tiny_onnx, tmp_path / "t/table", tmp_path / "out2", engine=engine)
+    assert engine.sources == [f"{tmp_path}/t/table/train.parquet/3"]
+    with pytest.raises(BulkError, match=r"train\.parquet: no column 'photo': image, label"):
+        run(tiny_onnx, tmp_path / "t/table", tmp_path / "out3", column="photo")
+    with pytest.raises(BulkError, match=r"the column label is int64, and neither paths nor pictures"):
+        run(tiny_onnx, tmp_path / "t/table", tmp_path / "out3", column="label")
+    parquet.write_table(pa.table({"x": [a], "y": [b]}), tmp_path / "t/two.parquet")
+    with pytest.raises(BulkError, match=r"which column has the pictures or their paths\? --column says it: x, y"):
+        run(tiny_onnx, tmp_path / "t/two.parquet", tmp_path / "out3")
+    (tmp_path / "t/bad.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(BulkError, match=r"bad\.parquet: damaged: "):
+        run(tiny_onnx, tmp_path / "t/bad.parquet", tmp_path / "out3")
+
+
+def write_tar(path: Path, members: dict[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png")
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    members = {"000.png": a, "000.cls": b"1", "000.jpg": b"no picture", "001.seg.png": b, "x/../../002.png": c}
+    write_tar(tmp_path / "shards/train-0.tar", members)
+    write_tar(tmp_path / "shards/train-1.tar", {"000.png": c})
+    engine = Inline(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_onnx, tmp_path / "shards", tmp_path / "out", engine=engine)
+    names = {f"train-0/{name}_x4.png" for name in ("000", "001.seg", "002")} | {"train-1/000_x4.png"}
+    rest = Inline()
+    assert counts(run(tiny_onnx, tmp_path / "shards", tmp_path / "out", engine=rest)[0]) == {
+        "skipped": 2,
+        "done": 2,
+        "failed": 1,
+    }
+    assert results(tmp_path / "out").keys() == names
+    assert not set(rest.sources) & set(engine.sources)
+    again = Inline()
+    outcome, records = run(tiny_onnx, tmp_path / "shards", tmp_path / "out", engine=again)
+    assert (counts(outcome), records, again.sources) == ({"skipped": 4, "failed": 1}, [], [])
+    write_tar(tmp_path / "shards/train-1.tar", {"000.png": c, "003.png": a})
+    outcome, records = run(tiny_onnx, tmp_path / "shards", tmp_path / "out")
+    assert counts(outcome) == {"skipped": 4, "failed": 1, "done": 1}
+    whole = (tmp_path / "shards/train-0.tar").read_bytes()
+    (tmp_path / "shards/train-0.tar").write_bytes(whole[: len(whole) // 2])
+    outcome, records = run(tiny_onnx, tmp_path / "shards", tmp_path / "out")
+    assert [record.source for record in records if record.status == "failed"][-1] == f"{tmp_path}/shards/train-0.tar"
+    assert "damaged, or cannot be read to its end" in records[-1].error
+
+
+def test_places_that_cannot_be_are_one_line(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "empty").mkdir()
+    for source, target, message in (
+        ("gone", "out", r"gone: no such file or folder"),
+        ("gone.txt", "out", r"gone\.txt: no such file"),
+        ("empty", "out", r"empty: no pictures, tars or Parquet files"),
+        ("in", "in/large", r"in/large is in .*in: results would become pictures; choose another"),
+        ("in", "in", r"results would become pictures"),
+    ):
+        with pytest.raises(BulkError, match=message):
+            run(tiny_onnx, tmp_path / source, tmp_path / target)
+    with pytest.raises(BulkError, match="nosuch://bucket/x: "):
+        open_place("nosuch://bucket/x")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written: Not a directory"):
+        run(tiny_onnx, tmp_path / "in", tmp_path / "file/out")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.png"]
+
+
+def test_the_manifest_tells_of_every_picture(tmp_path: Path, tiny_onnx: Path, photos: Path) -> None:
+    run(tiny_onnx, photos, tmp_path / "out")
+    table, runs = Manifest(open_place(str(tmp_path / "out"))).read()
+    rows = {row["target"]: row for row in table.to_pylist()}
+    assert rows.keys() == {"a_x4.png", "broken_x4.png", "deep/b.png_x4.png", "deep/b.webp_x4.png"}
+    a = rows["a_x4.png"]
+    assert (a["height_out"], a["width_out"]) == (4 * a["height_in"], 4 * a["width_in"])
+    assert a["bytes_in"] == (photos / "a.png").stat().st_size
+    assert a["bytes_out"] == (tmp_path / "out/a_x4.png").stat().st_size
+    assert a["identity"] == read_fingerprint(tmp_path / "out/a_x4.png")
+    assert all(a[f"{stage}_s"] > 0 for stage in ("read", "decode", "network", "encode", "write"))
+    assert (rows["broken_x4.png"]["stage"], rows["broken_x4.png"]["network_s"]) == ("decode", 0)
+    assert {(run.total, run.done_before) for run in runs} == {(4, 0)}
+    status = status_of(Manifest(open_place(str(tmp_path / "out"))))
+    assert (status.done, status.failed, status.left) == (3, 1, 0)
+    assert list(failures(Manifest(open_place(str(tmp_path / "out"))))) == [
+        f"{photos}/broken.jpg\tnot a picture, or not of a kind that can be read"
+    ]
+
+
+def test_the_status_says_how_fast_and_how_long_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = open_place(str(tmp_path))
+    with pytest.raises(BulkError, match="nobody has written a manifest there"):
+        status_of(Manifest(place))
+    manifest = Manifest(place)
+    start = time.time() - 100
+    manifest.begin(Run("photos", 1000, started=start))
+    for number in range(50):
+        record = Record(f"photos/{number}.jpg", f"{number}_x4.png")
+        if number < 20:
+            record.status, record.stage = "failed", "decode"
+            record.error = f"too large: {number}x{number} are much" if number % 2 else "damaged: broken data stream"
+        manifest.add(record)
+    manifest.flush()
+    lines = list(lines_of(status_of(Manifest(place))))
+    assert lines[:6] == [
+        "photos, 1,000 pictures",
+        "            30 done",
+        "            20 failed",
+        "            10 damaged",
+        "            10 too large",
+        "           950 to do",
+    ]
+    assert lines[6].startswith("0.50 pictures/s, 31 min 4")
+    assert len(lines) == 7
+    monkeypatch.setattr("srgan.bulk.status.SILENT", -1.0)
+    assert list(lines_of(status_of(Manifest(place))))[7].startswith("silent for 0 min 0 s: it has been ended")
+
+
+def test_many_files_of_a_manifest_become_one(tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(*(tmp_path / f"in/{number}.png" for number in range(6)))
+    monkeypatch.setattr(manifests, "ROWS", 1)
+    monkeypatch.setattr(manifests, "MANY", 5)
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    folder = tmp_path / "out/_srgan/manifest"
+    assert len(list(folder.iterdir())) == 8  # six, one at the beginning and one at the end
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 6}
+    assert len(list(folder.iterdir())) == 1
+    assert status_of(Manifest(open_place(str(tmp_path / "out")))).done == 6
+    (folder / "foreign.parquet").write_bytes(b"no")
+    with pytest.raises(BulkError, match=r"foreign\.parquet: damaged"):
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+
+
+def test_a_rerun_reads_a_large_manifest_quickly(tmp_path: Path, tiny_onnx: Path) -> None:
+    """Without reading a picture: here 20,000 rows, of a million in benchmarks/bulk.py."""
+    place = open_place(str(tmp_path))
+    manifest = Manifest(place)
+    manifest.begin(Run("photos", 20_000))
+    for number in range(20_000):
+        manifest.add(Record(f"photos/{number}.jpg", f"{number}_x4.png", version="1-1", settings="s"))
+    manifest.flush()
+    found, archives = manifests.known(manifest)
+    assert len(found) == 20_000
+    assert archives == {}
+    assert found["7_x4.png"].final
+    assert making(tiny_onnx, tmp_path).mark != "s"
+    assert X4.ending == "_x4"
