@@ -37,6 +37,9 @@ class Nearest:
     def in_fp32(self) -> "Nearest":
         return self
 
+    def rest(self) -> None:
+        pass
+
 
 class Box(Nearest):
     """Twice the size; each pixel the sum, padded with zeros, of the 7x7 around it: halo 3."""

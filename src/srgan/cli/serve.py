@@ -99,4 +99,4 @@ def serve(
     sys.stdout.flush()
     if open_page:
         webbrowser.open(url_of(bound))
-    Server(service).run(sockets=[bound])
+    Server(service).serve_on(bound)

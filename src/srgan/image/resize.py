@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 T = TypeVar("T", np.uint8, np.float32, np.float64)
 
+_SUMS = 500_000  # of float64 at a time, so that a large picture needs no eight times its memory
+
 
 def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Keys' cubic kernel with a = -0.5 at the distances x, in pixels."""
@@ -67,9 +69,14 @@ def _resize_axis(picture: NDArray[T], axis: int, outputs: int, scale: float) -> 
     places = places.clip(0, inputs - 1)
     lines: NDArray[T] = np.moveaxis(picture, axis, 0)
     shape = (-1,) + (1,) * (picture.ndim - 1)
-    total = np.zeros((outputs, *lines.shape[1:]))
-    for tap in range(places.shape[1]):
-        total += weights[:, tap].reshape(shape) * lines[places[:, tap]]
-    if picture.dtype == np.uint8:
-        total = np.floor(total.clip(0, 255) + 0.5)
-    return np.ascontiguousarray(np.moveaxis(total.astype(picture.dtype), 0, axis))
+    result = np.empty((outputs, *lines.shape[1:]), picture.dtype)
+    across = max(1, _SUMS // (outputs * max(1, lines[0, :1].size)))
+    for start in range(0, lines.shape[1], across):
+        part: NDArray[T] = lines[:, start : start + across]
+        total = np.zeros((outputs, *part.shape[1:]))
+        for tap in range(places.shape[1]):
+            total += weights[:, tap].reshape(shape) * part[places[:, tap]]
+        if picture.dtype == np.uint8:
+            total = np.floor(total.clip(0, 255) + 0.5)
+        result[:, start : start + across] = total
+    return np.ascontiguousarray(np.moveaxis(result, 0, axis))

@@ -91,3 +91,6 @@ class OnnxRuntimeNetwork:
     def in_fp32(self) -> "OnnxRuntimeNetwork":
         """Return itself."""
         return self
+
+    def rest(self) -> None:
+        """Keep what is kept: without an arena that is nothing."""

@@ -76,6 +76,14 @@ class OpenVinoNetwork:
         """Return the same network computing in fp32."""
         return self if self.precision == "fp32" else self._fp32
 
+    def rest(self) -> None:
+        """Let go of memory, see `Network`."""
+        made = vars(self)  # what is made when it is first needed is not needed for this
+        if "_fp32" in made:
+            self._fp32.rest()
+        for request in (self._levels, *([self._floats] if "_floats" in made else [])):
+            request.get_compiled_model().release_memory()
+
     @cached_property
     def _fp32(self) -> "OpenVinoNetwork":
         return OpenVinoNetwork(self._source, "fp32", self._threads)

@@ -78,6 +78,9 @@ class Network(Protocol):
     def in_fp32(self) -> Network:
         """Return the same network computing in fp32: itself where it does."""
 
+    def rest(self) -> None:
+        """Let go of the memory that is kept from one call to the next, which may be as much as a call needs."""
+
 
 def load_network(
     model: str | Path = "srgan",

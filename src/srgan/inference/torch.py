@@ -89,6 +89,10 @@ class TorchNetwork:
         """Return the same network computing in fp32."""
         return self if self.precision == "fp32" else self._fp32
 
+    def rest(self) -> None:
+        """Let go of memory, see `Network`: on a GPU, as PyTorch keeps none of a processor's."""
+        torch.cuda.empty_cache()
+
     @cached_property
     def _fp32(self) -> "TorchNetwork":
         return TorchNetwork(self._source, "fp32", self._threads, self._towards)

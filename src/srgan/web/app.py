@@ -24,16 +24,17 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from srgan.errors import SrganError
 from srgan.image.picture import Limits
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.image.writing import FORMATS
 from srgan.web import metrics, problems
-from srgan.web.body import Body, GoneError, Inbox, drop
+from srgan.web.body import GRACE, SLOWEST, Body, GoneError, Inbox, drop
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
-from srgan.web.parameters import read_order
+from srgan.web.parameters import Order, read_order
 from srgan.web.problems import Problem
-from srgan.web.work import EndedError, Made, Work, Workshop, told
+from srgan.web.work import EndedError, Made, Work, Workshop
 
 log = logging.getLogger("srgan.web")
 
@@ -54,6 +55,8 @@ _GONE = 499  # not sent to anybody: the status in logs and counts of a client th
 _REMEMBERED = 256
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _PIECE = 262_144
+_UNSEEN = 10.0  # seconds that a request may begin after its progress was asked for
+_SILENCE = 15.0  # seconds after which a comment says that somebody is there
 
 _Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -90,14 +93,23 @@ class Service:
         self.workshop = Workshop(networks, rules.limits, counts)
         self.inbox = Inbox(rules.bytes, 4 * rules.bytes)
         self.ready = self.stopping = False
+        self.failure: SrganError | None = None  # for which it never becomes ready
         self.open = 0  # requests for a picture that are under way
         self._seen: OrderedDict[str, Work] = OrderedDict()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    # pictures
+    async def load(self) -> None:
+        """Load the network that most will ask for, and be ready."""
+        try:
+            await self.workshop.warm_up()
+            self.ready = True
+        except SrganError as error:
+            self.failure = error
 
     async def upscale(self, request: Request) -> Response:
         """Answer POST /v1/upscale."""
-        self.require_token(request)
+        self._require_token(request)
+        self._require_origin(request)
         self._require_ready()
         self._require_place()
         with self.inbox.body() as body:
@@ -119,9 +131,9 @@ class Service:
             "Srgan-Seconds": f"{made.seconds:.3f}",
             "Srgan-Model": order.model,
         }
-        return StreamingResponse(_pieces(made.content), headers=headers, media_type=MEDIA_TYPES[order.options.format])
+        return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
 
-    def _order(self, request: Request, body: Body) -> Any:
+    def _order(self, request: Request, body: Body) -> Order:
         given = [*request.query_params.multi_items(), *body.fields]
         if body.name and not any(name == "name" for name, _ in given):
             given.append(("name", body.name))
@@ -129,30 +141,34 @@ class Service:
 
     async def _made(self, work: Work, request: Request) -> Made:
         """Wait for a result, for as long as its client does and as it may take."""
-        making = asyncio.create_task(self.workshop.make(work))
-        leaving = asyncio.create_task(_left(request))
+        making, leaving = asyncio.create_task(self.workshop.make(work)), asyncio.create_task(_left(request))
+        self._tasks.add(making)
+        making.add_done_callback(self._tasks.discard)
         try:
             left = work.deadline - time.monotonic()
             await asyncio.wait((making, leaving), timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if leaving.done() and not making.done():
-                work.end()
-                raise GoneError  # noqa: TRY301
             if making.done():
-                made = making.result()
-                work.state = "done"
-                return made
-            raise EndedError  # noqa: TRY301
-        except EndedError as error:
-            raise Problem("too-long", f"it takes longer than {self.rules.seconds:g} s, the limit here") from error
-        except BaseException as error:
-            work.detail = str(error)
+                return await making
+        except EndedError:
+            pass
+        except Problem as problem:
+            work.detail = problem.detail
+            raise
+        except Exception:
+            work.detail = "the cause is in the service's log"
             raise
         finally:
             leaving.cancel()
-            if work.state != "done":
-                work.state = "failed"
+            finished = making.done() and not making.cancelled() and making.exception() is None
+            work.state = "done" if finished else "failed"
             work.end()
-            making.add_done_callback(_observed)
+            if not finished:
+                making.add_done_callback(_forgotten)
+        if leaving.done():
+            work.detail = "the client has gone away"
+            raise GoneError
+        work.detail = f"it takes longer than {self.rules.seconds:g} s, the limit here"
+        raise Problem("too-long", work.detail)
 
     def _require_ready(self) -> None:
         if self.stopping or not self.ready:
@@ -160,12 +176,20 @@ class Service:
             raise Problem("stopping", what, {"Retry-After": "5"})
 
     def _require_place(self) -> None:
-        waiting = self.workshop.waiting
+        waiting = self.workshop.count("waiting")
         if waiting >= self.rules.waiting:
-            seconds = max(1, round(self.workshop.pace))
-            raise Problem("busy", f"{waiting} pictures are waiting already", {"Retry-After": str(seconds)})
+            raise Problem(
+                "busy", f"{waiting} pictures are waiting already", {"Retry-After": str(self.workshop.patience)}
+            )
 
-    def require_token(self, request: Request) -> None:
+    def _require_origin(self, request: Request) -> None:
+        """Refuse pages of other origins, which browsers let ask, though not see the answer."""
+        site, allowed = request.headers.get("sec-fetch-site", "none"), self.rules.origins
+        origin = request.headers.get("origin", "")
+        if site in ("cross-site", "same-site") and "*" not in allowed and origin not in allowed:
+            raise Problem("origin", f"pages of {origin or 'other origins'} may not ask for pictures here")
+
+    def _require_token(self, request: Request) -> None:
         """Raise Problem unless the request says the token, where there is one."""
         if self.rules.token is None:
             return
@@ -173,13 +197,11 @@ class Service:
         if kind.lower() != "bearer" or not hmac.compare_digest(said.strip().encode(), self.rules.token.encode()):
             raise Problem("token", "this needs the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
-    # what is told of it
-
     async def progress(self, request: Request) -> Response:
         """Answer GET /v1/progress/ID."""
-        self.require_token(request)
+        self._require_token(request)
         name = request.path_params["id"]
-        until = time.monotonic() + 10
+        until = time.monotonic() + _UNSEEN
         while name not in self._seen:
             if time.monotonic() > until:
                 raise Problem("not-found", "no request of this name")
@@ -191,11 +213,11 @@ class Service:
     async def _events(self, work: Work) -> AsyncIterator[str]:
         last, spoke = None, time.monotonic()
         while last is None or last["state"] not in ("done", "failed"):
-            now = told(work, self.workshop.before(work))
+            now = self.workshop.told(work)
             if now != last:
                 last, spoke = now, time.monotonic()
                 yield f"data: {json.dumps(now)}\n\n"
-            elif time.monotonic() - spoke > 15:
+            elif time.monotonic() - spoke > _SILENCE:
                 spoke = time.monotonic()
                 yield ": still there\n\n"
             await asyncio.sleep(0.1)
@@ -239,10 +261,9 @@ class Service:
 
     async def counts(self, request: Request) -> Response:
         """Answer GET /metrics."""
-        self.require_token(request)
-        states = [work.state for work in self._seen.values() if not work.ended]
-        self.metrics.waiting.set(states.count("waiting"))
-        self.metrics.working.set(states.count("working"))
+        self._require_token(request)
+        self.metrics.waiting.set(self.workshop.count("waiting"))
+        self.metrics.working.set(self.workshop.count("working"))
         self.metrics.held.set(self.inbox.held)
         return Response(self.metrics.text(), media_type=metrics.MEDIA_TYPE)
 
@@ -333,11 +354,7 @@ def make_app(service: Service) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async def load() -> None:
-            await service.workshop.warm_up()
-            service.ready = True
-
-        loading = asyncio.create_task(load())
+        loading = asyncio.create_task(service.load())
         yield
         loading.cancel()
         service.workshop.close()
@@ -394,15 +411,34 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _observed(task: "asyncio.Task[Made]") -> None:
-    """Take note of how a task ended that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()
+def _forgotten(task: "asyncio.Task[Made]") -> None:
+    """Take note of how a task ended that nobody waits for any more, and release what it made."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().release()
 
 
-async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
-    for start in range(0, len(content), _PIECE):
-        yield memoryview(content)[start : start + _PIECE]
+class _Result(Response):
+    """A result, sent in pieces; one who reads them too slowly gets no more."""
+
+    def __init__(self, made: Made, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(None, headers=headers, media_type=media_type)
+        self._made = made
+
+    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+        content, start = memoryview(self._made.content), time.monotonic()
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for place in range(0, len(content), _PIECE):
+                end = min(place + _PIECE, len(content))
+                left = start + GRACE + end / SLOWEST - time.monotonic()
+                async with asyncio.timeout(left):
+                    await send(
+                        {"type": "http.response.body", "body": content[place:end], "more_body": end < len(content)}
+                    )
+        except TimeoutError as error:
+            raise GoneError from error
+        finally:
+            self._made.release()
 
 
 def _disposition(name: str) -> str:

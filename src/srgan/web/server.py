@@ -2,31 +2,39 @@
 
 import asyncio
 import errno
+import json
 import logging
 import os
 import socket
+from http import HTTPStatus
 from types import FrameType
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from srgan.errors import ServeError
 from srgan.web.app import Service, make_app
-
-log = logging.getLogger("srgan.web")
+from srgan.web.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS = 10.0
-"""For the head of the first request of a connection to arrive."""
+"""In which the head of a connection's first request has to arrive."""
+
+STUCK_SECONDS = 20.0
+"""After which a connection is cut whose client takes nothing of what it is sent."""
+
+MOST_CONNECTIONS = 500
+
+log = logging.getLogger("srgan.web")
 
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket bound to a host's address and a port, 0 for any that is free. Raises ServeError."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, OverflowError) as error:
-        raise ServeError(f"{host}: no address of this machine: {error}") from error
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ServeError(f"{host}: no address of this machine") from error
+    family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,7 +42,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         reasons = {
-            errno.EADDRINUSE: f"port {port} of {host} is in use: --port chooses another, 0 any that is free",
+            errno.EADDRINUSE: f"port {port} of {host} is in use: --port chooses another, 0 one that is free",
             errno.EACCES: f"no permission for port {port}: --port chooses another, 1024 or more",
             errno.EADDRNOTAVAIL: f"{host}: no address of this machine",
         }
@@ -69,6 +77,12 @@ class Server(uvicorn.Server):
         )
         self._service = service
 
+    def serve_on(self, bound: socket.socket) -> None:
+        """Serve on a socket until told to stop. Raises what kept the default network from being loaded."""
+        self.run(sockets=[bound])
+        if self._service.failure is not None:
+            raise self._service.failure
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Be told to stop, by a signal."""
         if self._service.stopping:
@@ -78,13 +92,64 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to end."""
-        self.should_exit = self.should_exit or (self._service.stopping and self._service.open == 0)
+        if self._service.failure is not None or (self._service.stopping and self._service.open == 0):
+            self.should_exit = True
         return await super().on_tick(counter)
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 whose first request has to come soon, and whose complaints are problems like all others."""
+    """HTTP/1.1 with an eye on the time, whose own complaints are problems like all others."""
+
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._complain(Problem("stopping", "too many connections are open"))
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def data_received(self, data: bytes) -> None:
+        self.conn.receive_data(data)  # the time goes on until the head is complete
+        self.handle_events()
+
+    def send_400_response(self, msg: str) -> None:
+        self._complain(Problem("bad-request", msg))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self.loop.call_later(STUCK_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._move()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._move()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def _move(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    def _late(self) -> None:
+        self._complain(Problem("too-slow", "no request has arrived"))
+
+    def _complain(self, problem: Problem) -> None:
+        """Answer with a problem what is no request, and close the connection."""
+        body = json.dumps(problem.as_json("")).encode()
+        headers = [("content-type", MEDIA_TYPE), ("content-length", str(len(body))), ("connection", "close")]
+        reason = HTTPStatus(problem.status).phrase
+        try:
+            for event in (
+                h11.Response(status_code=problem.status, headers=headers, reason=reason),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event))
+        except h11.LocalProtocolError:  # in the middle of another answer
+            self.transport.abort()
+        else:
+            self.transport.close()

@@ -6,25 +6,27 @@ overlap. Pictures that are decoded, and results, take room, of which there is so
 
 import asyncio
 import hashlib
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import takewhile
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.errors import InferenceError, SrganError
+from srgan.errors import SrganError
 from srgan.image.alpha import bleed
 from srgan.image.colour import Pixels, from_floats, largest
 from srgan.image.heat import heat
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
-from srgan.image.size import Size
+from srgan.image.size import Size, passes
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
 from srgan.inference.fingerprint import all_settings, fingerprint, network_settings
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
@@ -33,12 +35,14 @@ from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.parameters import BICUBIC, Crop, Order
 from srgan.web.problems import Problem, problem_of
+from srgan.weights import FAITHFUL, SHARP
 
 _T = TypeVar("_T")
 
 State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
 
 _ENCODERS = 2
+_MUCH = 100_000  # pixels through a network, after which it gives back the memory that it took for them
 
 
 class EndedError(Exception):
@@ -47,12 +51,16 @@ class EndedError(Exception):
 
 @dataclass
 class Made:
-    """A result: the bytes of its file, and the sizes of the two pictures (width, height)."""
+    """A result: the bytes of its file, and the sizes of the two pictures (width, height).
+
+    release  is called when the bytes are needed no more
+    """
 
     content: bytes
     size_in: tuple[int, int]
     size_out: tuple[int, int]
     seconds: float
+    release: Callable[[], None]
 
 
 class Work:
@@ -65,13 +73,13 @@ class Work:
         self.deadline = self.start + seconds
         self.ended = False
         self.state: State = "waiting"
-        self.fraction = 0.0
-        self.network_start = 0.0
         self.detail = ""  # of what failed
         self.picture: Picture | None = None
         self.fingerprint = ""
         self.size_in = self.size_out = (0, 0)
-        self.room = 0
+        self.needs = 0  # bytes of room
+        self.cost = 0  # pixels that go through a network
+        self.network_start, self.expected, self.fraction = 0.0, 0.0, 0.0
 
     def end(self) -> None:
         """Let it go no further than to the end of the tile that it is at."""
@@ -90,24 +98,27 @@ class Work:
 
 
 class _Room:
-    """Bytes that pictures and results hold. One that is alone gets as many as it wants; first come, first served."""
+    """Bytes that pictures and results hold. One that is alone gets as many as it wants; one at a time takes."""
 
     def __init__(self, size: int, on_change: Callable[[int], None]) -> None:
         self._size, self._on_change = size, on_change
-        self.held = 0
-        self._changed = asyncio.Condition()
+        self._held = 0
+        self._changed = asyncio.Event()
 
-    async def take(self, size: int) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.held == 0 or self.held + size <= self._size)
-            self.held += size
-            self._on_change(self.held)
+    async def take(self, size: int, check: Callable[[], None]) -> None:
+        """Wait for room, for as long as `check` does not raise."""
+        while self._held and self._held + size > self._size:
+            check()
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), 0.5)
+        self.change(size)
 
-    async def give_back(self, size: int) -> None:
-        async with self._changed:
-            self.held -= size
-            self._on_change(self.held)
-            self._changed.notify_all()
+    def change(self, by: int) -> None:
+        """Hold more or fewer bytes, whatever is free."""
+        self._held += by
+        self._on_change(self._held)
+        self._changed.set()
 
 
 class Workshop:
@@ -120,9 +131,9 @@ class Workshop:
         self._encoders = ThreadPoolExecutor(_ENCODERS, "srgan-encode")
         self._room = _Room(BYTES_IN_FLIGHT, metrics.room.set)
         self._next = asyncio.Lock()  # decoding and finding room, one picture after another
-        self._at_work: dict[int, Work] = {}  # by when they came
-        self._count = 0
-        self.pace = 1.0  # seconds that the network takes for a picture, of late
+        self._at_work: dict[Work, None] = {}  # in the order that they came
+        self._pace = 1.0  # seconds that the network takes for a picture, of late
+        self._rate = 0.0  # pixels that go through networks in a second, of late; 0: not known yet
 
     async def warm_up(self) -> None:
         """Load the network that most will ask for."""
@@ -133,60 +144,82 @@ class Workshop:
         for pool in (self._decoder, self._network, self._encoders):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    @property
-    def waiting(self) -> int:
-        """How many pictures have not come to the network yet."""
-        return sum(work.state == "waiting" and not work.ended for work in self._at_work.values())
+    def count(self, state: State) -> int:
+        """Return how many pictures are waiting, or working, or writing."""
+        return sum(work.state == state and not work.ended for work in self._at_work)
 
-    def before(self, work: Work) -> int:
-        """Return how many pictures come before one that waits."""
-        ahead = 0
-        for other in self._at_work.values():
-            if other is work:
-                break
-            ahead += other.state in ("waiting", "working") and not other.ended
-        return ahead
+    @property
+    def patience(self) -> int:
+        """Seconds after which half of those that wait will have gone."""
+        return max(1, math.ceil(self._pace * (self.count("waiting") + 1) / 2))
+
+    def told(self, work: Work) -> dict[str, Any]:
+        """Return what is told of the progress of some work."""
+        if work.state == "failed":
+            return {"state": "failed", "detail": work.detail}
+        if work.state == "waiting":
+            return {"state": "waiting", "before": self._before(work)}
+        if work.state != "working":
+            return {"state": work.state}
+        seconds = time.monotonic() - work.network_start
+        fraction, left = work.fraction, None
+        if work.expected:  # within a tile, by how long the last pictures took
+            fraction = max(fraction, min(seconds / work.expected, 0.95))
+            left = max(work.expected - seconds, 0.0)
+        if work.fraction:
+            left = seconds * (1 / work.fraction - 1)
+        return {
+            "state": "working",
+            "fraction": round(fraction, 3),
+            "seconds": round(seconds, 1),
+            "seconds_left": None if left is None else round(left, 1),
+        }
+
+    def _before(self, work: Work) -> int:
+        """Return how many pictures the network comes to before one that waits."""
+        earlier = takewhile(lambda other: other is not work, self._at_work)
+        return sum(other.state in ("waiting", "working") and not other.ended for other in earlier)
 
     async def make(self, work: Work) -> Made:
         """Return the result that was ordered. Raises Problem, and EndedError for work that was ended or too long."""
-        self._count += 1
-        number = self._count
-        self._at_work[number] = work
+        self._at_work[work] = None
+        held = 0
         try:
-            return await self._make(work)
-        except (SrganError, MemoryError) as error:
-            if isinstance(error, MemoryError):
-                error = InferenceError("not enough memory for this picture and its result")
+            async with self._next:
+                await self._in(self._decoder, "decode", self._decode, work)
+                await self._room.take(work.needs, work.check)
+                held = work.needs
+            await self._in(
+                self._encoders if work.order.model == BICUBIC else self._network, "network", self._enlarge, work
+            )
+            work.state = "writing"
+            content = await self._in(self._encoders, "encode", self._encode, work)
+        except SrganError as error:
             raise problem_of(error) from error
+        except MemoryError as error:
+            raise Problem("failed", "not enough memory for this picture and its result") from error
+        else:
+            size = len(content)
+            self._room.change(size)
+            seconds = time.monotonic() - work.start
+            return Made(content, work.size_in, work.size_out, seconds, lambda: self._room.change(-size))
         finally:
-            del self._at_work[number]
+            del self._at_work[work]
             work.picture, work.content = None, b""
-            await self._room.give_back(work.room)
-
-    async def _make(self, work: Work) -> Made:
-        async with self._next:
-            await self._in(self._decoder, "decode", self._decode, work)
-            await self._room.take(work.room)
-        await self._in(self._network, "network", self._enlarge, work)
-        work.state = "writing"
-        content = await self._in(self._encoders, "encode", self._encode, work)
-        return Made(content, work.size_in, work.size_out, time.monotonic() - work.start)
+            self._room.change(-held)
 
     async def _in(self, pool: ThreadPoolExecutor, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
+        """Return what a step gives in a pool's thread."""
+
         def run() -> _T:
             work.check()
-            with self._timed(stage):
+            start = time.perf_counter()
+            try:
                 return step(work)
+            finally:
+                self._metrics.stages.labels(stage).observe(time.perf_counter() - start)
 
         return await asyncio.get_running_loop().run_in_executor(pool, run)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._metrics.stages.labels(stage).observe(time.perf_counter() - start)
 
     def _decode(self, work: Work) -> None:
         order = work.order
@@ -197,10 +230,11 @@ class Workshop:
             picture = replace(picture, more=(), timing=None)
         check_result(BytesIO(), picture, order.size, order.options, self._limits)
         if order.model == BICUBIC:
-            work.room = _bytes_of_bicubic(picture, order.size)
+            work.needs = _bytes_of_bicubic(picture, order.size)
         else:
-            scale = self._networks.cards[order.model]["scale"]
-            work.room = held_bytes(picture, order.size, scale, self._limits, "result") * (2 if order.doubt else 1)
+            scale, times = self._networks.cards[order.model]["scale"], 2 if order.doubt else 1
+            work.needs = held_bytes(picture, order.size, scale, self._limits, "result") * times
+            work.cost = _network_pixels(picture, order.size, scale) * times
             work.fingerprint = self._fingerprint(work)
         height, width = picture.pixels.shape[:2]
         work.size_in, work.picture, work.content = (width, height), picture, b""
@@ -223,27 +257,36 @@ class Workshop:
 
     def _enlarge(self, work: Work) -> None:
         assert work.picture is not None
-        work.state, work.network_start = "working", time.monotonic()
+        work.network_start = time.monotonic()
+        work.expected = work.cost / self._rate if self._rate else 0.0
+        work.state = "working"
         self._metrics.stages.labels("wait").observe(work.network_start - work.start)
         order, picture = work.order, work.picture
         if order.model == BICUBIC:
             work.picture = _bicubic(picture, order.size, work.progress)
-        elif order.doubt:
-            results = []
-            for part, model in enumerate((order.model, "srresnet" if order.model == "srgan" else "srgan")):
-                detail = order.detail if model == order.model else None
-                upscaler = self._networks.get(model, detail).making(order.size, consistent=order.consistent)
-                results.append(
-                    upscaler.upscale_picture(picture, lambda done, part=part: work.progress((part + done) / 2))  # type: ignore[misc]
-                )
-            work.picture = Picture(heat(results[0].pixels, results[1].pixels))
+            return
+        if order.doubt:
+            other = SHARP if order.model == FAITHFUL else FAITHFUL
+            one = self._through(order.model, work, picture, lambda part: work.progress(part / 2))
+            two = self._through(other, work, picture, lambda part: work.progress((1 + part) / 2))
+            work.picture = Picture(heat(one.pixels, two.pixels))
         else:
-            upscaler = self._networks.get(order.model, order.detail).making(order.size, consistent=order.consistent)
-            result = upscaler.upscale_picture(picture, work.progress)
+            result = self._through(order.model, work, picture, work.progress)
             assert result.maker is not None
             work.picture = replace(result, maker=replace(result.maker, fingerprint=work.fingerprint))
         seconds = time.monotonic() - work.network_start
-        self.pace += (seconds - self.pace) / 8
+        self._pace += (seconds - self._pace) / 8
+        self._rate += (work.cost / seconds - self._rate) / (8 if self._rate else 1)
+
+    def _through(self, model: str, work: Work, picture: Picture, progress: Progress) -> Picture:
+        """Return a picture that went through a network."""
+        detail = work.order.detail if model == work.order.model else None
+        upscaler = self._networks.get(model, detail).making(work.order.size, consistent=work.order.consistent)
+        try:
+            return upscaler.upscale_picture(picture, progress)
+        finally:
+            if work.cost > _MUCH:
+                upscaler.network.rest()
 
     def _encode(self, work: Work) -> bytes:
         assert work.picture is not None
@@ -275,6 +318,16 @@ def _count(picture: Picture) -> int:
     return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in picture.frames)
 
 
+def _network_pixels(picture: Picture, size: Size, scale: int) -> int:
+    """Return how many pixels go through a network: of every frame, its transparency, and each time."""
+    total = 0
+    for frame in picture.frames:
+        height, width = frame.pixels.shape[:2]
+        times = passes((height, width), size.of(height, width), scale)
+        total += height * width * sum(scale ** (2 * i) for i in range(times)) * (1 if frame.alpha is None else 2)
+    return total
+
+
 def _bytes_of_bicubic(picture: Picture, size: Size) -> int:
     total = 0
     for frame in picture.frames:
@@ -301,19 +354,3 @@ def _bicubic(picture: Picture, size: Size, progress: Progress) -> Picture:
         frames.append(replace(frame, pixels=resize(pixels, height, width), alpha=alpha, more=()))
         progress(number / len(picture.frames))
     return replace(frames[0], more=tuple(frames[1:]))
-
-
-def told(work: Work, before: int) -> dict[str, Any]:
-    """Return what is told of the progress of some work."""
-    if work.state == "waiting":
-        return {"state": "waiting", "before": before}
-    if work.state == "working":
-        seconds = time.monotonic() - work.network_start
-        left = None if work.fraction == 0 else round(seconds * (1 / work.fraction - 1), 1)
-        return {
-            "state": "working",
-            "fraction": round(work.fraction, 3),
-            "seconds": round(seconds, 1),
-            "seconds_left": left,
-        }
-    return {"state": "failed", "detail": work.detail} if work.state == "failed" else {"state": work.state}
