@@ -122,11 +122,12 @@ def time_ours(recipe: Recipe, store: Store, seconds: float) -> Speed:
     def step() -> None:
         lr, hr = sampler.batch(next(numbers), size)
         networks.set_learning_rate(1e-4)
+        lr = lr.contiguous(memory_format=torch.channels_last)
         with autocast(recipe, DEVICE):
-            sr = networks.generator.call(lr.contiguous(memory_format=torch.channels_last))
+            sr = networks.generator.call(lr)
         if networks.discriminator:
             discriminator_step(networks, recipe, sr, hr)
-        generator_step(networks, recipe, sr, hr)
+        generator_step(networks, recipe, lr, sr, hr)
         update_average(networks, 0.999)
 
     whole = timed(step, seconds)

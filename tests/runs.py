@@ -30,8 +30,12 @@ def tiny_x4() -> Generator:
     return Generator(channels=8, blocks=2, stages=2, end_kernel=9)
 
 
-def small_discriminator(patch_size: int = 32) -> Discriminator:
-    return Discriminator(widths=(4, 8), dense=8, patch_size=patch_size, slope=0.2)
+def tiny_plain_x4() -> Generator:
+    return Generator(channels=8, blocks=2, stages=2, end_kernel=9, plain=True)
+
+
+def small_discriminator(patch_size: int = 32, _: int = 64, *, spectral: bool = False) -> Discriminator:
+    return Discriminator(widths=(4, 8), dense=8, patch_size=patch_size, slope=0.2, spectral=spectral)
 
 
 def scene(height: int, width: int, seed: int) -> NDArray[np.uint8]:
@@ -121,7 +125,7 @@ if __name__ == "__main__":
     from srgan.cli import main
 
     GENERATORS["tiny_x4"] = tiny_x4
-    steps.srgan_discriminator = small_discriminator  # type: ignore[attr-defined]
+    steps.srgan_discriminator = small_discriminator  # type: ignore[attr-defined, assignment]
     if "RUNS_IN_FLOAT64" in os.environ:
         in_float64()
     if "RUNS_DIE_AT" in os.environ:

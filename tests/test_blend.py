@@ -12,7 +12,7 @@ from srgan.errors import ArgumentError, WeightsError
 from srgan.export import build_onnx
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.runtime import load_network
-from srgan.models.generator import Generator, blend_folded
+from srgan.models.generator import Generator, blend_folded, folded
 from srgan.weights.onnx import blend_onnx
 
 LR = np.random.default_rng(0).random((1, 3, 9, 11), dtype=np.float32)
@@ -37,12 +37,15 @@ def test_a_blended_file_holds_the_mean_of_the_weights(tiny: Generator, half: boo
     assert count > 10
 
 
-def test_a_blended_generator_is_the_blended_file(tiny: Generator) -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_blended_generator_is_the_blended_file(tiny: Generator, plain: bool) -> None:
+    """And the two that it lies between stay as they are, whether they have batch norm or not."""
     card = card_of(tiny, "tiny", "tiny_x4")
     first, second = (build_onnx(net, card, half=False).SerializeToString() for net in (tiny, other()))
     expected = OpenVinoNetwork(blend_onnx(first, second, 0.4), precision="fp32")(LR)
-    generator = randomised(Generator(channels=8, blocks=2, stages=2, end_kernel=9), seed=0)
-    blend_folded(generator, other(), 0.4)
+    before = {key: value.clone() for key, value in tiny.state_dict().items()}
+    generator = blend_folded(tiny, folded(other()) if plain else other(), 0.4)
+    assert all(torch.equal(value, before[key]) for key, value in tiny.state_dict().items())
     with torch.inference_mode():
         found = generator(torch.from_numpy(LR)).numpy()
     assert np.abs(expected - OpenVinoNetwork(first, precision="fp32")(LR)).max() > 0.01

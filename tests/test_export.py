@@ -13,7 +13,7 @@ from conftest import card_of, randomised
 from srgan.errors import CheckpointError, ExportError, WeightsError
 from srgan.export import build_onnx, export, parity
 from srgan.inference.upscaler import Upscaler
-from srgan.models.generator import GENERATORS, Generator
+from srgan.models.generator import GENERATORS, Generator, folded
 from srgan.models.tensors import load_generator, save_generator
 from srgan.training import checkpoint
 
@@ -45,6 +45,17 @@ def test_the_onnx_file_is_the_generator(tiny: Generator, half: bool, rewrite: bo
     model = build_onnx(generator, card_of(tiny, "tiny", "tiny_x4"), half=half, rewrite=rewrite)
     difference = parity(model, generator)
     assert 0 < difference < (1e-3 if half else 1e-5)  # folded factors are rounded to float16 as well
+
+
+def test_a_plain_generator_is_exported_as_the_one_that_it_was_folded_from(tiny: Generator) -> None:
+    """Node for node, so that one can be blended with the other's file."""
+    card = card_of(tiny, "tiny", "tiny_x4")
+    plain = folded(tiny)
+    first, second = (build_onnx(network, card, half=False) for network in (tiny, plain))
+    assert parity(second, plain) < 1e-5
+    assert [(n.op_type, n.name) for n in first.graph.node] == [(n.op_type, n.name) for n in second.graph.node]
+    for a, b in zip(first.graph.initializer, second.graph.initializer, strict=True):
+        assert a == b
 
 
 def test_it_runs_elsewhere_on_any_size_and_number(tiny: Generator) -> None:

@@ -13,7 +13,7 @@ ALLOWED = {
     "weights": {"errors"},
     "image": {"errors", "atomic"},
     "models": {"errors", "atomic", "weights"},
-    "losses": {"errors", "models"},
+    "losses": {"errors", "image", "models"},
     "metrics": {"errors", "image", "models"},
     "data": {"errors", "atomic", "image"},
     "perceptual": {"errors", "atomic", "models", "metrics"},

@@ -1,10 +1,26 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from srgan.losses import ContentLoss, adversarial_loss, discriminator_loss, pixel_loss, total_variation
+from srgan.image.resize import imresize
+from srgan.losses import (
+    GAMES,
+    ContentLoss,
+    adversarial_loss,
+    artefact_loss,
+    artefact_map,
+    consistency_loss,
+    discriminator_loss,
+    fourier_loss,
+    hinge_discriminator_loss,
+    pixel_loss,
+    relativistic_loss,
+    total_variation,
+    wavelet_loss,
+)
 from srgan.models.vgg import Phi, VGG19Features
 
 
@@ -30,6 +46,16 @@ def test_the_pixel_loss_is_the_mean_squared_error_in_the_papers_range() -> None:
     assert float(pixel_loss(hr, hr)) == 0
 
 
+def test_the_absolute_pixel_loss_by_hand() -> None:
+    """An error of 1/2 in [0, 1], 1 in [-1, 1], in half of the values."""
+    sr, hr = torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), 0.5)
+    hr[..., 0] = 0.0
+    assert float(pixel_loss(sr, hr, "l1")) == 0.5
+    hr[..., 0] = 0.25
+    assert float(pixel_loss(sr, hr, "l1")) == 0.25
+    assert float(pixel_loss(sr, hr)) == 0.125
+
+
 def test_the_content_loss_by_hand() -> None:
     """Phi_1,1 of a network that copies red into channel 0 alone: 1/64 of red's squared error, normalised by 0.229."""
     network = VGG19Features([Phi(1, 1)])
@@ -41,6 +67,31 @@ def test_the_content_loss_by_hand() -> None:
     assert float(loss(sr, hr)) == pytest.approx(2 * 3 * (0.1 / 0.229) ** 2 / 64, rel=1e-5)
     dark, darker = torch.full((1, 3, 4, 4), 0.3), torch.full((1, 3, 4, 4), 0.2)  # below the mean of 0.485: ReLU
     assert float(loss(dark, darker)) == 0
+
+
+def test_the_absolute_content_loss_before_activation_by_hand() -> None:
+    """As above, but what is below 0 counts, and not squared."""
+    network = VGG19Features([Phi(1, 1)], activated=False)
+    for parameter in network.parameters():
+        parameter.zero_()
+    network.convs[0].weight[0, 0, 1, 1] = 1  # type: ignore[operator]
+    loss = ContentLoss(network, {Phi(1, 1): 3.0}, factor=2.0, distance="l1")
+    for level in (0.7, 0.3):
+        sr, hr = torch.full((1, 3, 4, 4), level), torch.full((1, 3, 4, 4), level - 0.1)
+        assert float(loss(sr, hr)) == pytest.approx(2 * 3 * (0.1 / 0.229) / 64, rel=1e-5)
+    assert loss.calibrate(sr, hr) == pytest.approx(0.2 / (3 * (0.1 / 0.229) / 64), rel=1e-5)
+
+
+def test_esrgans_five_layers_before_activation_are_taken_with_their_weights() -> None:
+    """Conv1_2, 2_2, 3_4, 4_4 and 5_4 with .1, .1, 1, 1, 1, as the maps themselves say."""
+    weights = {Phi(1, 2): 0.1, Phi(2, 2): 0.1, Phi(3, 4): 1.0, Phi(4, 4): 1.0, Phi(5, 4): 1.0}
+    torch.manual_seed(0)
+    network = VGG19Features(weights, activated=False)
+    sr, hr = pictures(0), pictures(1)
+    a, b = network(sr), network(hr)
+    assert all(float(a[phi].min()) < 0 for phi in weights)
+    expected = sum(weight * float((a[phi] - b[phi]).abs().mean()) for phi, weight in weights.items())
+    assert float(ContentLoss(network, weights, distance="l1")(sr, hr)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_layers_add_up_by_their_weights() -> None:
@@ -105,3 +156,147 @@ def test_total_variation_by_hand() -> None:
     assert float(total_variation(picture)) == 0.5
     assert float(total_variation(picture.transpose(2, 3))) == 0.5
     assert float(total_variation(torch.full((1, 3, 3, 3), 0.4))) == 0
+
+
+def test_the_relativistic_losses_by_hand() -> None:
+    """Logits of 1 and 3 for photographs, mean 2, and of 0 and -2 for the others, mean -1."""
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, -2.0])
+
+    def cost(x: float) -> float:
+        return math.log(1 + math.exp(-x))  # of saying sigmoid(x) where 1 is right
+
+    expected = (cost(1 + 1) + cost(3 + 1)) / 2 + (cost(2 - 0) + cost(2 + 2)) / 2
+    assert float(relativistic_loss(real, fake)) == pytest.approx(expected)
+    game = GAMES["relativistic"]
+    assert float(game.discriminator(real, fake)) == pytest.approx(expected)
+    turned = (cost(0 - 2) + cost(-2 - 2)) / 2 + (cost(-1 - 1) + cost(-1 - 3)) / 2
+    assert float(game.generator(real, fake)) == pytest.approx(turned)
+    assert game.needs_real
+
+
+def test_the_hinge_losses_by_hand() -> None:
+    real, fake = torch.tensor([0.25, 3.0]), torch.tensor([-4.0, 0.5])
+    assert float(hinge_discriminator_loss(real, fake)) == (0.75 + 0) / 2 + (0 + 1.5) / 2
+    assert float(GAMES["hinge"].discriminator(real, fake)) == 1.125
+    assert float(GAMES["hinge"].generator(real, fake)) == 1.75
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("shape", [(4,), (2, 5, 3)])
+def test_a_game_pulls_both_ways(name: str, shape: tuple[int, ...]) -> None:
+    """What the coin costs; the discriminator is told to raise hr's logits and lower sr's, the generator to raise sr's.
+
+    The logits of pixels count like those of pictures.
+    """
+    game = GAMES[name]
+    real, fake = torch.zeros(shape, requires_grad=True), torch.zeros(shape, requires_grad=True)
+    loss = game.discriminator(real, fake)
+    assert float(loss.detach()) == pytest.approx(game.coin)
+    up, down = torch.autograd.grad(loss, [real, fake])
+    assert (up < 0).all()
+    assert (down > 0).all()
+    (wish,) = torch.autograd.grad(game.generator(real.detach(), fake), fake)
+    assert (wish < 0).all()
+
+
+def test_the_papers_game_is_the_papers_losses() -> None:
+    real, fake = torch.tensor([0.3, -1.0]), torch.tensor([2.0, 0.1])
+    game = GAMES["paper"]
+    assert torch.equal(game.generator(real, fake), adversarial_loss(fake))
+    assert torch.equal(game.discriminator(real, fake), discriminator_loss(real, fake))
+    assert not game.needs_real
+
+
+def test_the_artefact_map_by_loops() -> None:
+    """Against the formulas written out for one pixel after the other, with NumPy's variance."""
+    sr, hr, stable = (pictures(seed, 10) for seed in (0, 1, 2))
+    found = artefact_map(sr, hr, stable)
+    assert found.shape == (2, 1, 10, 10)
+    zeros = 0
+    for n in range(2):
+        residual, steady = ((hr[n] - p[n]).abs().double().numpy().sum(0) for p in (sr, stable))
+        padded = np.pad(residual, 3, mode="reflect")
+        whole = residual.var(ddof=1) ** 0.2
+        for y in range(10):
+            for x in range(10):
+                weight = whole * padded[y : y + 7, x : x + 7].var(ddof=1)
+                weight *= residual[y, x] >= steady[y, x]
+                zeros += weight == 0
+                assert float(found[n, 0, y, x]) == pytest.approx(weight, rel=1e-4)
+    assert 40 < zeros < 160
+    expected = float((found * (sr - hr).abs()).mean()) * 2
+    assert float(artefact_loss(sr, hr, stable)) == pytest.approx(expected)
+
+
+def test_where_the_average_is_farther_from_the_original_nothing_is_an_artefact() -> None:
+    sr, hr = pictures(0), pictures(1)
+    assert float(artefact_loss(sr, hr, stable=hr + 3)) == 0
+    leaf = sr.clone().requires_grad_()
+    artefact_loss(leaf, hr, stable=hr).backward()  # type: ignore[no-untyped-call]
+    weights = artefact_map(sr, hr, hr)
+    assert leaf.grad is not None
+    torch.testing.assert_close(leaf.grad, 2 * weights * torch.sign(sr - hr) / sr.numel())  # none through the map
+
+
+def test_a_flat_error_is_no_artefact() -> None:
+    hr = pictures(0)
+    assert float(artefact_loss(hr + 0.25, hr, stable=hr)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_consistency_is_the_error_of_matlabs_bicubic_away_from_the_border(scale: int) -> None:
+    sr = pictures(0, 12 * scale)
+    small = [imresize(p.permute(1, 2, 0).double().numpy(), scale=1 / scale) for p in sr]
+    lr = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float()
+    assert float(consistency_loss(sr, lr)) == pytest.approx(0, abs=1e-12)
+    other = lr.clone()
+    other[..., :2, :], other[..., -2:, :], other[..., :2], other[..., -2:] = 9, 9, 9, 9  # the border says nothing
+    assert float(consistency_loss(sr, other)) == pytest.approx(0, abs=1e-12)
+    other[..., 2:-2, 2:-2] += 0.25
+    assert float(consistency_loss(sr, other)) == pytest.approx(4 / 16, rel=1e-5)
+
+
+def test_a_colour_drift_costs_in_consistency_what_it_costs_in_lr_psnr() -> None:
+    """A fault of d everywhere is one of d after the bicubic, too: 42 dB are 4 * 10^-4.2."""
+    lr = torch.full((1, 3, 8, 8), 0.4)
+    sr = torch.full((1, 3, 32, 32), 0.4 + 10**-2.1)
+    assert float(consistency_loss(sr, lr)) == pytest.approx(4 * 10**-4.2, rel=1e-4)
+
+
+def test_the_fourier_loss_of_a_brighter_picture_by_hand() -> None:
+    """Twice the picture has twice the amplitudes and the same phases; NumPy's transform says how large they are."""
+    hr = pictures(0, 8) * 0.5
+    window = np.outer(*[0.5 - 0.5 * np.cos(2 * np.pi * np.arange(8) / 7)] * 2)
+    amplitudes = np.abs(np.fft.rfft2(2 * hr.double().numpy() * window, norm="ortho"))
+    level = 2 / 255
+    chord = np.abs(2 * amplitudes / (2 * amplitudes + level) - amplitudes / (amplitudes + level))
+    expected = amplitudes.mean() + chord.mean()
+    assert float(fourier_loss(2 * hr, hr)) == pytest.approx(expected, rel=1e-4)
+    assert float(fourier_loss(hr, hr)) == 0
+
+
+def test_the_fourier_loss_of_a_negative_is_all_phase() -> None:
+    """Every coefficient turns by half a circle: a chord of 2, drawn in where the amplitude is small."""
+    hr = pictures(0, 8)
+    window = np.outer(*[0.5 - 0.5 * np.cos(2 * np.pi * np.arange(8) / 7)] * 2)
+    amplitudes = np.abs(np.fft.rfft2(2 * hr.double().numpy() * window, norm="ortho"))
+    expected = 2 * (amplitudes / (amplitudes + 2 / 255)).mean()
+    assert float(fourier_loss(-hr, hr)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_fourier_loss_has_a_gradient_everywhere() -> None:
+    """In black as well, where amplitudes are 0 and phases are nothing."""
+    sr = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    fourier_loss(sr, pictures(0, 8)[:1]).backward()  # type: ignore[no-untyped-call]
+    assert sr.grad is not None
+    assert sr.grad.isfinite().all()
+
+
+def test_the_wavelet_loss_sees_means_of_four_pixels() -> None:
+    """A checkerboard costs nothing, a step of 1/4 in [0, 1] in one quarter of the picture 1/8 in [-1, 1]."""
+    hr = torch.full((1, 3, 4, 4), 0.5)
+    board = torch.tensor([[0.1, -0.1], [-0.1, 0.1]]).repeat(2, 2)
+    assert float(wavelet_loss(hr + board, hr)) == pytest.approx(0, abs=1e-7)
+    sr = hr.clone()
+    sr[..., :2, :2] += 0.25
+    assert float(wavelet_loss(sr, hr)) == 0.125

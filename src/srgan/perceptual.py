@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from srgan.atomic import cache_folder, written_whole
 from srgan.errors import WeightsError
-from srgan.metrics import LPIPS, load_lpips
+from srgan.metrics import DISTS, LPIPS, load_dists, load_lpips
+from srgan.metrics.backbone import Name
 from srgan.models.tensors import load_tensors
 from srgan.models.vgg import Phi, VGG19Features, load_vgg19
 
@@ -72,10 +73,16 @@ def find_vgg19(folder: Path, layers: Iterable[Phi], *, activated: bool = True) -
     return load_vgg19(found, layers, activated=activated)
 
 
-def find_lpips(folder: Path) -> LPIPS | None:
+def find_lpips(folder: Path, name: Name = "alex") -> LPIPS | None:
     """Return LPIPS with the weights that lie in the folder, or None where there are none."""
-    file = folder / LPIPS_FILE
-    return load_lpips(file) if file.is_file() else None
+    file = folder / (LPIPS_FILE if name == "alex" else LPIPS_VGG_FILE)
+    return load_lpips(file, name) if file.is_file() else None
+
+
+def find_dists(folder: Path) -> DISTS | None:
+    """Return DISTS, whose network is that of LPIPS with VGG16, or None where its weights are not in the folder."""
+    file = folder / LPIPS_VGG_FILE
+    return load_dists(file) if file.is_file() else None
 
 
 def fetch(network: str, folder: Path) -> Path:

@@ -5,13 +5,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conftest import randomised
 from srgan.models.generator import (
     GENERATORS,
     Generator,
     ResidualBlock,
     Upsample,
     fold_batch_norm,
+    folded,
+    srresnet_mini_plain_x4,
     srresnet_mini_x4,
+    srresnet_plain_x4,
     srresnet_x4,
     tail_before_shuffle,
 )
@@ -22,14 +26,20 @@ def seeded(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("build", "channels", "blocks", "parameters"),
-    [(srresnet_x4, 64, 16, 1_548_547), (srresnet_mini_x4, 32, 4, 173_315)],
+    ("build", "channels", "blocks", "plain", "parameters"),
+    [
+        (srresnet_x4, 64, 16, False, 1_548_547),
+        (srresnet_mini_x4, 32, 4, False, 173_315),
+        (srresnet_plain_x4, 64, 16, True, 1_546_435),
+        (srresnet_mini_plain_x4, 32, 4, True, 173_027),
+    ],
 )
 def test_the_number_of_parameters_by_hand(
-    build: Callable[[], Generator], channels: int, blocks: int, parameters: int
+    build: Callable[[], Generator], channels: int, blocks: int, plain: bool, parameters: int
 ) -> None:
+    """In place of a batch norm's factor and shift there is a bias where it is plain."""
     ends = (3 * channels * 9 * 9 + channels) + (channels * 3 * 9 * 9 + 3)
-    convolution, batch_norm, slopes = channels * channels * 3 * 3, 2 * channels, channels
+    convolution, batch_norm, slopes = channels * channels * 3 * 3, channels if plain else 2 * channels, channels
     block = 2 * (convolution + batch_norm) + slopes
     upsample = channels * 4 * channels * 3 * 3 + 4 * channels + slopes
     expected = ends + slopes + blocks * block + (convolution + batch_norm) + 2 * upsample
@@ -51,9 +61,41 @@ def test_four_times_the_size_and_values_about_one_half(size: tuple[int, int]) ->
     assert abs(float(sr.mean()) - 0.5) < 0.1
 
 
-def test_a_fresh_block_is_the_identity() -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_fresh_block_is_the_identity(plain: bool) -> None:
     x = seeded(2, 8, 5, 5) - 0.5
-    assert torch.equal(ResidualBlock(8)(x), x)
+    assert torch.equal(ResidualBlock(8, plain=plain)(x), x)
+
+
+def test_a_fresh_plain_generator_enlarges_without_a_checkerboard() -> None:
+    """The four pixels that the last PixelShuffle makes of one are equal: those of nearest neighbours."""
+    generator = Generator(channels=6, blocks=1, stages=2, end_kernel=3, plain=True)
+    with torch.inference_mode():
+        x = generator.upsample(seeded(1, 6, 5, 4) - 0.5)
+    blocks = x.unfold(2, 2, 2).unfold(3, 2, 2)
+    assert torch.equal(blocks, blocks[..., :1, :1].expand_as(blocks))
+    assert x.std() > 0.01
+
+
+def test_a_plain_generator_has_no_batch_norm_and_the_same_halo() -> None:
+    plain = srresnet_plain_x4()
+    assert not [module for module in plain.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert plain.halo == srresnet_x4().halo
+    assert [name for name, _ in plain.named_parameters() if "bn" in name] == []
+
+
+def test_folded_a_generator_gives_the_values_that_it_gives_in_eval_mode() -> None:
+    generator = randomised(Generator(channels=8, blocks=3, stages=2, end_kernel=5), seed=4)
+    lr = seeded(2, 3, 7, 9)
+    plain = folded(generator)
+    assert plain.plain
+    assert not plain.training
+    with torch.inference_mode():
+        torch.testing.assert_close(plain(lr), generator(lr), rtol=0, atol=2e-6)
+        again = folded(plain)
+        assert torch.equal(again(lr), plain(lr))
+    assert all(a is not b for a, b in zip(again.parameters(), plain.parameters(), strict=True))
+    assert folded(generator.train()).training
 
 
 def test_the_training_output_is_not_clamped() -> None:

@@ -17,22 +17,23 @@ from PIL import Image
 import runs
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store
-from srgan.errors import CheckpointError, TrainingError
+from srgan.errors import CheckpointError, TrainingError, WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
-from srgan.metrics import luma, psnr
+from srgan.metrics import DISTS, LPIPS, as_tensor, lr_psnr, luma, psnr
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi, VGG19Features
 from srgan.training import checkpoint
 from srgan.training.loop import train
-from srgan.training.recipe import Recipe
-from srgan.training.validation import held_out_pairs
+from srgan.training.recipe import Discriminator, Recipe
+from srgan.training.validation import held_out_pairs, upscaled
 from srgan.training.watch import read_log
 
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+    monkeypatch.setitem(GENERATORS, "tiny_plain_x4", runs.tiny_plain_x4)
     monkeypatch.setattr("srgan.training.steps.srgan_discriminator", runs.small_discriminator)
 
 
@@ -117,7 +118,8 @@ def test_a_run_learns_and_leaves_what_it_should(store: Store, tmp_path: Path) ->
     pair = held_out_pairs(store, store.split(1)[1], crop=32, scale=4)[0]
     bicubic = imresize(pair.lr, scale=4.0)
     expected = psnr(*(luma(picture)[4:-4, 4:-4] for picture in (bicubic, pair.hr)))
-    assert log[0] == {"kind": "bicubic", "patches": 0, "psnr_y": pytest.approx(expected, rel=1e-5), "ssim_y": ANY}
+    scores = {"psnr_y": pytest.approx(expected, rel=1e-5), "ssim_y": ANY, "lr_psnr": ANY}
+    assert log[0] == {"kind": "bicubic", "patches": 0, **scores}
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     with Image.open(tmp_path / "run" / "strips" / "00.png") as strip:
         assert strip.size == (4 * 32, 32)
@@ -231,6 +233,99 @@ def test_a_run_begins_with_the_networks_of_another_one(store: Store, tmp_path: P
         kept = [k for k in ours[network] if k.endswith("weight")]  # running statistics move even so
         assert kept
         assert all(torch.equal(ours[network][k], theirs[other][k]) for k in kept)
+
+
+EVERYTHING: dict[str, Any] = {
+    "pixel": 0.5,
+    "pixel_distance": "l1",
+    "content": 1.0,
+    "content_layers": {"1,2": 1.0},
+    "content_distance": "l1",
+    "content_activated": False,
+    "adversarial": 1e-3,
+    "adversarial_kind": "relativistic",
+    "artefacts": 30.0,
+    "consistency": 10.0,
+    "fourier": 0.01,
+    "wavelet": 0.5,
+    "lpips": 0.03,
+}
+
+
+@pytest.mark.parametrize("kind", ["srgan", "patch", "unet"])
+def test_with_every_lever_a_run_goes_on_as_if_it_had_not_died(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """And each term counts with its weight, and the discriminator learns at its own rate."""
+    judge: dict[str, Any] = {"kind": kind, "width": 4, "spectral": True, "learning_rate_factor": 2.0}
+    recipe = replace(runs.recipe(loss=EVERYTHING), discriminator=Discriminator(**judge), network="tiny_plain_x4")
+    torch.manual_seed(2)
+    options = {"content": content(), "lpips": LPIPS("vgg")}
+    whole = train(recipe, store, tmp_path / "whole", **options)  # type: ignore[arg-type]
+    with monkeypatch.context() as patch:
+        at_step(3, crash, patch)
+        with pytest.raises(CrashError):
+            train(recipe, store, tmp_path / "broken", **options)  # type: ignore[arg-type]
+    resumed = train(recipe, store, tmp_path / "broken", resume=True, **options)  # type: ignore[arg-type]
+    assert runs.differences(state_of(whole), state_of(resumed)) == []
+    line = next(line for line in reversed(read_log(tmp_path / "whole")) if line["kind"] == "train")
+    terms = {name: weight for name, weight in EVERYTHING.items() if name in line}
+    assert terms.keys() == {name for name, weight in EVERYTHING.items() if isinstance(weight, float)}
+    assert line["generator"] == pytest.approx(sum(w * line[name] for name, w in terms.items()), rel=1e-4)
+    state = state_of(whole)
+    rates = [state[f"{name}_optimiser"]["param_groups"][0]["lr"] for name in ("generator", "discriminator")]
+    assert rates == [1e-3, 2e-3]
+
+
+def test_a_plain_generator_begins_with_the_values_of_one_with_batch_norm(store: Store, tmp_path: Path) -> None:
+    first = train(runs.recipe(), store, tmp_path / "first")
+    recipe = replace(runs.recipe(optimiser={"patches": 4, "learning_rate": 0.0}), initial=str(first))
+    last = train(replace(recipe, network="tiny_plain_x4"), store, tmp_path / "second")
+    generator = runs.tiny_x4()
+    generator.load_state_dict(checkpoint.load(first)[1]["average"])
+    plain = runs.tiny_plain_x4()
+    plain.load_state_dict(checkpoint.load(last)[1]["generator"])
+    lr = torch.rand(1, 3, 9, 7, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(plain(lr), generator.eval()(lr), rtol=0, atol=1e-5)
+    with pytest.raises(WeightsError, match="a tiny_plain_x4, where the recipe trains a tiny_x4"):
+        train(replace(recipe, initial=str(last)), store, tmp_path / "third")
+    with pytest.raises(WeightsError, match="a tiny_x4, where the recipe trains a srresnet_mini_plain_x4"):
+        train(replace(recipe, network="srresnet_mini_plain_x4"), store, tmp_path / "third")
+
+
+def test_a_run_is_not_resumed_with_another_discriminator(store: Store, tmp_path: Path) -> None:
+    train(adversarial(), store, tmp_path / "run", content=content())
+    other = replace(adversarial(), discriminator=Discriminator(kind="unet"))
+    with pytest.raises(CheckpointError, match="has another discriminator"):
+        train(other, store, tmp_path / "run", content=content(), resume=True)
+
+
+def test_a_discriminator_of_another_kind_is_not_taken_over(store: Store, tmp_path: Path) -> None:
+    first = train(adversarial(), store, tmp_path / "first", content=content())
+    recipe = replace(adversarial(), initial=str(first), discriminator=Discriminator(kind="unet", width=4))
+    last = train(recipe, store, tmp_path / "second", content=content())
+    assert any(key.startswith("up.") for key in checkpoint.load(last)[1]["discriminator"])
+
+
+def test_the_networks_that_validate_give_their_scores_and_the_best_checkpoint(store: Store, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    dists, lpips = DISTS(), LPIPS()
+    train(runs.recipe(run={"best": "lpips"}), store, tmp_path / "run", scored={"lpips": lpips, "dists": dists})
+    lines = [line for line in read_log(tmp_path / "run") if line["kind"] == "validation"]
+    assert all(line.keys() >= {"psnr_y", "ssim_y", "lr_psnr", "lpips", "dists"} for line in lines)
+    recipe, state = checkpoint.load(tmp_path / "run" / "checkpoints" / "best.pt")
+    generator = runs.tiny_x4().eval()
+    generator.load_state_dict(state["average"])
+    pair = held_out_pairs(store, store.split(1)[1], crop=32, scale=4)[0]
+    sr = upscaled(generator, pair.lr)
+    best = next(line for line in lines if line["patches"] == state["patches"])
+    assert best["lr_psnr"] == pytest.approx(lr_psnr(sr, pair.lr), rel=1e-5)
+    pictures = as_tensor(sr), as_tensor(pair.hr)
+    assert best["dists"] == pytest.approx(float(dists(*pictures)), rel=1e-4)
+    assert best["lpips"] == pytest.approx(float(lpips(*pictures)), rel=1e-4)
+    saved = [line for line in lines if line["patches"] % recipe.run.checkpoint_every == 0]
+    assert best["lpips"] == min(line["lpips"] for line in saved)
 
 
 def test_the_average_follows_the_generator_with_its_half_life(store: Store, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_it_is_frozen() -> None:
         ('nmae = "a"', "unknown key nmae; did you mean name?"),
         (PLAIN + "[optimizer]\n", "unknown key optimizer; did you mean optimiser?"),
         (PLAIN + "[optimiser]\nbatchsize = 3\n", "unknown key optimiser.batchsize; did you mean batch_size?"),
-        (PLAIN + "zzzz = 1\n", "unknown key loss.zzzz; known are pixel, content,"),
+        (PLAIN + "zzzz = 1\n", "unknown key loss.zzzz; known are pixel, pixel_distance,"),
         ("[loss]\npixel = 1.0\n", "key name is missing"),
         (PLAIN + "[optimiser]\nbatch_size = 1.5\n", "optimiser.batch_size: 1.5 is not a whole number"),
         (PLAIN + "[optimiser]\nbatch_size = true\n", "optimiser.batch_size: True is not a whole number"),
@@ -62,6 +62,16 @@ def test_it_is_frozen() -> None:
         (PLAIN.replace("1.0", "-1.0"), "loss.pixel: -1.0 is negative or not finite"),
         ('network = "srresnet_x3"\n' + PLAIN, "network: unknown 'srresnet_x3'; did you mean srresnet_x4?"),
         ('loss = 3\nname = "a"', "loss: a group of keys, not 3"),
+        (PLAIN + "adversarial_kind = 'wasserstein'\n", "loss.adversarial_kind: 'wasserstein' is none of 'paper',"),
+        (
+            PLAIN + "[discriminator]\nkind = 'u-net'\n",
+            "discriminator.kind: 'u-net' is none of 'srgan', 'patch'",
+        ),
+        (PLAIN + "[discriminator]\nwidth = 0\n", "discriminator.width: 0 is not a positive number"),
+        (
+            PLAIN + "[discriminator]\nkind = 'patch'\n[data]\npatch_size = 20\n",
+            "data.patch_size: a patch discriminator and the consistency loss need 24, not 20",
+        ),
         ("name = ", "not TOML"),
     ],
 )

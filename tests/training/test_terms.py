@@ -21,12 +21,12 @@ def test_the_first_bad_value_is_found() -> None:
 
 
 def test_an_even_match_raises_no_alarm() -> None:
-    alarm = Alarm(3)
+    alarm = Alarm(3, 2 * math.log(2))
     assert alarm.heard([0.02, 0.7, 1.3] * 10) is None
 
 
 def test_a_discriminator_that_has_won() -> None:
-    alarm = Alarm(3)
+    alarm = Alarm(3, 2 * math.log(2))
     assert alarm.heard([0.5, 0.001, 0.002]) is None
     assert (
         alarm.heard([0.003])
@@ -35,7 +35,7 @@ def test_a_discriminator_that_has_won() -> None:
 
 
 def test_a_discriminator_that_has_lost_and_goes_on_losing() -> None:
-    alarm = Alarm(4)
+    alarm = Alarm(4, 2 * math.log(2))
     assert alarm.heard([1.5] * 3) is None
     said = alarm.heard([1.5])
     assert said == "the discriminator has lost: a coin would do better (mean loss 1.5 over 4 steps)"

@@ -39,7 +39,7 @@ class TorchNetwork:
         """
         generator, self.card = load_generator(model)
         if towards is not None:
-            blend_folded(generator, load_generator(towards[0])[0], towards[1])
+            generator = blend_folded(generator, load_generator(towards[0])[0], towards[1])
         self.checksum = checksum(model)
         self._limit = thread_limit(threads)
         self._source, self._threads, self._towards = model, threads, towards

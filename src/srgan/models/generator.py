@@ -14,18 +14,21 @@ from torch.nn import functional as F
 class ResidualBlock(nn.Module):
     """Conv 3x3, BN, PReLU, conv 3x3, BN, and the sum with the input; (N, C, H, W) to the same shape.
 
-    The last batch norm's factor begins at zero, so that a fresh block is the identity (Goyal et al. 2017).
+    The last batch norm's factor begins at zero, so that a fresh block is the identity (Goyal et al. 2017). A `plain`
+    block has no batch norm; its last convolution begins at zero instead.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, plain: bool = False) -> None:
         super().__init__()
         # no bias before a batch norm, whose own shift takes its place
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=plain)
+        self.bn1 = nn.Identity() if plain else nn.BatchNorm2d(channels)
         self.act = nn.PReLU(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        nn.init.zeros_(self.bn2.weight)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=plain)
+        self.bn2 = nn.Identity() if plain else nn.BatchNorm2d(channels)
+        for name, values in (self.conv2 if plain else self.bn2).named_parameters():
+            if plain or name == "weight":
+                nn.init.zeros_(values)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output, of the input's shape."""
@@ -55,25 +58,32 @@ class Generator(nn.Module):
     """The residual generator: (N, 3, H, W) in [0, 1] to (N, 3, 4H, 4W), nominally in [0, 1], never clamped.
 
     The paper's network takes [0, 1] and gives [-1, 1]; the last line of `forward` turns that to [0, 1].
-    Its scale is 2 to the power of `stages`.
+    Its scale is 2 to the power of `stages`. A `plain` one has no batch norm, and begins without a checkerboard: the
+    convolutions before PixelShuffle enlarge by nearest neighbours (ICNR, Aitken et al. 2017).
     """
 
     _taps: Tensor
 
-    def __init__(self, *, channels: int, blocks: int, stages: int, end_kernel: int) -> None:
+    def __init__(self, *, channels: int, blocks: int, stages: int, end_kernel: int, plain: bool = False) -> None:
         super().__init__()
+        self.shape = {"channels": channels, "blocks": blocks, "stages": stages, "end_kernel": end_kernel}
+        self.plain = plain
         self.scale = 1 << stages
         self.halo = halo(blocks=blocks, stages=stages, end_kernel=end_kernel)
         self.head = nn.Conv2d(3, channels, end_kernel, padding=end_kernel // 2)
         self.head_act = nn.PReLU(channels)
-        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
-        self.trunk_conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.trunk_bn = nn.BatchNorm2d(channels)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, plain=plain) for _ in range(blocks)))
+        self.trunk_conv = nn.Conv2d(channels, channels, 3, padding=1, bias=plain)
+        self.trunk_bn = nn.Identity() if plain else nn.BatchNorm2d(channels)
         self.upsample = nn.Sequential(*(Upsample(channels) for _ in range(stages)))
         self.tail = nn.Conv2d(channels, 3, end_kernel, padding=end_kernel // 2)
         # where each tap of the rearranged tail lies in the flattened weight, counted from 1; 0 is none
         taps = torch.arange(1, self.tail.weight.numel() + 1).view_as(self.tail.weight)
         self.register_buffer("_taps", tail_before_shuffle(taps), persistent=False)
+        if plain:
+            for stage in self.upsample:
+                assert isinstance(stage, Upsample)
+                alike_before_shuffle(stage.conv)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Return sr for lr, both RGB with 1.0 as white."""
@@ -130,9 +140,21 @@ def tail_before_shuffle(weight: Tensor) -> Tensor:
     return result.reshape(4 * outputs, 4 * channels, 2 * wide + 1, 2 * wide + 1)
 
 
+def alike_before_shuffle(conv: nn.Conv2d) -> None:
+    """Give the four pixels that PixelShuffle(2) makes of one the same weights: those of the first of them."""
+    with torch.no_grad():
+        for values in conv.parameters():
+            values.copy_(values[::4].repeat_interleave(4, dim=0))
+
+
 def srresnet_x4() -> Generator:
     """The paper's generator: 64 channels, 16 residual blocks, 9x9 ends, 4 times the size; 1,548,547 parameters."""
     return Generator(channels=64, blocks=16, stages=2, end_kernel=9)
+
+
+def srresnet_plain_x4() -> Generator:
+    """The paper's generator without batch norm, which its export is as well; 1,546,435 parameters."""
+    return Generator(channels=64, blocks=16, stages=2, end_kernel=9, plain=True)
 
 
 def srresnet_mini_x4() -> Generator:
@@ -140,12 +162,28 @@ def srresnet_mini_x4() -> Generator:
     return Generator(channels=32, blocks=4, stages=2, end_kernel=9)
 
 
-GENERATORS = {"srresnet_x4": srresnet_x4, "srresnet_mini_x4": srresnet_mini_x4}
+def srresnet_mini_plain_x4() -> Generator:
+    """The small one without batch norm; 173,027 parameters."""
+    return Generator(channels=32, blocks=4, stages=2, end_kernel=9, plain=True)
+
+
+GENERATORS = {
+    "srresnet_x4": srresnet_x4,
+    "srresnet_plain_x4": srresnet_plain_x4,
+    "srresnet_mini_x4": srresnet_mini_x4,
+    "srresnet_mini_plain_x4": srresnet_mini_plain_x4,
+}
 """Every generator by the name that weights, recipes and checkpoints carry."""
 
 
-def fold_batch_norm(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return weight (O, I, kH, kW) and bias (O,) of the one convolution equal to `bn(conv(x))` in eval mode."""
+def fold_batch_norm(conv: nn.Conv2d, bn: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return weight (O, I, kH, kW) and bias (O,) of the one convolution equal to `bn(conv(x))` in eval mode.
+
+    Where there is no batch norm, but an `nn.Identity`, they are the convolution's own.
+    """
+    if not isinstance(bn, nn.BatchNorm2d):
+        assert conv.bias is not None
+        return conv.weight.detach(), conv.bias.detach()
     if bn.running_mean is None or bn.running_var is None:
         raise ValueError("a batch norm without running statistics cannot be folded")
     factor = bn.weight.double() * torch.rsqrt(bn.running_var.double() + bn.eps)
@@ -155,33 +193,35 @@ def fold_batch_norm(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor
     return weight.float().detach(), shift.float().detach()
 
 
-def blend_folded(generator: Generator, other: Generator, share: float) -> None:
-    """Move a generator by `share` of the way, 0 to 1, to another: every weight as it is with batch norm folded.
+def folded(generator: Generator) -> Generator:
+    """Return the plain generator that gives the same values as this one in eval mode."""
+    plain = Generator(**generator.shape, plain=True)
+    tensors = {key: value for key, value in generator.state_dict().items() if key in plain.state_dict()}
+    for name, conv, bn in _normalised(generator):
+        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = fold_batch_norm(conv, bn)
+    plain.load_state_dict(tensors)
+    return plain.train(generator.training)
 
-    So the result is that of blending their exports. The batch norms become the identity but for the bias.
+
+def blend_folded(generator: Generator, other: Generator, share: float) -> Generator:
+    """Return a generator `share` of the way, 0 to 1, to another: every weight as it is with batch norm folded.
+
+    So the result is that of blending their exports. Both have the same shape; one may be plain.
     """
-    ours, theirs = _normalised(generator), _normalised(other)
+    result = folded(generator)
     with torch.no_grad():
-        folded = [
-            [torch.lerp(a, b, share) for a, b in zip(fold_batch_norm(*mine), fold_batch_norm(*their), strict=True)]
-            for mine, their in zip(ours, theirs, strict=True)
-        ]
-        for mine, their in zip(generator.parameters(), other.parameters(), strict=True):
+        for mine, their in zip(result.parameters(), folded(other).parameters(), strict=True):
             mine.lerp_(their, share)
-        for (conv, bn), (weight, bias) in zip(ours, folded, strict=True):
-            assert bn.running_mean is not None
-            assert bn.running_var is not None
-            conv.weight.copy_(weight)
-            bn.bias.copy_(bias)
-            bn.running_mean.zero_()
-            bn.running_var.fill_(1 - bn.eps)
-            bn.weight.fill_(1)
+    return result
 
 
-def _normalised(generator: Generator) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Return the convolutions that a batch norm follows, with it."""
-    pairs = [(generator.trunk_conv, generator.trunk_bn)]
-    for block in generator.blocks:
+def _normalised(generator: Generator) -> list[tuple[str, nn.Conv2d, nn.Module]]:
+    """Return the convolutions that a batch norm follows, where there is one, with their names and it."""
+    found: list[tuple[str, nn.Conv2d, nn.Module]] = [("trunk_conv", generator.trunk_conv, generator.trunk_bn)]
+    for i, block in enumerate(generator.blocks):
         assert isinstance(block, ResidualBlock)
-        pairs += [(block.conv1, block.bn1), (block.conv2, block.bn2)]
-    return pairs
+        found += [(f"blocks.{i}.{conv}", getattr(block, conv), getattr(block, bn)) for conv, bn in _PAIRS]
+    return found
+
+
+_PAIRS = (("conv1", "bn1"), ("conv2", "bn2"))

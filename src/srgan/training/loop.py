@@ -1,11 +1,13 @@
 """The training loop."""
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean as mean
+from types import MappingProxyType
 
 import torch
 
@@ -13,8 +15,8 @@ from srgan.data.patches import PatchSampler
 from srgan.data.store import Store
 from srgan.errors import CheckpointError, RecipeError, TrainingError
 from srgan.image.resize import imresize
-from srgan.losses import ContentLoss
-from srgan.metrics import LPIPS
+from srgan.losses import GAMES, ContentLoss
+from srgan.metrics import DISTS, LPIPS
 from srgan.training import checkpoint
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe
@@ -51,23 +53,26 @@ def train(
     *,
     content: ContentLoss | None = None,
     lpips: LPIPS | None = None,
+    scored: Mapping[str, LPIPS | DISTS] = MappingProxyType({}),
     resume: bool = False,
     ranks: Ranks = ALONE,
 ) -> Path:
     """Train as the recipe says and return the last checkpoint, OUT/checkpoints/PATCHES.pt.
 
     SIGTERM and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
-    CPU a run that was stopped and resumed equals the unbroken run bit for bit. `content` must be there just
-    where the recipe gives it a weight, `lpips` where it chooses the best checkpoint. Raises CheckpointError
-    where `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError where a term
-    is no longer finite.
+    CPU a run that was stopped and resumed equals the unbroken run bit for bit. `content` and `lpips`, with
+    VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that validate, by the
+    names of their scores, of which one may choose the best checkpoint. Raises CheckpointError where `out` holds a
+    run that is not to be resumed, or one of another recipe, and TrainingError where a term is no longer finite.
     """
     device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
     batch_size = recipe.optimiser.batch_size
     if batch_size % ranks.world:
         raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
     inside, outside = store.split(recipe.data.held_out)
-    networks = build_networks(recipe, content, ranks)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
+    networks = build_networks(recipe, content, ranks, lpips=lpips)
+    scored = {name: network.to(device) for name, network in scored.items()}
     scale = networks.average.scale
     sampler = PatchSampler(
         store, inside, patch_size=recipe.data.patch_size, scale=scale, seed=recipe.run.seed, device=device
@@ -79,11 +84,11 @@ def train(
     progress = _begin(recipe, networks, sampler, folder, resume=resume)
     only_first = Watch(out, patches=progress.patches, total=end) if ranks.rank == 0 else nullcontext()
     with only_first as watch, stop_signals() as stop:
-        recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size)
+        recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
         logged, waited = time.perf_counter(), 0.0
         began = logged - progress.seconds
         if watch and not progress.patches:
-            watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, lpips)[0])
+            watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0])
         last = progress.patches >= end
         while not last:
             # the batch
@@ -95,10 +100,11 @@ def train(
             # one update of each network
             learning_rate = recipe.optimiser.learning_rate_at(progress.patches)
             networks.set_learning_rate(learning_rate)
+            lr = lr.contiguous(memory_format=torch.channels_last)
             with autocast(recipe, device):
-                sr = networks.generator.call(lr.contiguous(memory_format=torch.channels_last))
+                sr = networks.generator.call(lr)
             terms = discriminator_step(networks, recipe, sr, hr) if networks.discriminator else {}
-            recent.add(terms | generator_step(networks, recipe, sr, hr))
+            recent.add(terms | generator_step(networks, recipe, lr, sr, hr))
             progress.patches += batch_size
             decay = 0.5 ** (batch_size / recipe.run.average_over)
             update_average(networks, min(decay, progress.patches / (progress.patches + 9 * batch_size)))
@@ -122,7 +128,7 @@ def train(
                     watch.values("train", progress.patches, {name: mean(row) for name, row in values.items()} | speed)
                     watch.alarm(progress.patches, alarm.heard(values.get("discriminator", [])))
             if watch and (score or save):
-                scores, pictures = validate(partial(upscaled, networks.average), pairs, lpips)
+                scores, pictures = validate(partial(upscaled, networks.average), pairs, scored)
                 watch.values("validation", progress.patches, scores)
                 watch.strips(progress.patches, pairs, pictures)
                 if save:
@@ -143,7 +149,7 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         if not earlier:
             raise CheckpointError(f"{folder}: no checkpoint to resume from")
         theirs, state = checkpoint.load(earlier[-1])
-        for part in ("network", "data", "loss"):
+        for part in ("network", "data", "loss", "discriminator"):
             if getattr(theirs, part) != getattr(recipe, part):
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another {part}")
         networks.load_state(state)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from srgan.errors import RecipeError
+from srgan.losses import Distance
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi
 
@@ -57,20 +58,44 @@ class Optimiser:
 
 
 @dataclass(frozen=True)
+class Discriminator:
+    """Which network judges: the paper's, a PatchGAN or a U-Net, `width` channels in its first convolution.
+
+    `spectral` divides its convolutions by their largest singular value, in place of batch norm. It learns at
+    `learning_rate_factor` times the generator's learning rate.
+    """
+
+    kind: Literal["srgan", "patch", "unet"] = "srgan"
+    width: int = 64
+    spectral: bool = False
+    learning_rate_factor: float = 1.0
+
+
+@dataclass(frozen=True)
 class Loss:
     """Weights of the perceptual loss's terms; a term of weight 0 is neither built nor computed.
 
-    `content_layers` gives each phi_i,j, written "5,4", its weight. `content_factor` is 0 to calibrate the
-    factor on the first patches, so that bicubic costs as much in the content loss as in the pixel loss.
+    Distances are squared ("l2") or absolute ("l1"). `content_layers` gives each phi_i,j, written "5,4", its weight.
+    `content_factor` is 0 to calibrate the factor on the first patches, so that bicubic costs as much in the content
+    loss as in the pixel loss of the same distance. `lpips` is LPIPS with VGG16: what is trained on it is not to be
+    judged by it. The formulas are in `srgan.losses`.
     """
 
     pixel: float = 0.0
+    pixel_distance: Distance = "l2"
     content: float = 0.0
+    content_distance: Distance = "l2"
     content_layers: dict[str, float] = field(default_factory=lambda: {"5,4": 1.0})
     content_activated: bool = True
     content_factor: float = 0.0
     adversarial: float = 0.0
+    adversarial_kind: Literal["paper", "relativistic", "hinge"] = "paper"
     total_variation: float = 0.0
+    artefacts: float = 0.0
+    consistency: float = 0.0
+    fourier: float = 0.0
+    wavelet: float = 0.0
+    lpips: float = 0.0
 
     def layers(self) -> dict[Phi, float]:
         """Return `content_layers` with its keys read."""
@@ -84,7 +109,8 @@ class Run:
     `average_over` is the half-life, in patches, of the generator's exponential moving average, which is what
     is validated and exported. The `keep` newest checkpoints are kept, and the one that is `best` on the pictures
     held out. A discriminator that has won or lost for `alarm_after` patches is reported. With several
-    processes `share_batch_norm` normalises over all of them.
+    processes `share_batch_norm` normalises over all of them. `compile` has PyTorch's compiler write kernels for the
+    networks: it takes minutes at the start, and needs a C++ compiler on a CPU.
     """
 
     seed: int = 0
@@ -97,6 +123,7 @@ class Run:
     best: Literal["psnr_y", "ssim_y", "lpips"] = "psnr_y"
     alarm_after: int = 16_000
     share_batch_norm: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +140,7 @@ class Recipe:
     data: Data = field(default_factory=Data)
     optimiser: Optimiser = field(default_factory=Optimiser)
     loss: Loss = field(default_factory=Loss)
+    discriminator: Discriminator = field(default_factory=Discriminator)
     run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
@@ -132,6 +160,7 @@ class Recipe:
             ("optimiser.batch_size", self.optimiser.batch_size),
             ("data.patch_size", self.data.patch_size),
             ("data.held_out", self.data.held_out),
+            ("discriminator.width", self.discriminator.width),
             ("run.average_over", self.run.average_over),
             ("run.checkpoint_every", self.run.checkpoint_every),
             ("run.validate_every", self.run.validate_every),
@@ -140,6 +169,12 @@ class Recipe:
         ]:
             if value < 1:
                 raise RecipeError(f"{name}: {value} is not a positive number")
+        least = 24 if self.loss.consistency or self.discriminator.kind == "patch" else 1
+        if self.data.patch_size < least:
+            raise RecipeError(
+                f"data.patch_size: a patch discriminator and the consistency loss need {least}, not"
+                f" {self.data.patch_size}"
+            )
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:

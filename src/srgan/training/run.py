@@ -5,7 +5,7 @@ from pathlib import Path
 
 from srgan.data.store import default_cache, prepare_store
 from srgan.errors import TrainingError, WeightsError
-from srgan.perceptual import default_folder, find_lpips
+from srgan.perceptual import default_folder, find_dists, find_lpips
 from srgan.training.loop import train
 from srgan.training.ranks import joined
 from srgan.training.recipe import read_recipe
@@ -31,9 +31,13 @@ def run(
     recipe = read_recipe(recipe_file, settings)
     perceptual = perceptual or default_folder()
     content = content_loss(recipe, perceptual)
-    lpips = find_lpips(perceptual)
-    if recipe.run.best == "lpips" and lpips is None:
+    found = {"lpips": find_lpips(perceptual), "dists": find_dists(perceptual)}
+    scored = {name: network for name, network in found.items() if network is not None}
+    if recipe.run.best == "lpips" and "lpips" not in scored:
         raise WeightsError(f"{perceptual}: run.best needs LPIPS's weights; srgan fetch lpips gets them")
+    lpips = find_lpips(perceptual, "vgg") if recipe.loss.lpips else None
+    if recipe.loss.lpips and lpips is None:
+        raise WeightsError(f"{perceptual}: loss.lpips needs LPIPS's VGG16; srgan fetch lpips-vgg gets it")
     side = max(recipe.data.patch_size, 32)
     with joined() as ranks:
         if ranks.local > 0:
@@ -41,7 +45,7 @@ def run(
         store = prepare_store(sources, cache or default_cache(), min_side=side, gray=recipe.data.gray)
         if ranks.local == 0:
             ranks.wait()
-        last = train(recipe, store, out, content=content, lpips=lpips, resume=resume, ranks=ranks)
+        last = train(recipe, store, out, content=content, lpips=lpips, scored=scored, resume=resume, ranks=ranks)
     if int(last.stem) < recipe.optimiser.patches:
         raise TrainingError(f"stopped; --resume goes on from {last}")
     return last

@@ -9,6 +9,7 @@ from torch import Tensor
 from srgan.errors import WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
+from srgan.models.generator import GENERATORS, folded
 from srgan.models.tensors import load_generator
 from srgan.perceptual import find_vgg19
 from srgan.training import checkpoint
@@ -25,20 +26,22 @@ def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
     if not recipe.loss.content:
         return None
     layers = recipe.loss.layers()
-    return ContentLoss(find_vgg19(perceptual, layers, activated=recipe.loss.content_activated), layers)
+    vgg = find_vgg19(perceptual, layers, activated=recipe.loss.content_activated)
+    return ContentLoss(vgg, layers, distance=recipe.loss.content_distance)
 
 
 def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
-    A checkpoint of a run with a discriminator for the same patch size gives that as well. Raises WeightsError or
-    CheckpointError.
+    A generator with batch norm may become one without, which gives the same values. A checkpoint of a run with the
+    same discriminator, for the same patch size, gives that as well. Raises WeightsError or CheckpointError.
     """
     path = Path(recipe.initial)
     if path.suffix == ".pt":
         theirs, state = checkpoint.load(path)
         network, tensors = theirs.network, checkpoint.generator_state(state)
-        if networks.discriminator and "discriminator" in state and theirs.data.patch_size == recipe.data.patch_size:
+        same = (theirs.discriminator, theirs.data.patch_size) == (recipe.discriminator, recipe.data.patch_size)
+        if networks.discriminator and "discriminator" in state and same:
             networks.discriminator.network.load_state_dict(state["discriminator"])
     else:
         file = find_weights(recipe.initial).safetensors
@@ -47,7 +50,11 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
         generator, card = load_generator(file)
         network, tensors = str(card["network"]), generator.state_dict()
     if network != recipe.network:
-        raise WeightsError(f"{recipe.initial}: a {network}, where the recipe trains a {recipe.network}")
+        generator = GENERATORS[network]()
+        generator.load_state_dict(tensors)
+        if not networks.average.plain or generator.shape != networks.average.shape:
+            raise WeightsError(f"{recipe.initial}: a {network}, where the recipe trains a {recipe.network}")
+        tensors = folded(generator).state_dict()
     networks.generator.network.load_state_dict(tensors)
     networks.average.load_state_dict(tensors)
 

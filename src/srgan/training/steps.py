@@ -5,15 +5,17 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from srgan import losses
-from srgan.losses import ContentLoss
-from srgan.models.discriminator import Discriminator, srgan_discriminator
+from srgan.losses import GAMES, ContentLoss
+from srgan.metrics import LPIPS
+from srgan.models.discriminator import patch_discriminator, srgan_discriminator, unet_discriminator
 from srgan.models.generator import GENERATORS, Generator
 from srgan.training.checkpoint import State
 from srgan.training.ranks import Ranks, share_batch_norm
@@ -25,11 +27,15 @@ N = TypeVar("N", bound=nn.Module)
 
 @dataclass
 class Trained(Generic[N]):
-    """A network in training. `call` is what a step calls in its place: gradients become the run's mean."""
+    """A network in training. `call` is what a step calls in its place: gradients become the run's mean.
+
+    It learns at `factor` times the run's learning rate.
+    """
 
     network: N
     call: nn.Module
     optimiser: Adam
+    factor: float = 1.0
 
     def update(self, loss: Tensor) -> None:
         """Go one step down the loss's gradient."""
@@ -40,15 +46,16 @@ class Trained(Generic[N]):
 
 @dataclass
 class Networks:
-    """What a run trains, with what it needs for that; `discriminator` and `content` only where the recipe asks.
+    """What a run trains, with what it needs for that; all but the first two only where the recipe asks.
 
     `average` is the generator's exponential moving average, running statistics included.
     """
 
     generator: Trained[Generator]
     average: Generator
-    discriminator: Trained[Discriminator] | None
+    discriminator: Trained[nn.Module] | None
     content: ContentLoss | None
+    lpips: LPIPS | None
 
     def trained(self) -> dict[str, Trained[Any]]:
         """Return the networks in training by name."""
@@ -83,22 +90,57 @@ class Networks:
         """Let the next updates have this learning rate."""
         for trained in self.trained().values():
             for group in trained.optimiser.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = trained.factor * learning_rate
+
+    @cached_property
+    def averaged(self) -> "Averaged":
+        """The tensors that `update_average` goes through."""
+        means, values = (network.state_dict() for network in (self.average, self.generator.network))
+        moving = [key for key, mean in means.items() if mean.is_floating_point()]
+        copied = [key for key, mean in means.items() if not mean.is_floating_point()]
+        pairs = (([means[key] for key in keys], [values[key] for key in keys]) for keys in (moving, copied))
+        return Averaged(*pairs)
 
 
-def build_networks(recipe: Recipe, content: ContentLoss | None, ranks: Ranks) -> Networks:
+class Averaged(NamedTuple):
+    """Tensors of the averaged generator and, in the same order, of the trained one."""
+
+    moving: tuple[list[Tensor], list[Tensor]]
+    copied: tuple[list[Tensor], list[Tensor]]
+
+
+def build_networks(
+    recipe: Recipe, content: ContentLoss | None, ranks: Ranks, *, lpips: LPIPS | None = None
+) -> Networks:
     """Return fresh networks on this process's device, their weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.run.seed)
     generator = _trained(GENERATORS[recipe.network](), recipe, ranks)
     discriminator = None
     if recipe.loss.adversarial:
-        discriminator = _trained(srgan_discriminator(recipe.data.patch_size), recipe, ranks)
-    return Networks(
+        discriminator = _trained(build_discriminator(recipe), recipe, ranks)
+        discriminator.factor = recipe.discriminator.learning_rate_factor
+    networks = Networks(
         generator=generator,
         average=copy.deepcopy(generator.network).eval().requires_grad_(False),
         discriminator=discriminator,
         content=None if content is None else _placed(content, ranks.device),
+        lpips=None if lpips is None else _placed(lpips, ranks.device),
     )
+    if recipe.run.compile:
+        for trained in networks.trained().values():
+            trained.network.compile()
+        if networks.content is not None:
+            networks.content.vgg.compile()
+    return networks
+
+
+def build_discriminator(recipe: Recipe) -> nn.Module:
+    """Return the recipe's discriminator, fresh."""
+    choice = recipe.discriminator
+    if choice.kind == "srgan":
+        return srgan_discriminator(recipe.data.patch_size, choice.width, spectral=choice.spectral)
+    build = patch_discriminator if choice.kind == "patch" else unet_discriminator
+    return build(choice.width, spectral=choice.spectral)
 
 
 def discriminator_step(networks: Networks, recipe: Recipe, sr: Tensor, hr: Tensor) -> Terms:
@@ -106,45 +148,65 @@ def discriminator_step(networks: Networks, recipe: Recipe, sr: Tensor, hr: Tenso
     assert networks.discriminator is not None
     with autocast(recipe, sr.device):
         real, fake = networks.discriminator.call(hr), networks.discriminator.call(sr.detach())
-    loss = losses.discriminator_loss(real, fake)
+    loss = GAMES[recipe.loss.adversarial_kind].discriminator(real, fake)
     networks.discriminator.update(loss)
     return {"discriminator": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
 
 
-def generator_step(networks: Networks, recipe: Recipe, sr: Tensor, hr: Tensor) -> Terms:
+def generator_step(networks: Networks, recipe: Recipe, lr: Tensor, sr: Tensor, hr: Tensor) -> Terms:
     """Update the generator, whose sr carries the graph, on the weighted sum of the recipe's terms."""
     weights = recipe.loss
     terms: Terms = {}
-    total = sr.new_zeros(())
     if weights.pixel:
-        terms["pixel"] = losses.pixel_loss(sr, hr)
-        total = total + weights.pixel * terms["pixel"]
+        terms["pixel"] = losses.pixel_loss(sr, hr, weights.pixel_distance)
     if weights.total_variation:
         terms["total_variation"] = losses.total_variation(sr)
-        total = total + weights.total_variation * terms["total_variation"]
+    if weights.artefacts:
+        with torch.no_grad(), autocast(recipe, sr.device):
+            stable = networks.average(lr)
+        terms["artefacts"] = losses.artefact_loss(sr, hr, stable)
+    if weights.consistency:
+        terms["consistency"] = losses.consistency_loss(sr, lr)
+    if weights.fourier:
+        terms["fourier"] = losses.fourier_loss(sr, hr)
+    if weights.wavelet:
+        terms["wavelet"] = losses.wavelet_loss(sr, hr)
     if networks.content is not None:
         with autocast(recipe, sr.device):
             terms["content"] = networks.content(sr, hr)
-        total = total + weights.content * terms["content"]
+    if networks.lpips is not None:
+        terms["lpips"] = _lpips(networks.lpips, recipe, sr, hr)
     if networks.discriminator is not None:
-        judge = networks.discriminator.network
-        with frozen(judge), autocast(recipe, sr.device):
-            fake = judge(sr)
-        terms["adversarial"] = losses.adversarial_loss(fake)
-        total = total + weights.adversarial * terms["adversarial"]
+        terms["adversarial"] = _adversarial(networks.discriminator.network, recipe, sr, hr)
+    total = sr.new_zeros(())
+    for name, value in terms.items():
+        total = total + getattr(weights, name) * value
     networks.generator.update(total)
     return {name: value.detach() for name, value in terms.items()} | {"generator": total.detach()}
+
+
+def _adversarial(judge: nn.Module, recipe: Recipe, sr: Tensor, hr: Tensor) -> Tensor:
+    """Return the generator's loss in the recipe's game."""
+    game = GAMES[recipe.loss.adversarial_kind]
+    with frozen(judge), autocast(recipe, sr.device):
+        fake = judge(sr)
+        real = judge(hr) if game.needs_real else fake
+    return game.generator(real, fake)
+
+
+def _lpips(lpips: LPIPS, recipe: Recipe, sr: Tensor, hr: Tensor) -> Tensor:
+    """Return the mean LPIPS, its feature maps in the recipe's precision, their distance in float32."""
+    with autocast(recipe, sr.device):
+        maps = [[x.float() for x in lpips.features(picture)] for picture in (sr, hr)]
+    return lpips.distance(*maps).mean()
 
 
 @torch.no_grad()
 def update_average(networks: Networks, decay: float) -> None:
     """Move the averaged generator towards the trained one, which it keeps `decay` of itself against."""
-    averages, values = (network.state_dict().values() for network in (networks.average, networks.generator.network))
-    for mean, value in zip(averages, values, strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
+    torch._foreach_lerp_(*networks.averaged.moving, 1 - decay)
+    if networks.averaged.copied[0]:
+        torch._foreach_copy_(*networks.averaged.copied)
 
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:

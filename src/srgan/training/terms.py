@@ -13,8 +13,6 @@ Terms = dict[str, Tensor]
 
 WON = 0.01
 """A mean discriminator loss under which the generator has nothing to learn from it: 99.5% right on both sides."""
-LOST = 2 * math.log(2)
-"""A mean discriminator loss over which tossing a coin were better."""
 
 
 class Recent:
@@ -43,9 +41,13 @@ def first_bad(values: dict[str, list[float]]) -> tuple[int, str, float] | None:
 
 
 class Alarm:
-    """Notices a discriminator that has won or lost for `steps` steps, and again after as many."""
+    """Notices a discriminator that has won or lost for `steps` steps, and again after as many.
 
-    def __init__(self, steps: int) -> None:
+    It has lost where its mean loss is over `coin`, what tossing a coin costs.
+    """
+
+    def __init__(self, steps: int, coin: float) -> None:
+        self._coin = coin
         self._losses: deque[float] = deque(maxlen=max(1, steps))
 
     def heard(self, losses: list[float]) -> str | None:
@@ -56,7 +58,7 @@ class Alarm:
             if len(self._losses) < (self._losses.maxlen or 0):
                 continue
             mean = sum(self._losses) / len(self._losses)
-            if not WON <= mean <= LOST:
+            if not WON <= mean <= self._coin:
                 state = "won: the generator learns nothing from it" if mean < WON else "lost: a coin would do better"
                 said = f"the discriminator has {state} (mean loss {mean:.3g} over {len(self._losses)} steps)"
                 self._losses.clear()

@@ -1,6 +1,6 @@
 """Scores on pictures held out of training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from srgan.data.store import Entry, Store
 from srgan.image.colour import to_uint8
 from srgan.image.resize import imresize
-from srgan.metrics import LPIPS, as_tensor, cropped, luma, psnr, ssim
+from srgan.metrics import DISTS, LPIPS, as_tensor, cropped, lr_psnr, luma, psnr, ssim
 from srgan.models.generator import Generator
 
 
@@ -49,22 +49,26 @@ def upscaled(generator: Generator, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def validate(
-    upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], pairs: Sequence[Pair], lpips: LPIPS | None
+    upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    pairs: Sequence[Pair],
+    networks: Mapping[str, LPIPS | DISTS],
 ) -> tuple[dict[str, float], list[NDArray[np.uint8]]]:
-    """Return the mean scores over the pairs, PSNR-Y, SSIM-Y and LPIPS where its weights are at hand, and every sr.
+    """Return the mean scores over the pairs, PSNR-Y, SSIM-Y, LR-PSNR and those of the networks by name, and every sr.
 
-    The border of one lr pixel is cut for PSNR and SSIM.
+    The border of one lr pixel is cut for PSNR-Y and SSIM-Y.
     """
-    scores: dict[str, list[float]] = {"psnr_y": [], "ssim_y": []}
+    scores: dict[str, list[float]] = {name: [] for name in ("psnr_y", "ssim_y", "lr_psnr", *networks)}
     pictures = []
     for pair in pairs:
         sr = upscale(pair.lr)
         a, b = (cropped(luma(picture), pair.scale) for picture in (sr, pair.hr))
         scores["psnr_y"].append(psnr(a, b))
         scores["ssim_y"].append(ssim(a, b))
-        if lpips is not None:
+        scores["lr_psnr"].append(lr_psnr(sr, pair.lr))
+        for name, network in networks.items():
+            device = next(network.parameters()).device
             with torch.inference_mode():
-                distance = lpips(as_tensor(sr), as_tensor(pair.hr))
-            scores.setdefault("lpips", []).append(float(distance[0]))
+                distance = network(*(as_tensor(picture).to(device) for picture in (sr, pair.hr)))
+            scores[name].append(float(distance[0]))
         pictures.append(sr)
     return {name: float(np.mean(values)) for name, values in scores.items()}, pictures
