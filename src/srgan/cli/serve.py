@@ -12,7 +12,7 @@ from srgan.cli.options import size_in_bytes
 from srgan.errors import ArgumentError
 from srgan.image.picture import Limits
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
-from srgan.web.app import Rules, Service
+from srgan.web.app import JsonLines, Rules, Service
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.server import Server, bind, url_of
@@ -62,6 +62,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
 @click.option("--memory", callback=size_in_bytes, metavar="SIZE", help="For each network that is loaded: 2GB, say.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
+@click.option("--json-log", is_flag=True, help="Write the log, a line for each picture, as JSON.")
 @debug_option
 def serve(
     host: str,
@@ -75,6 +76,7 @@ def serve(
     max_output_pixels: int | None,
     waiting: int,
     time_limit: float,
+    json_log: bool,
     **how: Any,
 ) -> None:
     """Serve a page to drop pictures on, and an HTTP API to send them to."""
@@ -90,7 +92,9 @@ def serve(
     )
     counts = Metrics()
     service = Service(Networks(models, counts.networks.set, **how), rules, counts)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if json_log else logging.Formatter("%(asctime)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     bound = bind(host, port)
     if host not in LOOPBACK and token is None:

@@ -32,6 +32,7 @@ from srgan.web import metrics, problems
 from srgan.web.body import GRACE, SLOWEST, Body, GoneError, Inbox, drop
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
+from srgan.web.openapi import document
 from srgan.web.parameters import Order, read_order
 from srgan.web.problems import Problem
 from srgan.web.work import EndedError, Made, Work, Workshop
@@ -194,14 +195,16 @@ class Service:
         if self.rules.token is None:
             return
         kind, _, said = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(said.strip().encode(), self.rules.token.encode()):
+        if kind.lower() != "bearer" or not hmac.compare_digest(
+            said.strip().encode("latin-1"), self.rules.token.encode()
+        ):
             raise Problem("token", "this needs the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
     async def progress(self, request: Request) -> Response:
         """Answer GET /v1/progress/ID."""
         self._require_token(request)
         name = request.path_params["id"]
-        until = time.monotonic() + _UNSEEN
+        until = time.monotonic() + (_UNSEEN if _ID.fullmatch(name) else 0)
         while name not in self._seen:
             if time.monotonic() > until:
                 raise Problem("not-found", "no request of this name")
@@ -249,6 +252,18 @@ class Service:
                 "token": rules.token is not None,
             }
         )
+
+    async def document(self, _: Request) -> Response:
+        """Answer GET /openapi.json."""
+        return JSONResponse(document(self.networks.names, token=self.rules.token is not None))
+
+    async def problem(self, request: Request) -> Response:
+        """Answer GET /problems/NAME."""
+        name = request.path_params["name"]
+        if name not in problems.TITLES:
+            raise Problem("not-found", "no problem of this name")
+        status, title = problems.TITLES[name]
+        return PlainTextResponse(f"{status}: {title}\n")
 
     async def healthy(self, _: Request) -> Response:
         """Answer GET /healthz."""
@@ -325,7 +340,7 @@ class _Frame:
             problem = Problem("failed", "the cause is in the service's log")
         if problem is None:
             return
-        if body.comes:
+        if body.comes and problem.name != "too-slow":
             await drop(body)
         response = JSONResponse(
             problem.as_json(request.state.id), problem.status, problem.headers, media_type=problems.MEDIA_TYPE
@@ -368,6 +383,8 @@ def make_app(service: Service) -> ASGIApp:
         Route("/v1/upscale", service.upscale, methods=["POST"]),
         Route("/v1/models", service.models),
         Route("/v1/progress/{id}", service.progress),
+        Route("/problems/{name}", service.problem),
+        Route("/openapi.json", service.document),
         Route("/healthz", service.healthy),
         Route("/readyz", service.is_ready),
         Route("/metrics", service.counts),
@@ -451,8 +468,23 @@ def _disposition(name: str) -> str:
 
 def _note(request: Request, status: int, said: dict[bytes, bytes], seconds: float) -> None:
     """Write a request's line of the log."""
-    sizes = ""
+    line: dict[str, Any] = {"id": request.state.id, "status": status, "seconds": round(seconds, 3)}
+    text = f"{request.state.id} {status} {seconds:.3f} s"
     if b"srgan-width" in said:
         parts = (b"srgan-input-width", b"srgan-input-height", b"srgan-width", b"srgan-height")
-        sizes = " {}x{} to {}x{}".format(*(said[part].decode() for part in parts))
-    log.info("%s %s%s %.3f s", request.state.id, status, sizes, seconds)
+        numbers = [int(said[part]) for part in parts]
+        line |= {"model": said[b"srgan-model"].decode(), "from": numbers[:2], "to": numbers[2:]}
+        text += " {model} {from[0]}x{from[1]} to {to[0]}x{to[1]}".format_map(line)
+    log.info(text, extra={"line": line})
+
+
+class JsonLines(logging.Formatter):
+    """Lines of the log as JSON: time, level, and what a request came to, or the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as a line of JSON."""
+        line = {"time": round(record.created, 3), "level": record.levelname.lower()}
+        line |= record.__dict__.get("line", {"message": record.getMessage()})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -50,7 +50,7 @@ PARAMETERS = (
         "In pixels; the width follows.",
         "1080",
     ),
-    Parameter("format", {"type": "string", "enum": list(FORMATS)}, "Of the result; png by default.", "png"),
+    Parameter("format", {"type": "string", "enum": list(FORMATS)}, "Of the result; png by default.", "webp"),
     Parameter("quality", {"type": "integer", "minimum": 1, "maximum": 100}, "Of jpeg, webp and avif.", "90"),
     Parameter(
         "detail",

@@ -29,7 +29,7 @@ log = logging.getLogger("srgan.web")
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to a host's address and a port, 0 for any that is free. Raises ServeError."""
+    """Return a socket that listens at a host's address and a port, 0 for any that is free. Raises ServeError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
@@ -39,6 +39,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(128)
     except OSError as error:
         bound.close()
         reasons = {

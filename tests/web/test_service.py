@@ -1,0 +1,703 @@
+import io
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from service import Answer, Running, serving
+
+import made
+from conftest import card_of
+from fakes import Nearest
+from srgan.cli import main
+from srgan.image.picture import Limits
+from srgan.image.resize import imresize
+from srgan.models.generator import Generator
+from srgan.models.tensors import save_generator
+from srgan.web import app, body, server
+from srgan.web.app import Rules
+
+
+def png(height: int = 13, width: int = 17, *, channels: int = 3, seed: int = 0) -> bytes:
+    random = np.random.default_rng(seed)
+    return made.png(random.integers(0, 256, (height, width, channels), dtype=np.uint8))
+
+
+def form(**parts: tuple[str, bytes] | bytes) -> tuple[bytes, str]:
+    """Return a form, and its Content-Type; a part with a file name is a pair."""
+    lines = []
+    for name, content in parts.items():
+        file, value = content if isinstance(content, tuple) else (None, content)
+        more = f'; filename="{file}"' if file is not None else ""
+        lines.append(f'--line\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value)
+    return b"\r\n".join([*lines, b"--line--\r\n"]), "multipart/form-data; boundary=line"
+
+
+RULES = Rules(bytes=200_000, limits=Limits(20_000, 500_000))
+
+
+@pytest.fixture(scope="module")
+def weights(tiny: Generator, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tiny network in the place of the shipped ones."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("srgan", "srresnet"):
+        (folder / f"{name}.onnx").write_bytes(tiny_onnx.read_bytes())
+        save_generator(tiny, folder / f"{name}.safetensors", card_of(tiny, name, "tiny_x4"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("srgan.weights._FOLDER", folder)
+        yield
+
+
+@pytest.fixture(scope="module")
+def running(weights: None) -> Iterator[Running]:  # noqa: ARG001
+    """One service for many tests."""
+    with serving(RULES) as service:
+        yield service
+
+
+@pytest.fixture
+def fresh(weights: None) -> Iterator[Running]:  # noqa: ARG001
+    """A service that has counted nothing yet."""
+    with serving(RULES) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("", []),
+        ("format=jpeg&quality=70&name=a.png", ["--format", "jpeg", "--quality", "70"]),
+        ("detail=0.5&scale=2.5", ["--detail", "0.5", "--scale", "2.5"]),
+        ("model=srresnet&width=100&consistent=true", ["--model", "srresnet", "--width", "100", "--consistent"]),
+        ("width=50&height=30&format=webp", ["--fit", "50x30", "--format", "webp"]),
+        ("strip=true&format=tiff", ["--strip", "--format", "tiff"]),
+    ],
+)
+def test_the_bytes_are_those_of_the_command_line(
+    running: Running, tmp_path: Path, query: str, options: list[str]
+) -> None:
+    exif = made.chunk(b"eXIf", made.exif())
+    picture = made.png(np.random.default_rng(1).integers(0, 256, (13, 17, 4), dtype=np.uint8), exif)
+    if "jpeg" in query:
+        picture = png()
+    (tmp_path / "photo.png").write_bytes(picture)
+    assert main(["upscale", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out"), *options]) == 0
+    answer = running.upscale(picture, query)
+    assert answer.status == 200
+    [result] = (tmp_path / "out").iterdir()
+    assert answer.body == result.read_bytes()
+    with Image.open(result) as image:
+        assert (int(answer.headers["srgan-width"]), int(answer.headers["srgan-height"])) == image.size
+        assert answer.headers["content-type"] == Image.MIME[image.format or ""]
+    assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+@pytest.mark.usefixtures("weights")
+def test_the_map_of_confidence_is_that_of_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(png())
+    where = [str(tmp_path / name) for name in ("photo.png", "large.png", "map.png")]
+    assert main(["upscale", where[0], "-o", where[1], "--confidence", where[2]]) == 0
+    with serving() as running:
+        answer = running.upscale(png(), "show=confidence&name=photo.png")
+    assert answer.body == Path(where[2]).read_bytes()
+    assert answer.headers["content-disposition"] == 'attachment; filename="photo_x4_confidence.png"'
+
+
+def test_a_form_says_the_same_as_a_query(running: Running) -> None:
+    content, kind = form(picture=("C:\\my pictures\\Größe.jpg", png()), format=b"webp", quality=b"50")
+    answer = running.ask("POST", "/v1/upscale?scale=3", content, {"Content-Type": kind})
+    assert answer.status == 200
+    assert answer.body == running.upscale(png(), "format=webp&quality=50&scale=3").body
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename=\"Gr__e_x3.webp\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe_x3.webp"
+    )
+    assert answer.headers["content-type"] == "image/webp"
+
+
+def test_what_the_headers_say(running: Running) -> None:
+    answer = running.upscale(png(), "name=../../etc/passwd.png&crop=2,3,10,8", X_Request_ID="holiday-1")
+    assert answer.status == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="passwd_x4.png"'
+    assert answer.headers["x-request-id"] == "holiday-1"
+    assert answer.headers["srgan-model"] == "srgan"
+    assert (answer.headers["srgan-input-width"], answer.headers["srgan-input-height"]) == ("10", "8")
+    assert (answer.headers["srgan-width"], answer.headers["srgan-height"]) == ("40", "32")
+    assert 0 < float(answer.headers["srgan-seconds"]) < 30
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in answer.headers
+    assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
+
+
+def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
+    samples = np.random.default_rng(2).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    turned = made.png(samples, made.chunk(b"eXIf", made.exif()))  # a quarter to the right
+    upright = np.rot90(samples, -1)[5:25, 10:26]
+    answer = running.upscale(turned, "crop=10,5,16,20&model=bicubic&scale=2")
+    with Image.open(io.BytesIO(answer.body)) as image:
+        np.testing.assert_array_equal(np.asarray(image), imresize(np.ascontiguousarray(upright), scale=2))
+
+
+def test_bicubic_is_that_of_matlab(running: Running) -> None:
+    samples = np.random.default_rng(3).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    answer = running.upscale(made.png(samples), "model=bicubic")
+    assert answer.headers["srgan-model"] == "bicubic"
+    with Image.open(io.BytesIO(answer.body)) as image:
+        np.testing.assert_array_equal(np.asarray(image), imresize(samples, scale=4))
+
+
+def test_bicubic_of_16_bits_and_transparency(running: Running) -> None:
+    samples = np.random.default_rng(4).integers(0, 65536, (9, 12, 4), dtype=np.uint16)
+    samples[..., 3] = 65535
+    answer = running.upscale(made.png(samples), "model=bicubic")
+    header = answer.body[24:26]
+    assert header == bytes([16, 6]), "16 bits, colour with transparency"
+    whole = imresize((samples[..., :3] / np.float32(65535)).astype(np.float32), scale=4)
+    raw = zlib.decompress(b"".join(_chunks(answer.body, b"IDAT")))
+    rows = np.frombuffer(_unfiltered(raw, 48 * 8, 8), ">u2").reshape(36, 48, 4)
+    assert np.abs(rows[..., :3] - whole.clip(0, 1) * 65535).max() <= 0.51
+    assert (rows[..., 3] == 65535).all()
+
+
+def _chunks(content: bytes, wanted: bytes) -> Iterator[bytes]:
+    place = 8
+    while place < len(content):
+        length, kind = struct.unpack(">I4s", content[place : place + 8])
+        if kind == wanted:
+            yield content[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def _unfiltered(raw: bytes, length: int, step: int) -> bytes:
+    """Undo the filters of a PNG's rows."""
+    above, out = bytearray(length), bytearray()
+    for start in range(0, len(raw), length + 1):
+        kind, row = raw[start], bytearray(raw[start + 1 : start + 1 + length])
+        for i in range(length):
+            left = row[i - step] if i >= step else 0
+            corner = above[i - step] if i >= step else 0
+            guess = [0, left, above[i], (left + above[i]) // 2, _paeth(left, above[i], corner)][kind]
+            row[i] = (row[i] + guess) & 255
+        out += row
+        above = row
+    return bytes(out)
+
+
+def _paeth(left: int, up: int, corner: int) -> int:
+    guess = left + up - corner
+    return min((left, up, corner), key=lambda value: abs(guess - value))
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("scal=3", "no parameter 'scal': scale?"),
+        ("scale=3&scale=3", "scale is given twice"),
+        ("scale=3&width=5", "one of scale, width and height says the size, not two"),
+        ("scale=0", "scale is more than 0, not '0'"),
+        ("scale=nan", "scale is a number, not 'nan'"),
+        ("scale=16.5", "scale goes from 0 to 16, not '16.5'"),
+        ("width=1_0", "width is a whole number, not '1_0'"),
+        ("width=0", "width goes from 1 to 1000000, not '0'"),
+        ("quality=101&format=webp", "quality goes from 1 to 100, not '101'"),
+        ("quality=50", "PNG has no quality: it loses nothing"),
+        ("format=gif", "no format 'gif': png, jpeg, webp, avif, tiff"),
+        ("format=jpeg", "JPEG has no transparency and the picture has; choose .png or .webp"),
+        ("detail=2", "detail goes from 0 to 1, not '2'"),
+        ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan; not of srresnet"),
+        ("model=esrgan", "no model 'esrgan': srgan, srresnet, bicubic"),
+        ("model=/etc/passwd", "no model '/etc/passwd': srgan, srresnet, bicubic"),
+        ("model=bicubic&show=confidence", "the map of confidence compares srgan with srresnet; bicubic is neither"),
+        ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
+        ("consistent=yes", "consistent is true or false, not 'yes'"),
+        ("show=all", "no show 'all': result, confidence"),
+        ("crop=1,2,3", "crop is LEFT,TOP,WIDTH,HEIGHT, whole numbers, not '1,2,3'"),
+        ("crop=0,0,0,5", "a crop without pixels: LEFT,TOP,WIDTH,HEIGHT"),
+        ("crop=10,0,8,5", "the crop is not inside the picture, which has 17x13 pixels"),
+        (f"format={'x' * 50}", f"no format '{'x' * 40}…': png, jpeg, webp, avif, tiff"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_one_line(running: Running, query: str, detail: str) -> None:
+    answer = running.upscale(png(channels=4), query)
+    assert answer.status == 422
+    assert answer.problem["detail"] == detail
+    assert running.ask("GET", answer.problem["type"]).body == b"422: A parameter cannot be right\n"
+
+
+def bomb() -> bytes:
+    """A small file that says it has many pixels."""
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    parts = [made.chunk(b"IHDR", header), made.chunk(b"IDAT", zlib.compress(bytes(100_000))), made.chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("picture", "status", "detail"),
+    [
+        (b"", 400, "the picture is empty"),
+        (b"hello", 400, "a.png: not a picture, or not of a kind that can be read"),
+        (png()[:-100], 400, "a.png: damaged: "),
+        (bytes(200_001), 413, "the picture has more than 200,000 bytes, the limit here"),
+        (bomb(), 413, "a.png: too large: 50000x50000 are 2,500 megapixels, more than the limit of 20,000 pixels"),
+        (b"\0\0\0\x18ftypheic", 415, "HEIC and HEIF need one more package"),
+    ],
+)
+def test_a_picture_that_is_none_is_one_line(running: Running, picture: bytes, status: int, detail: str) -> None:
+    answer = running.upscale(picture, "name=a.png")
+    if status == 415 and answer.status == 400:
+        pytest.skip("pillow-heif is installed")
+    assert answer.status == status
+    assert detail in answer.problem["detail"]
+
+
+def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:
+    answer = running.upscale(png(100, 140), "scale=12")
+    assert answer.status == 413
+    assert "a result of 2,016,000 pixels is more than the limit of 500,000 pixels" in answer.problem["detail"]
+    answer = running.upscale(png(50, 50), "scale=5")
+    assert answer.status == 413
+    assert "the network makes 640,000 pixels on the way to that size" in answer.problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "detail"),
+    [
+        (form(format=b"webp")[0], "multipart/form-data; boundary=line", 400, "the form has no part 'picture'"),
+        (form(picture=png())[0][:-9], "multipart/form-data; boundary=line", 400, "ends before its last boundary"),
+        (b"what is this", "multipart/form-data; boundary=line", 400, "the form cannot be read: "),
+        (b"--line", "multipart/form-data", 415, "a form is multipart/form-data with a boundary"),
+        (b"--line", "multipart/mixed; boundary=line", 415, "a form is multipart/form-data with a boundary"),
+        (
+            form(picture=png(), **{f"x{i}": b"" for i in range(40)})[0],
+            "multipart/form-data; boundary=line",
+            400,
+            "more than 32 parts",
+        ),
+        (form(name=bytes(5_000))[0], "multipart/form-data; boundary=line", 400, "more than 4096 bytes"),
+        (form(name=b"\xff")[0], "multipart/form-data; boundary=line", 400, "is not UTF-8"),
+        (
+            form(picture=png())[0].replace(b"--line--", form(picture=png())[0]),
+            "multipart/form-data; boundary=line",
+            400,
+            "two parts 'picture'",
+        ),
+        (form(picture=png(), scal=b"2")[0], "multipart/form-data; boundary=line", 422, "no parameter 'scal': scale?"),
+        (form(picture=bytes(300_000))[0], "multipart/form-data; boundary=line", 413, "more than 200,000 bytes"),
+    ],
+)
+def test_a_form_that_is_none_is_one_line(running: Running, content: bytes, kind: str, status: int, detail: str) -> None:
+    answer = running.ask("POST", "/v1/upscale", content, {"Content-Type": kind})
+    assert answer.status == status
+    assert detail in answer.problem["detail"]
+
+
+def test_what_is_not_there(running: Running) -> None:
+    assert running.ask("GET", "/v2").problem["status"] == 404
+    assert running.ask("GET", "/v1/upscale").problem["status"] == 405
+    assert running.ask("POST", "/v1/models").problem["status"] == 405
+    assert running.ask("GET", "/page/../app.py").problem["status"] == 404
+    assert running.ask("GET", "/page/%2e%2e/app.py").problem["status"] == 404
+    assert running.ask("GET", "/problems/none").problem["status"] == 404
+
+
+def test_the_models(running: Running) -> None:
+    said = json.loads(running.ask("GET", "/v1/models").body)
+    assert [model["name"] for model in said["models"]] == ["srgan", "srresnet", "bicubic"]
+    assert [model["detail"] for model in said["models"]] == [True, False, False]
+    assert said["default"] == "srgan"
+    assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
+    assert said["limits"] == {
+        "bytes": 200_000,
+        "input_pixels": 20_000,
+        "output_pixels": 500_000,
+        "seconds": 300,
+        "waiting": 16,
+    }
+    assert said["token"] is False
+    assert ".jpg" in said["reads"]
+
+
+def test_the_page_is_served_with_its_types(running: Running) -> None:
+    page = running.ask("GET", "/")
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["cache-control"] == "no-cache"
+    script = running.ask("GET", "/page/app.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    again = running.ask("GET", "/page/app.js", headers={"If-None-Match": script.headers["etag"]})
+    assert again.status == 304
+
+
+class Slow(Nearest):
+    """A network that goes on only when it is let."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+        self.go, self.begun = threading.Event(), threading.Semaphore(0)
+        self.calls = 0
+
+    def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.calls += 1
+        self.begun.release()
+        assert self.go.wait(30)
+        return super().levels(lr)
+
+
+@pytest.fixture
+def slow(weights: None, monkeypatch: pytest.MonkeyPatch) -> Slow:  # noqa: ARG001
+    network = Slow()
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
+    return network
+
+
+class Asking(threading.Thread):
+    """A request in a thread of its own."""
+
+    def __init__(self, running: Running, name: str = "request-0", picture: bytes = png()) -> None:
+        super().__init__()
+        self._running, self._name, self._picture = running, name, picture
+        self.answer: Answer
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self._running.upscale(self._picture, X_Request_ID=self._name)
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Return what is sent until the connection is closed."""
+    parts = []
+    while part := connection.recv(10_000):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def begin(running: Running, picture: bytes, query: str = "") -> socket.socket:
+    """Send a request, and return its connection."""
+    connection = running.connect()
+    head = f"POST /v1/upscale?{query} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(picture)}\r\n\r\n"
+    connection.sendall(head.encode() + picture)
+    return connection
+
+
+def test_who_goes_away_ends_the_work(slow: Slow) -> None:
+    tiles = png(60, 60)
+    with serving() as running:
+        running.service.networks.get("srgan").tile = 20
+        connection = begin(running, tiles)
+        assert slow.begun.acquire(timeout=10)
+        running.wait_for("srgan_working", 1)
+        assert running.count("srgan_picture_bytes") > 0
+        connection.close()
+        running.wait_for('srgan_requests_total{status="499"}', 1)
+        slow.go.set()
+        running.wait_for("srgan_picture_bytes", 0)
+        assert running.count("srgan_working") == 0
+        assert slow.calls == 1, "of nine tiles"
+        assert running.upscale(png()).status == 200
+
+
+def test_who_goes_away_while_waiting_leaves_the_queue(slow: Slow) -> None:
+    with serving(Rules(waiting=1)) as running:
+        first = Asking(running)
+        assert slow.begun.acquire(timeout=10)
+        second = begin(running, png())
+        running.wait_for("srgan_waiting", 1)
+        second.close()
+        running.wait_for("srgan_waiting", 0)
+        third = Asking(running, name="request-3")
+        running.wait_for("srgan_waiting", 1)
+        slow.go.set()
+        first.join()
+        third.join()
+        assert (first.answer.status, third.answer.status) == (200, 200)
+        assert slow.calls == 2
+
+
+def test_a_full_queue_is_429_and_says_when_to_come_again(slow: Slow) -> None:
+    with serving(Rules(waiting=2)) as running:
+        asking = [Asking(running, name="request-1")]
+        assert slow.begun.acquire(timeout=10)
+        asking += [Asking(running, name=f"request-{i}") for i in (2, 3)]
+        running.wait_for("srgan_waiting", 2)
+        refused = running.upscale(png())
+        assert refused.status == 429
+        assert refused.problem["detail"] == "2 pictures are waiting already"
+        assert int(refused.headers["retry-after"]) >= 1
+        slow.go.set()
+        for each in asking:
+            each.join()
+            assert each.answer.status == 200
+        assert running.upscale(png()).status == 200
+        assert running.count('srgan_requests_total{status="429"}') == 1
+        assert running.count('srgan_requests_total{status="200"}') == 4
+
+
+def test_too_long_is_504(slow: Slow) -> None:
+    with serving(Rules(seconds=0.3)) as running:
+        answer = running.upscale(png())
+        assert answer.status == 504
+        assert answer.problem["detail"] == "it takes longer than 0.3 s, the limit here"
+        slow.go.set()
+        running.wait_for("srgan_picture_bytes", 0)
+
+
+def events(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in content.decode().splitlines() if line.startswith("data: ")]
+
+
+def test_the_progress_of_a_request_is_told(slow: Slow) -> None:
+    with serving() as running:
+        asked: list[Answer] = []
+        watching = threading.Thread(target=lambda: asked.append(running.ask("GET", "/v1/progress/request-2")))
+        watching.start()  # before there is such a request
+        first = Asking(running, name="request-1")
+        assert slow.begun.acquire(timeout=10)
+        second = Asking(running, name="request-2")
+        running.wait_for("srgan_waiting", 1)
+        time.sleep(0.3)
+        slow.go.set()
+        for thread in (first, second, watching):
+            thread.join()
+        [answer] = asked
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        told = events(answer.body)
+        assert told[0] == {"state": "waiting", "before": 1}
+        assert told[-1] == {"state": "done"}
+        assert events(running.ask("GET", "/v1/progress/request-1").body) == [{"state": "done"}]
+
+
+def test_the_progress_of_what_fails_says_why(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    running.upscale(b"hello", "name=a.png", X_Request_ID="request-9")
+    assert events(running.ask("GET", "/v1/progress/request-9").body) == [
+        {"state": "failed", "detail": "a.png: not a picture, or not of a kind that can be read"}
+    ]
+    monkeypatch.setattr(app, "_UNSEEN", 0.1)
+    assert running.ask("GET", "/v1/progress/request-0").problem["status"] == 404
+
+
+def test_a_token_is_asked_for(slow: Slow) -> None:
+    slow.go.set()
+    with serving(Rules(token="swordfish-ü")) as running:
+        assert json.loads(running.ask("GET", "/v1/models").body)["token"] is True
+        for path in ("/v1/progress/request-1", "/metrics"):
+            assert running.ask("GET", path).problem["status"] == 401
+        for said in ({}, {"Authorization": "Bearer swordfish"}, {"Authorization": "Basic swordfish-ü"}):
+            answer = running.upscale(png(), **said)
+            assert answer.status == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+        right = "Bearer swordfish-ü".encode().decode("latin-1")
+        assert running.upscale(png(), Authorization=right).status == 200
+        assert running.ask("GET", "/healthz").status == 200
+
+
+def test_pages_of_other_origins(weights: None) -> None:  # noqa: ARG001
+    theirs = {"Origin": "https://example.org", "Sec-Fetch-Site": "cross-site"}
+    with serving() as running:
+        answer = running.ask("POST", "/v1/upscale", png(), theirs)
+        assert answer.problem["detail"] == "pages of https://example.org may not ask for pictures here"
+        assert answer.status == 403
+        assert running.upscale(png(), Sec_Fetch_Site="same-origin").status == 200
+    with serving(Rules(origins=("https://example.org",))) as running:
+        answer = running.ask("POST", "/v1/upscale", png(), theirs)
+        assert answer.status == 200
+        assert answer.headers["access-control-allow-origin"] == "https://example.org"
+        assert "Srgan-Width" in answer.headers["access-control-expose-headers"]
+
+
+def test_a_slow_writer_is_408(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "GRACE", 0.3)
+    with running.connect() as connection:
+        connection.sendall(
+            b"POST /v1/upscale HTTP/1.1\r\nConnection: close\r\nContent-Length: 5000\r\nHost: here\r\n\r\n1234"
+        )
+        answer = everything(connection)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the picture arrives too slowly: 4 bytes in 0 s" in answer
+
+
+def test_a_head_that_never_comes_is_408(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    with running.connect() as connection:
+        for _ in range(4):
+            connection.sendall(b"G")
+            time.sleep(0.1)
+        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_what_is_no_http_is_400(running: Running) -> None:
+    with running.connect() as connection:
+        connection.sendall(b"hello, is anybody there?\r\n\r\n")
+        answer = everything(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+
+
+def test_too_many_connections_are_503(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    with running.connect(), running.connect() as second:
+        assert everything(second).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_slow_reader_is_left(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
+    monkeypatch.setattr(server, "STUCK_SECONDS", 0.4 if not reads else 20)
+    monkeypatch.setattr(app, "GRACE", 30 if not reads else 0.4)
+    monkeypatch.setattr(app, "SLOWEST", 1e9)
+    monkeypatch.setattr(app, "_PIECE", 20_000)
+    with serving(send_buffer=4096) as running, running.connect(4096) as connection:
+        picture = png(200, 200)
+        head = f"POST /v1/upscale HTTP/1.1\r\nHost: here\r\nContent-Length: {len(picture)}\r\n\r\n"
+        connection.sendall(head.encode() + picture)
+        until, received = time.monotonic() + 10, 0
+        while reads and time.monotonic() < until and (part := connection.recv(1000)):
+            received += len(part)
+            time.sleep(0.02)
+        running.wait_for("srgan_picture_bytes", 0)
+        running.wait_for('srgan_requests_total{status="200"}', 1)
+        assert received < 400_000, "of 1.9 MB"
+        assert running.upscale(png()).status == 200
+
+
+def test_an_error_nobody_thought_of_is_500_and_no_traceback(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("srgan.web.work.check_result", fail)
+    answer = running.upscale(png())
+    assert answer.status == 500
+    assert answer.problem["detail"] == "the cause is in the service's log"
+    assert b"secret" not in answer.body
+    assert "ZeroDivisionError: secret" in caplog.text
+
+
+def test_what_is_counted(fresh: Running) -> None:
+    fresh.upscale(png(10, 10))
+    fresh.upscale(b"hello")
+    fresh.wait_for('srgan_requests_total{status="400"}', 1)
+    assert fresh.count('srgan_pixels_total{direction="in"}') == 100
+    assert fresh.count('srgan_pixels_total{direction="out"}') == 1600
+    assert fresh.count("srgan_request_seconds_count") == 2
+    for stage in ("wait", "network", "encode"):
+        assert fresh.count(f'srgan_stage_seconds_count{{stage="{stage}"}}') == 1
+    assert fresh.count('srgan_stage_seconds_count{stage="decode"}') == 2
+    assert fresh.count("process_resident_memory_bytes") > 1e7
+    assert fresh.count("srgan_body_bytes") == 0
+    assert fresh.count("srgan_networks") == 1
+
+
+def test_networks_that_are_used_least_are_let_go(fresh: Running) -> None:
+    for percent in range(0, 100, 10):
+        assert fresh.upscale(png(), f"detail={percent / 100}").status == 200
+    assert fresh.count("srgan_networks") == 4
+
+
+# as a user runs it
+
+
+def start(*options: str, **variables: str) -> tuple["subprocess.Popen[str]", str]:
+    """Start the command, and return it and the URL that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "srgan", "serve", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | variables,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.fullmatch(r"srgan serves (http://127\.0\.0\.1:\d+) \(Ctrl-C ends\)\n", line)
+    assert found is not None, line
+    return process, found[1]
+
+
+def wait_ready(running: Running) -> None:
+    until = time.monotonic() + 30
+    while running.ask("GET", "/readyz").status != 200:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def client(url: str) -> Running:
+    return Running(int(url.rsplit(":", 1)[1]))
+
+
+def test_a_stop_finishes_what_began_and_refuses_what_is_new(tiny_onnx: Path) -> None:
+    process, url = start("--model", str(tiny_onnx), "--precision", "fp32", "--json-log")
+    with process:
+        running = client(url)
+        wait_ready(running)
+        assert json.loads(running.ask("GET", "/v1/models").body)["default"] == "tiny"
+        asking = Asking(running, picture=png(450, 450))
+        running.wait_for("srgan_working", 1)
+        process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 5
+        while running.ask("GET", "/readyz").status != 503:
+            assert time.monotonic() < until
+        refused = running.upscale(png())
+        assert refused.status == 503
+        assert refused.problem["detail"] == "the service is stopping"
+        asking.join()
+        assert asking.answer.status == 200
+        with Image.open(io.BytesIO(asking.answer.body)) as image:
+            assert image.size == (1800, 1800)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in errors.splitlines()]
+    [done] = [line for line in lines if line.get("status") == 200]
+    assert (done["id"], done["model"], done["from"], done["to"]) == ("request-0", "tiny", [450, 450], [1800, 1800])
+
+
+def test_a_second_signal_ends_it_at_once(tiny_onnx: Path) -> None:
+    process, url = start("--model", str(tiny_onnx), "--precision", "fp32")
+    with process:
+        running = client(url)
+        wait_ready(running)
+        with begin(running, png(1000, 1000)):
+            running.wait_for("srgan_working", 1)
+            process.send_signal(signal.SIGINT)
+            until = time.monotonic() + 5
+            while running.ask("GET", "/readyz").status != 503:
+                assert time.monotonic() < until
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=5)
+    assert process.returncode == 130
+
+
+def test_what_keeps_it_from_serving_is_one_line(capsys: pytest.CaptureFixture[str], tiny_onnx: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--port", port]) == 1
+    said = capsys.readouterr().err
+    assert said == f"srgan: error: port {port} of 127.0.0.1 is in use: --port chooses another, 0 one that is free\n"
+    assert main(["serve", "--host", "no.such.host.invalid"]) == 1
+    assert capsys.readouterr().err == "srgan: error: no.such.host.invalid: no address of this machine\n"
+    assert main(["serve", "--model", "gone.onnx"]) == 1
+    assert capsys.readouterr().err == "srgan: error: gone.onnx: no such file\n"
+    assert main(["serve", "--token", " "]) == 2
+    assert capsys.readouterr().err == "srgan: error: the token is empty\n"
+    assert main(["serve", "--model", str(tiny_onnx), "--model", str(tiny_onnx)]) == 2
+    assert "there is a network tiny already" in capsys.readouterr().err
+
+
+def test_a_network_that_cannot_be_loaded_ends_it(tiny_onnx: Path) -> None:
+    command = [sys.executable, "-m", "srgan", "serve", "--port", "0", "--memory", "1MB", "--model", str(tiny_onnx)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert re.fullmatch(r"srgan: error: 1 MB of memory are too little: this network needs \d+ MB\n", ended.stderr)
