@@ -17,6 +17,8 @@ from srgan.weights import checksum, find_weights
 
 def network_settings(model: str | Path, *, precision: str, size: Size, detail: float | None, consistent: bool) -> str:
     """Return what a network and what is asked of it add to a fingerprint. Raises WeightsError."""
+    if size.scale is not None:
+        size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
     return f"{checksum(find_weights(model).one)} {precision} {size} {detail} {consistent}"
 
 

@@ -217,6 +217,8 @@ async function makeNow(picture, wanted, signal) {
   picture.result = { ...answer, blob: null, bytes: answer.blob.size, large };
   picture.made = wanted;
   picture.state = "done";
+  forgetPart(picture);
+  if (picture === current) tryOutSoon();
   say(`${picture.file.name} is done: ${answer.width} by ${answer.height} pixels.`);
   render();
   if (first && picture === current) viewer.reveal();
@@ -277,8 +279,7 @@ async function tryOut() {
   if (!picture?.source) return;
   stopTrial();
   if (!isTrial(picture)) {
-    for (const use of ["part", "part-before", "part-map"]) picture.drop(use);
-    picture.part = null;
+    forgetPart(picture);
     render();
     return;
   }
@@ -312,6 +313,11 @@ async function tryOut() {
     trial = null;
     render();
   }
+}
+
+function forgetPart(picture) {
+  for (const use of ["part", "part-before", "part-map"]) picture.drop(use);
+  picture.part = null;
 }
 
 function stopTrial() {
@@ -579,7 +585,7 @@ viewer.addEventListener("point", ({ detail: { x, y } }) => {
   const ratio = current.source.width / sizeShown(current).width;
   point = { x: x * ratio, y: y * ratio };
   if (isTrial(current)) {
-    current.part = null;
+    forgetPart(current);
     tryOutSoon();
   }
 });

@@ -36,6 +36,7 @@ export class Picture {
     this.problem = null; // one line
     this.source = null; // {width, height} as shown, once known
     this.result = null; // what api.upscale resolved with
+    this.part = null; // {left, top, width, height, look} of the source, made with other settings
     this.work = null; // the AbortController of what makes the result
     this.gone = new AbortController(); // aborted when the picture is taken away
   }

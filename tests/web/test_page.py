@@ -1,0 +1,560 @@
+"""The page, in Chromium, before a service that runs in a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import chromium, launched, served
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from srgan.image.resize import imresize
+
+PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
+NEEDED = bool(os.environ.get("SRGAN_TEST_BROWSER"))
+
+expect.set_options(timeout=20_000)
+pytestmark = pytest.mark.skipif(chromium() is None and not NEEDED, reason="no chromium on this machine: make test-web")
+
+MOST_BYTES, MOST_PIXELS = 400_000, 1_200_000
+EDGE = 16  # of the viewer, whose corners are round
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    with served("--max-bytes", f"{MOST_BYTES}B", "--max-input-pixels", str(MOST_PIXELS)) as url:
+        yield url
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser, service: str) -> Iterator[Open]:
+    """A function that opens the page; afterwards nothing may have gone wrong in it, nor left this machine."""
+    contexts, wrong = [], []
+
+    def told(kind: str, text: str) -> None:
+        if kind in ("error", "warning") and "Failed to load resource" not in text:
+            wrong.append(f"{kind}: {text}")
+
+    def open_page(url: str = service, prepare: Callable[[Page], object] = lambda _: None, **how: Any) -> Page:
+        how = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | how
+        context = browser.new_context(**how)
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: told(message.type, message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.append(request.url) if not is_here(request.url, url) else None)
+        prepare(page)
+        page.goto(url)
+        page.locator("body[data-ready]").wait_for(state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(opened: Open) -> Page:
+    return opened()
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part of a photograph, 120x80."""
+    path = tmp_path_factory.mktemp("photo") / "photo.jpg"
+    with Image.open(PICTURES / "coffee.png") as image:
+        image.convert("RGB").crop((190, 110, 310, 190)).save(path, quality=95)
+    return path
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that takes long enough to be cancelled."""
+    path = tmp_path_factory.mktemp("slow") / "slow.jpg"
+    with Image.open(PICTURES / "coffee.png") as image:
+        image.convert("RGB").resize((1200, 800)).save(path, quality=80)
+    return path
+
+
+def is_here(url: str, service: str) -> bool:
+    return url.startswith((service, "blob:", "data:"))
+
+
+def give(page: Page, *paths: Path) -> None:
+    page.locator("#files").set_input_files(list(paths))
+
+
+def entry(page: Page, number: int = 1) -> Locator:
+    return page.locator(f"#queue li:nth-child({number})")
+
+
+def wait_for(page: Page, state: str, number: int = 1) -> None:
+    expect(entry(page, number)).to_have_attribute("data-state", state, timeout=60_000)
+
+
+def images(page: Page, side: str) -> Locator:
+    return page.locator(f".pane.{side} img")
+
+
+def compared(page: Page) -> None:
+    """Wait until the result is beside the bicubic."""
+    wait_for(page, "done")
+    expect(images(page, "before")).to_have_count(2)
+    expect(images(page, "after")).to_have_count(1)
+
+
+def download(page: Page) -> tuple[str, bytes]:
+    with page.expect_download() as waiting:
+        page.locator("#download").click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def by_command(path: Path, folder: Path, *arguments: str) -> bytes:
+    """Return what the command line makes of a picture."""
+    command = [sys.executable, "-m", "srgan", "upscale", str(path), "-o", str(folder), *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    (result,) = folder.iterdir()
+    return result.read_bytes()
+
+
+def pixels(content: bytes) -> Pixels:
+    with Image.open(BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def seen(page: Page) -> Pixels:
+    """Return what the viewer shows, without what lies over the pictures and its round corners: (H, W, 3)."""
+    hide = "(no) => document.querySelectorAll('.label, .divider, .mark').forEach(e => e.style.visibility = no)"
+    page.evaluate(hide, "hidden")
+    shown = pixels(page.locator("picture-viewer").screenshot())
+    page.evaluate(hide, "")
+    return shown[EDGE:-EDGE, EDGE:-EDGE]
+
+
+def place(page: Page, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return where a picture that is smaller than the viewer lies in it."""
+    box = page.locator("picture-viewer").bounding_box()
+    assert box is not None
+    top, left = round((box["height"] - shape[0]) / 2) - EDGE, round((box["width"] - shape[1]) / 2) - EDGE
+    return slice(top, top + shape[0]), slice(left, left + shape[1])
+
+
+def difference(one: Pixels, other: Pixels) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def test_a_picture_is_chosen_seen_beside_bicubic_and_downloaded(page: Page, photo: Path, tmp_path: Path) -> None:
+    expect(page.get_by_role("heading", name="Drop a picture here")).to_be_visible()
+    with page.expect_file_chooser() as choosing:
+        page.get_by_role("button", name="Choose pictures").click()
+    choosing.value.set_files(photo)
+    compared(page)
+    expect(page.locator("#facts")).to_have_text("120 × 80 to 480 × 320 pixels")
+
+    name, content = download(page)
+    assert name == "photo_x4.png"
+    assert content == by_command(photo, tmp_path)
+
+    after, before = pixels(content), imresize(pixels(photo.read_bytes()), scale=4)
+    shown = seen(page)[place(page, after.shape)]
+    assert difference(shown[:, 240:], after[:, 240:]) == 0
+    assert difference(shown[:, :240], before[:, :240]) == 0
+
+    page.get_by_text("Pixels", exact=True).click()
+    expect(images(page, "before")).to_have_count(1)
+    squares = pixels(photo.read_bytes()).repeat(4, axis=0).repeat(4, axis=1)
+    assert difference(seen(page)[place(page, after.shape)][:, :240], squares[:, :240]) == 0
+
+
+def test_the_divider_moves_by_mouse_and_by_keys(page: Page, photo: Path) -> None:
+    give(page, photo)
+    compared(page)
+    after = pixels(download(page)[1])
+    divider = page.get_by_role("slider", name="Divider")
+    box = page.locator(".grip").bounding_box()
+    assert box is not None
+    x, y = box["x"] + 20, box["y"] + 20
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 120, y, steps=4)
+    page.mouse.up()
+    expect(divider).to_have_attribute("aria-valuenow", "25")
+    assert difference(seen(page)[place(page, after.shape)][:, 120:], after[:, 120:]) == 0
+
+    divider.focus()
+    for keys, value in (("ArrowRight", 26), ("PageUp", 36), ("Shift+ArrowLeft", 26), ("End", 100), ("Home", 0)):
+        page.keyboard.press(keys)
+        expect(divider).to_have_attribute("aria-valuenow", str(value))
+    assert difference(seen(page)[place(page, after.shape)], after) == 0
+
+    viewer = page.locator("picture-viewer").bounding_box()
+    assert viewer is not None
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=4)  # nowhere to move to: the divider follows
+    page.mouse.up()
+    expect(divider).to_have_attribute("aria-valuenow", "63")
+
+
+def test_zoom_and_move(page: Page, photo: Path) -> None:
+    give(page, photo)
+    compared(page)
+    after = pixels(download(page)[1])
+    page.get_by_role("slider", name="Divider").focus()
+    page.keyboard.press("Home")
+    zoom = page.locator("#zoom")
+    expect(zoom).to_have_text("100%")
+
+    page.get_by_role("button", name="200%").click()
+    expect(zoom).to_have_text("200%")
+    expect(page.get_by_role("button", name="200%")).to_have_attribute("aria-pressed", "true")
+    height, width = seen(page).shape[:2]
+    twice = after.repeat(2, axis=0).repeat(2, axis=1)
+    top, left = (640 - height) // 2, (960 - width) // 2
+    assert difference(seen(page), twice[top : top + height, left : left + width]) == 0
+
+    page.locator(".stage").focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Shift+ArrowUp")
+    corner = twice[EDGE:, EDGE:]
+    assert difference(seen(page), corner[:height, :width]) == 0, "the corner, and no further"
+    box = page.locator("picture-viewer").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 300, box["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 290, box["y"] + 280, steps=4)
+    page.mouse.up()
+    assert difference(seen(page), corner[20 : 20 + height, 10 : 10 + width]) == 0
+
+    page.locator(".stage").focus()
+    for key, text in (("1", "100%"), ("+", "125%"), ("-", "100%"), ("2", "200%"), ("0", f"{(height + 2 * EDGE) / 320:.0%}")):
+        page.keyboard.press(key)
+        expect(zoom).to_have_text(text)
+    page.get_by_role("button", name="100%").click()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -200)
+    expect(zoom).to_have_text("149%")
+    page.mouse.dblclick(box["x"] + 300, box["y"] + 300)
+    expect(zoom).to_have_text("100%")
+
+
+def test_two_fingers_zoom(opened: Open, photo: Path) -> None:
+    page = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    give(page, photo)
+    compared(page)
+    page.get_by_role("button", name="100%").click()
+    box = page.locator("picture-viewer").bounding_box()
+    assert box is not None
+    x, y = box["x"] + 100, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *across: float) -> None:
+        points = [{"x": x + way, "y": y, "id": number} for number, way in enumerate(across)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0, 50)
+    for way in (60, 75, 100):
+        touch("touchMove", 0, way)
+    touch("touchEnd")
+    expect(page.locator("#zoom")).to_have_text("200%")
+
+
+def test_pictures_are_dropped_and_pasted(page: Page, photo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "größer \"2\".png"
+    with Image.open(photo) as image:
+        image.crop((0, 0, 30, 20)).save(other)
+    transfer = page.evaluate_handle(
+        """(files) => {
+            const transfer = new DataTransfer();
+            for (const [name, content] of files) {
+                transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+            }
+            return transfer;
+        }""",
+        [[path.name, b64encode(path.read_bytes()).decode()] for path in (photo, other)],
+    )
+    page.dispatch_event("#welcome", "dragenter", {"dataTransfer": transfer})
+    expect(page.get_by_text("Drop to enlarge")).to_be_visible()
+    page.dispatch_event("#welcome", "drop", {"dataTransfer": transfer})
+    expect(page.get_by_text("Drop to enlarge")).to_be_hidden()
+    wait_for(page, "done", 2)
+    paste = """(transfer) => document.body.dispatchEvent(
+        new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}))"""
+    page.evaluate(paste, transfer)
+    wait_for(page, "done", 4)
+
+    entry(page, 2).locator(".pick").click()
+    expect(page.locator("#facts")).to_have_text("30 × 20 to 120 × 80 pixels")
+    name, content = download(page)
+    assert re.fullmatch(r"größer .?2.?_x4\.png", name)
+    assert pixels(content).shape == (80, 120, 3)
+
+
+def test_a_detail_is_tried_out_on_a_part_and_applied_to_the_whole(page: Page, photo: Path, tmp_path: Path) -> None:
+    give(page, photo)
+    compared(page)
+    page.get_by_role("slider", name="Divider").focus()
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="200%").click()
+    with page.expect_response(lambda response: "detail=0.5" in response.url) as waiting:
+        page.get_by_role("slider", name="Detail", exact=False).last.fill("0.5")
+    found = re.search(r"crop=(\d+)%2C(\d+)%2C(\d+)%2C(\d+)", waiting.value.url)
+    assert found is not None
+    left, top, width, height = map(int, found.groups())
+    assert left + width / 2 == pytest.approx(60, abs=1)
+    assert top + height / 2 == pytest.approx(40, abs=1)
+    expect(images(page, "after")).to_have_count(2)
+    expect(page.locator(".mark")).to_have_attribute("data-name", "detail 0.50")
+    expect(page.get_by_text("The result is by srgan, 480 × 320, PNG.")).to_be_visible()
+
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("button", name="Apply")).to_be_hidden()
+    wait_for(page, "done")
+    expect(images(page, "after")).to_have_count(1)
+    expect(page.locator(".mark")).to_be_hidden()
+    assert download(page)[1] == by_command(photo, tmp_path, "--detail", "0.5")
+
+
+def test_the_part_lies_where_it_belongs(page: Page, photo: Path) -> None:
+    """Of bicubic a part is, but for its edges, the same as of the whole."""
+    give(page, photo)
+    compared(page)
+    page.get_by_role("slider", name="Divider").focus()
+    page.keyboard.press("Home")
+    page.get_by_role("radio", name="Plain").check()
+    expect(images(page, "after")).to_have_count(2)
+    expected = imresize(pixels(photo.read_bytes()), scale=4)
+    assert difference(seen(page)[place(page, expected.shape)], expected) == 0
+
+
+def test_the_model_the_size_and_the_format_are_chosen(page: Page, photo: Path, tmp_path: Path) -> None:
+    give(page, photo)
+    page.get_by_role("radio", name="Faithful").check()
+    page.get_by_label("Size").select_option("Width…")
+    page.get_by_label("Width in pixels").fill("200")
+    page.get_by_label("Format").select_option("WEBP")
+    page.get_by_label("Quality").fill("70")
+    wait_for(page, "done")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("link", name="Download WEBP")).to_be_visible()
+    name, content = download(page)
+    assert name.endswith(".webp")
+    chosen = ("--model", "srresnet", "--width", "200", "--format", "webp", "--quality", "70")
+    assert content == by_command(photo, tmp_path, *chosen)
+
+
+def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None:
+    give(page, photo)
+    compared(page)
+    page.get_by_role("slider", name="Divider").focus()
+    page.keyboard.press("Home")
+    plain = seen(page)
+    opacity = page.get_by_role("slider", name="How strongly invented detail is shown")
+    expect(opacity).to_be_disabled()
+    page.get_by_role("checkbox", name="Invented detail").check()
+    expect(images(page, "after")).to_have_count(2)
+    strong = difference(seen(page), plain)
+    opacity.fill("0.1")
+    faint = difference(seen(page), plain)
+    assert strong > 60
+    assert 0 < faint < strong / 2
+    page.get_by_role("checkbox", name="Invented detail").uncheck()
+    expect(images(page, "after")).to_have_count(1)
+    assert difference(seen(page), plain) == 0
+
+
+def test_what_a_browser_does_not_show_is_shown_all_the_same(page: Page, photo: Path, tmp_path: Path) -> None:
+    tiff = tmp_path / "scan.tif"
+    with Image.open(photo) as image:
+        image.save(tiff)
+    give(page, tiff)
+    page.get_by_label("Format").select_option("TIFF")
+    wait_for(page, "done")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("link", name="Download TIFF")).to_be_visible()
+    compared(page)
+    name, content = download(page)
+    assert name == "scan_x4.tif"
+    after = pixels(content)
+    shown = seen(page)[place(page, after.shape)]
+    assert difference(shown[:, 240:], after[:, 240:]) == 0
+    assert difference(shown[:, :240], imresize(pixels(tiff.read_bytes()), scale=4)[:, :240]) == 0
+
+
+def test_a_result_too_large_to_show_is_shown_in_parts(opened: Open, photo: Path) -> None:
+    source = (Path(__file__).parents[2] / "src" / "srgan" / "web" / "page" / "app.js").read_text()
+    assert "const SHOWN = 60e6;" in source
+    small = source.replace("const SHOWN = 60e6;", "const SHOWN = 60e3;")
+    page = opened(
+        prepare=lambda page: page.route(
+            "**/page/app.js", lambda route: route.fulfill(body=small, content_type="text/javascript")
+        )
+    )
+    give(page, photo)
+    wait_for(page, "done")
+    expect(page.locator("#facts")).to_have_text("120 × 80 to 480 × 320 pixels, shown in parts")
+    expect(images(page, "before")).to_have_count(2)
+    expect(images(page, "after")).to_have_count(2)
+    page.get_by_role("checkbox", name="Invented detail").check()
+    expect(images(page, "after")).to_have_count(3)
+    assert pixels(download(page)[1]).shape == (320, 480, 3)
+
+
+def test_pictures_that_are_none_say_so(page: Page, photo: Path, tmp_path: Path) -> None:
+    broken, text, large, wide = (tmp_path / name for name in ("broken.jpg", "notes.txt", "large.bmp", "wide.png"))
+    broken.write_bytes(photo.read_bytes()[:1500])
+    text.write_text("no picture")
+    Image.new("RGB", (400, 400)).save(large)
+    Image.new("L", (1_201, 1_000)).save(wide)
+    give(page, broken, text, large, wide, photo)
+    wait_for(page, "done", 5)
+    lines = (r"broken\.jpg: damaged", r"notes\.txt: ", r"large\.bmp has 480 kB, .* 400 kB at most", r"wide\.png: .*1.?2")
+    for number, line in enumerate(lines, 1):
+        wait_for(page, "failed", number)
+        entry(page, number).locator(".pick").click()
+        expect(page.locator("#notice")).to_contain_text(re.compile(line))
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.locator("#queue li")).to_have_count(4)
+
+
+def test_cancelling_and_a_queue(page: Page, slow: Path, photo: Path) -> None:
+    give(page, slow, photo, photo)
+    expect(page.locator("#job-text")).to_have_text(re.compile("^(Sending|Waiting|[0-9]+%)"))
+    expect(entry(page, 2)).to_contain_text("Waiting")
+    entry(page, 3).locator(".pick").click()
+    expect(page.locator("#job-text")).to_have_text("Waiting, 2 before it")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("Cancelled")
+    wait_for(page, "working", 1)
+    entry(page, 1).locator(".pick").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    wait_for(page, "cancelled", 1)
+    wait_for(page, "done", 2)
+    wait_for(page, "cancelled", 3)
+    entry(page, 3).locator(".pick").click()
+    page.get_by_role("button", name="Start again").click()
+    wait_for(page, "done", 3)
+    page.get_by_role("button", name="Remove slow.jpg").click()
+    with page.expect_download() as first, page.expect_download():
+        page.get_by_role("button", name="Download all").click()
+    assert first.value.suggested_filename == "photo_x4.png"
+
+
+def test_all_of_it_by_keyboard(page: Page, photo: Path) -> None:
+    def focused() -> str:
+        name = "[document.activeElement].map((e) => e.getAttribute('aria-label') || e.textContent.trim() || e.id)[0]"
+        return str(page.evaluate(name))
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if focused().startswith(name):
+                break
+        assert focused().startswith(name)
+        outline = page.evaluate("""() => {
+            const e = document.activeElement;
+            return [e, e.nextElementSibling, e.firstElementChild, e.closest(".card")]
+                .some((one) => one && getComputedStyle(one).outlineStyle !== "none");
+        }""")
+        assert outline, f"the focus on {name} is not seen"
+
+    tab_to("Choose pictures")
+    with page.expect_file_chooser() as choosing:
+        page.keyboard.press("Enter")
+    choosing.value.set_files(photo)
+    compared(page)
+    assert focused().startswith("photo.jpg")
+    tab_to("detail")
+    page.keyboard.press("ArrowLeft")
+    tab_to("Apply")
+    page.keyboard.press("Enter")
+    expect(page.locator("#applying")).to_be_hidden()
+    wait_for(page, "done")
+    tab_to("Download PNG")
+    with page.expect_download() as waiting:
+        page.keyboard.press("Enter")
+    assert waiting.value.suggested_filename == "photo_x4.png"
+    page.keyboard.press("Tab")
+    for name in ("Dark colours", "photo.jpg", "Divider", "Zoom out", "Zoom in", "Fit", "100%", "200%", "before", "map"):
+        tab_to(name if name not in ("before", "map") else "")
+    tab_to("photo.jpg")
+    page.keyboard.press("Delete")
+    assert focused() == "Choose pictures"
+
+
+def test_what_a_screen_reader_is_told(page: Page, photo: Path) -> None:
+    give(page, photo)
+    compared(page)
+    expect(page.locator("#said")).to_have_text("photo.jpg is done: 480 by 320 pixels.")
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, a, input, select, [tabindex='0'], img")]
+        .filter((e) => e.checkVisibility() && !e.closest("[hidden]"))
+        .filter((e) => !(e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim() || e.alt === ""))
+        .map((e) => e.outerHTML)""")
+    assert nameless == []
+    snapshot = page.locator("body").aria_snapshot()
+    for line in ('heading "photo.jpg"', 'radio "sharp', 'slider "Detail', 'list "Pictures"', 'group "View"'):
+        assert line in snapshot
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_widths_and_colours(opened: Open, photo: Path, width: int, scheme: Any) -> None:
+    page = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    fits = "() => document.documentElement.scrollWidth <= innerWidth"
+    assert page.evaluate(fits)
+    give(page, photo, photo)
+    wait_for(page, "done", 2)
+    page.locator("#detail").fill("0.5")
+    expect(page.locator("#stale")).to_be_visible()
+    assert page.evaluate(fits)
+    for name in ("panel", "tools", "viewer"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    ground = int(pixels(page.screenshot())[5, 5].mean())
+    assert ground > 200 if scheme == "light" else ground < 50
+    page.get_by_role("button", name=re.compile("colours")).click()
+    other = int(pixels(page.screenshot())[5, 5].mean())
+    assert other < 50 if scheme == "light" else other > 200
+
+
+def test_a_token_is_asked_for_where_there_is_one(opened: Open, photo: Path) -> None:
+    with served(SRGAN_TOKEN="sesame") as url:
+        page = opened(url)
+        give(page, photo)
+        page.get_by_label("Token", exact=True).fill("guess")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("That was not it.")).to_be_visible()
+        page.get_by_label("Token", exact=True).fill("sesame")
+        page.keyboard.press("Enter")
+        compared(page)
+
+
+def test_a_service_that_has_ended_is_said(opened: Open, photo: Path) -> None:
+    with served() as url:
+        page = opened(url)
+    give(page, photo)
+    wait_for(page, "failed")
+    expect(page.locator("#notice")).to_contain_text("The service does not answer. Is it still running?")
