@@ -1,6 +1,7 @@
 # make demo    upscale a photograph with the shipped weights and show before and after
 # make test    the tests
 # make test-web  those of the page alone, in Chromium, installed where it lacks
+# make test-bulk  those that start clusters and stores
 # make fuzz    damaged pictures of every format for ten minutes
 # make lint    ruff and mypy, strict
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-web fuzz lint clean
+.PHONY: demo test test-web test-bulk fuzz lint clean
 
 demo: $(VENV)/run.done
 	$(BIN)/python examples/before_after.py examples/pictures/chelsea.png --crop 120,60,130,110 -o demo
@@ -19,6 +20,9 @@ test: $(VENV)/dev.done
 test-web: $(VENV)/dev.done
 	command -v chromium || (apt-get update -q && apt-get install -qy chromium)
 	SRGAN_TEST_BROWSER=1 $(BIN)/python -m pytest tests/web/test_page.py
+
+test-bulk: $(VENV)/dev.done
+	$(BIN)/python -m pytest -m cluster tests/bulk
 
 fuzz: $(VENV)/dev.done
 	$(BIN)/python tests/fuzz.py --seconds 600

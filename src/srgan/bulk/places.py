@@ -1,6 +1,7 @@
 """Folders and prefixes of object stores, by path or URL: what they hold, read, and written whole or not at all."""
 
 import os
+import pickle
 import random
 import re
 import stat
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -58,6 +59,10 @@ class Place:
     system: fs.FileSystem
     base: str
     kind: Kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep one file system, with its connections, in a process that is sent a place many times."""
+        return _unpacked, (type(self), self.url, pickle.dumps(self.system), self.base, self.kind)
 
     def url_of(self, name: str) -> str:
         """Return what people call a file."""
@@ -231,6 +236,15 @@ def open_place(text: str) -> Place:
     base = f"{base.rstrip('/')}/{parts.path.strip('/')}".rstrip("/") or base
     kind: Kind = "local" if system.type_name == "local" else "store" if system.type_name in _STORES else "other"
     return Place(shown.rstrip("/"), system, base, kind)
+
+
+def _unpacked(type_: type[Place], url: str, system: bytes, base: str, kind: Kind) -> Place:
+    return type_(url, _system(system), base, kind)
+
+
+@lru_cache(64)
+def _system(packed: bytes) -> fs.FileSystem:
+    return pickle.loads(packed)
 
 
 @lru_cache(64)

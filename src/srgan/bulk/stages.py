@@ -208,6 +208,7 @@ class Network:
             picture = self._upscaler.upscale_picture(work.picture)
             assert picture.maker is not None
             work.picture = replace(picture, maker=replace(picture.maker, fingerprint=work.record.identity))
+            work.record.worker = whoami()
             work.record.height_out, work.record.width_out = picture.pixels.shape[:2]
         return work
 

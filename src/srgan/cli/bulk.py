@@ -8,7 +8,7 @@ import click
 from srgan.bulk.local import LocalEngine
 from srgan.bulk.manifest import Manifest, Record
 from srgan.bulk.places import open_place
-from srgan.bulk.run import Plan, run_bulk
+from srgan.bulk.run import Engine, Plan, run_bulk
 from srgan.bulk.stages import plan_making
 from srgan.bulk.status import failures, lines_of, status_of
 from srgan.cli import Settings, debug_option, pass_settings
@@ -26,6 +26,7 @@ Examples:
   srgan bulk list.txt large                     a path or URL in each line
   srgan bulk tables/photos.parquet large        a column of paths, or of pictures
   srgan bulk shards large                       tars of pictures (WebDataset)
+  srgan bulk s3://a/in s3://a/out --engine ray --address head:6379 --gpus 8
   srgan bulk --status s3://bucket/large         done, failed and why, time left
 \b
 Run it again, after whatever ended it, and it does what is missing. An exit
@@ -34,7 +35,7 @@ status of 0 says that every picture has its result, 1 that one has not.
 
 GROUPS = {
     "The run": (
-        *("workers", "threads", "gpus", "column", "retry_failed", "status", "failures"),
+        *("engine", "address", "workers", "threads", "gpus", "column", "retry_failed", "status", "list_failures"),
         *("max_input_pixels", "max_output_pixels"),
     ),
     "Size": ("scale", "width", "height", "fit", "stretch"),
@@ -47,11 +48,15 @@ GROUPS = {
 @click.command(cls=Grouped, groups=GROUPS, epilog=EPILOG)
 @click.argument("places", nargs=-1, metavar="SOURCE DESTINATION")
 @click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="This machine, or Ray."
+)
+@click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster. Default: one is started here.")
+@click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
     help="Networks that run at once, each with pictures read and written beside it. Default: one for each processor"
-    " that may be used, or one for each of --gpus.",
+    " that may be used, of the machine or of the cluster, or one for each of --gpus.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Of each worker's network. Default: 1.")
 @click.option("--gpus", type=click.IntRange(min=1), metavar="N", help="How many the workers share. Default: none.")
@@ -66,6 +71,8 @@ def bulk(
     settings: Settings,
     /,
     places: tuple[str, ...],
+    engine: str,
+    address: str | None,
     workers: int | None,
     threads: int | None,
     gpus: int | None,
@@ -115,8 +122,16 @@ def bulk(
         Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels),
         overwrite=overwrite,
     )
-    workers = workers or gpus or processors()
-    runner = LocalEngine(workers, [{"CUDA_VISIBLE_DEVICES": str(n % gpus)} for n in range(workers)] if gpus else [])
+    runner: Engine
+    if engine == "ray":
+        from srgan.bulk.ray import RayEngine
+
+        runner = RayEngine(address, workers, threads or 1, gpus)
+    else:
+        if address is not None:
+            raise ArgumentError("--address is of --engine ray")
+        workers = workers or gpus or processors()
+        runner = LocalEngine(workers, [{"CUDA_VISIBLE_DEVICES": str(n % gpus)} for n in range(workers)] if gpus else [])
     with PictureBar(debug=settings.debug) as bar:
         total = done = 0
 
