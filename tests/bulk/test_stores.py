@@ -123,6 +123,7 @@ def test_a_prefix_page_by_page_to_another(store: Store, tmp_path: Path, tiny_onn
     assert status_of(Manifest(open_place(store.url("bucket/large")))).done == 3
 
 
+@pytest.mark.cluster
 def test_a_busy_store_is_asked_again(store: Store, tmp_path: Path, tiny_onnx: Path) -> None:
     draw(*(tmp_path / f"in/{number}.png" for number in range(4)))
     upload(store, tmp_path / "in", "photos")
@@ -181,6 +182,7 @@ def test_what_a_store_refuses_is_one_line(
     assert capfd.readouterr().err == "srgan: error: s3://bucket/photos: Access Denied (ACCESS_DENIED)\n"
 
 
+@pytest.mark.cluster
 def test_a_picture_that_a_store_will_not_take_is_tried_by_the_next_run(
     store: Store, tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

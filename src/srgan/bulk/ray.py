@@ -211,9 +211,7 @@ def _connected(address: str | None) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise BulkError(f"the Ray cluster at {address or 'this machine'} cannot be used: {text}") from error
-    ray._private.worker._worker_logs_enabled = (
-        False  # of processes that died, whose work it does again
-    )
+    ray._private.worker._worker_logs_enabled = False  # of processes that died, whose work it does again
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
