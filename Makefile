@@ -3,7 +3,7 @@
 # make test-web  those of the page alone, in Chromium, installed where it lacks
 # make test-bulk  those that start clusters and stores
 # make fuzz    damaged pictures of every format for ten minutes
-# make lint    ruff and mypy, strict
+# make lint    ruff, mypy, strict, and hadolint
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,7 @@ lint: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

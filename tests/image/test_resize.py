@@ -107,3 +107,11 @@ def test_the_published_pictures_are_met_bit_for_bit(name: str) -> None:
         hr = np.asarray(Image.open(path))
         hr = hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4]
         assert np.array_equal(imresize(hr, scale=0.25), np.asarray(Image.open(low))), path.name
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 3), (31, 47)])
+def test_a_picture_resized_in_parts_is_the_same(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(6).integers(0, 256, shape, dtype=np.uint8)
+    whole = imresize(picture, scale=2.5)
+    monkeypatch.setattr("srgan.image.resize._SUMS", 1000)
+    np.testing.assert_array_equal(imresize(picture, scale=2.5), whole)

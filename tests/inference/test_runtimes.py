@@ -305,3 +305,14 @@ def test_torch_takes_as_many_threads_as_it_is_told_whoever_loaded_it(paper_safet
         assert torch.get_num_threads() == told
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_network_that_has_rested_computes_the_same(tiny_onnx: Path, paper_safetensors: Path) -> None:
+    networks: list[Network] = [OpenVinoNetwork(tiny_onnx), OnnxRuntimeNetwork(tiny_onnx)]
+    networks.append(TorchNetwork(paper_safetensors))
+    lr = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    for network in networks:
+        before, floats = network.levels(lr), network.in_fp32()(LR)
+        network.rest()
+        np.testing.assert_array_equal(network.levels(lr), before)
+        np.testing.assert_array_equal(network.in_fp32()(LR), floats)

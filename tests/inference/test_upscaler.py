@@ -13,6 +13,7 @@ from srgan.errors import ArgumentError, InferenceError, PictureError
 from srgan.image.colour import to_network, to_uint8
 from srgan.image.picture import Maker, Picture, Timing
 from srgan.image.resize import imresize
+from srgan.image.size import Size
 from srgan.image.tiles import plan_tiles
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.upscaler import Upscaler
@@ -316,3 +317,13 @@ def test_doubt_needs_a_network_to_compare_with(tiny_onnx: Path, noise: NDArray[n
     upscaler = Upscaler(tiny_onnx)
     with pytest.raises(ArgumentError, match="doubt compares srgan with srresnet"):
         upscaler.doubt(Picture(noise), upscaler.upscale_picture(Picture(noise)))
+
+
+@pytest.mark.usefixtures("network")
+def test_one_network_makes_several_sizes(noise: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler()
+    double = upscaler.making(Size(scale=2), consistent=True)
+    assert double.network is upscaler.network
+    assert double.upscale(noise).shape == (26, 34, 3)
+    np.testing.assert_array_equal(double.upscale(noise), Upscaler(size=2, consistent=True).upscale(noise))
+    assert upscaler.upscale(noise).shape == (52, 68, 3)

@@ -15,7 +15,7 @@ from srgan.inference.runtime import PRECISIONS, RUNTIMES
 from srgan.web.app import JsonLines, Rules, Service
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
-from srgan.web.server import Server, bind, url_of
+from srgan.web.server import Server, bind, keep_memory_steady, url_of
 
 EPILOG = """\b
 Examples:
@@ -29,7 +29,14 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @click.command(epilog=EPILOG)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
+@click.option(
+    "--port",
+    envvar="SRGAN_PORT",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="0 for any that is free; in the environment SRGAN_PORT.",
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--model",
@@ -90,6 +97,7 @@ def serve(
         token=token,
         origins=origins,
     )
+    keep_memory_steady()
     counts = Metrics()
     service = Service(Networks(models, counts.networks.set, **how), rules, counts)
     handler = logging.StreamHandler()

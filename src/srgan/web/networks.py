@@ -58,10 +58,8 @@ class Networks:
         return precision
 
     def get(self, model: str, detail: float | None = None) -> Upscaler:
-        """Return a network ready to run, which takes a moment where it has to be loaded; the one before it rests."""
+        """Return a network ready to run, which takes a moment where it has to be loaded."""
         key = model, detail
-        if self._loaded and key != (last := next(reversed(self._loaded))):
-            self._loaded[last].network.rest()
         if key not in self._loaded:
             self._loaded[key] = Upscaler(self.places[model], detail=detail, **self._how)
         self._loaded.move_to_end(key)

@@ -1,6 +1,7 @@
 """The service on a socket: bound, served with uvicorn, and stopped so that what began is finished."""
 
 import asyncio
+import ctypes
 import errno
 import json
 import logging
@@ -24,6 +25,8 @@ STUCK_SECONDS = 20.0
 """After which a connection is cut whose client takes nothing of what it is sent."""
 
 MOST_CONNECTIONS = 500
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 log = logging.getLogger("srgan.web")
 
@@ -57,6 +60,17 @@ def url_of(bound: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def keep_memory_steady() -> None:
+    """Have the C library give back the memory of large arrays at once, where it is glibc: for a process that stays.
+
+    Else each of many threads keeps pieces for itself, and a service that was busy once holds more than it needs.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        for parameter, value in ((_MMAP_THRESHOLD, 2**18), (_TRIM_THRESHOLD, 2**18), (_ARENA_MAX, 2)):
+            library.mallopt(parameter, value)
 
 
 class Server(uvicorn.Server):

@@ -42,7 +42,6 @@ _T = TypeVar("_T")
 State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
 
 _ENCODERS = 2
-_MUCH = 100_000  # pixels through a network, after which it gives back the memory that it took for them
 
 
 class EndedError(Exception):
@@ -279,14 +278,13 @@ class Workshop:
         self._rate += (work.cost / seconds - self._rate) / (8 if self._rate else 1)
 
     def _through(self, model: str, work: Work, picture: Picture, progress: Progress) -> Picture:
-        """Return a picture that went through a network."""
+        """Return a picture that went through a network, which keeps no memory of it: that costs no time measurable."""
         detail = work.order.detail if model == work.order.model else None
         upscaler = self._networks.get(model, detail).making(work.order.size, consistent=work.order.consistent)
         try:
             return upscaler.upscale_picture(picture, progress)
         finally:
-            if work.cost > _MUCH:
-                upscaler.network.rest()
+            upscaler.network.rest()
 
     def _encode(self, work: Work) -> bytes:
         assert work.picture is not None
