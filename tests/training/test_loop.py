@@ -277,6 +277,30 @@ def test_with_every_lever_a_run_goes_on_as_if_it_had_not_died(
     assert rates == [1e-3, 2e-3]
 
 
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_compiled_run_learns_what_another_learns(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The networks' graphs are captured whole and cut into forward and backward; kernels are left to PyTorch's."""
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module: compile_(module, backend="aot_eager", fullgraph=True)
+    )
+    loss = {"pixel": 1.0, "content": 1.0, "content_layers": {"1,1": 1.0}, "adversarial": 1e-2, "artefacts": 30.0}
+    recipe = runs.recipe(loss=loss | {"adversarial_kind": "relativistic"}, optimiser={"patches": 12})
+    recipe = replace(recipe, discriminator=Discriminator(kind="patch", width=4, spectral=True))
+    logs = []
+    for chosen in (False, True):
+        torch.manual_seed(1)
+        vgg = ContentLoss(VGG19Features([Phi(1, 1)]), {Phi(1, 1): 1.0})
+        run = replace(recipe, run=replace(recipe.run, compile=chosen, precision="fp32"))
+        train(run, store, tmp_path / str(chosen), content=vgg)
+        logs.append([line for line in read_log(tmp_path / str(chosen)) if line["kind"] == "train"])
+    for eager, traced in zip(*logs, strict=True):
+        terms = [name for name in eager if name not in ("kind", "seconds", "waiting")]
+        assert [traced[name] for name in terms] == pytest.approx([eager[name] for name in terms], rel=1e-4)
+
+
 def test_a_plain_generator_begins_with_the_values_of_one_with_batch_norm(store: Store, tmp_path: Path) -> None:
     first = train(runs.recipe(), store, tmp_path / "first")
     recipe = replace(runs.recipe(optimiser={"patches": 4, "learning_rate": 0.0}), initial=str(first))

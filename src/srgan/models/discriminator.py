@@ -34,7 +34,7 @@ class SpectralConv2d(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):
             left, right = self._singular_vectors()
             if self.training:
-                self.direction.copy_(left)
+                self.direction = left  # not in place: a backward pass may still need the one before
             weight = self.weight / torch.dot(left, torch.mv(self.weight.flatten(1), right))
         y: Tensor = self._conv_forward(x, weight, self.bias)
         return y

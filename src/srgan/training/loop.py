@@ -71,6 +71,7 @@ def train(
         raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
     inside, outside = store.split(recipe.data.held_out)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
+    torch.backends.cudnn.allow_tf32 = False  # what is not bf16 is fp32: scores, and a run in that precision
     networks = build_networks(recipe, content, ranks, lpips=lpips)
     scored = {name: network.to(device) for name, network in scored.items()}
     scale = networks.average.scale
