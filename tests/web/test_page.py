@@ -477,6 +477,25 @@ def test_cancelling_and_a_queue(page: Page, slow: Path, photo: Path) -> None:
     assert first.value.suggested_filename == "photo_x4.png"
 
 
+def test_what_is_taken_away_leaves_no_memory_behind(opened: Open, photo: Path) -> None:
+    count = """
+        globalThis.addresses = new Set();
+        const [make, revoke] = [URL.createObjectURL, URL.revokeObjectURL];
+        URL.createObjectURL = (blob) => (addresses.add(make(blob)), [...addresses].at(-1));
+        URL.revokeObjectURL = (url) => (addresses.delete(url), revoke(url));"""
+    page = opened(prepare=lambda page: page.add_init_script(count))
+    give(page, photo, photo)
+    compared(page)
+    page.locator("#detail").fill("0.5")
+    expect(images(page, "after")).to_have_count(2)
+    assert page.evaluate("addresses.size") > 4
+    for _ in range(2):
+        page.get_by_role("button", name="Remove photo.jpg").first.click()
+    expect(page.locator("#welcome")).to_be_visible()
+    assert page.evaluate("addresses.size") == 0
+    assert images(page, "after").count() == 0
+
+
 def test_all_of_it_by_keyboard(page: Page, photo: Path) -> None:
     def focused() -> str:
         name = "[document.activeElement].map((e) => e.getAttribute('aria-label') || e.textContent.trim() || e.id)[0]"

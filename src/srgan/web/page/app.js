@@ -1,9 +1,12 @@
 // The page: pictures come in, go through the service one after another, and are looked at.
 
 import { Problem, models, upscale, useToken } from "./api.js";
-import { Panel, inWords, queryOf } from "./panel.js";
+import { takeIn } from "./intake.js";
+import { Panel, queryOf } from "./panel.js";
 import { LOOK, Lane, Picture, same } from "./queue.js";
+import { setTheme } from "./theme.js";
 import "./viewer.js";
+import { inBytes, inWords, progressInWords } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const viewer = byId("viewer");
@@ -32,7 +35,7 @@ let trial = null; // the AbortController of the part under way
 // ---------------------------------------------------------------- the start
 
 async function start() {
-  setTheme(localStorage.getItem("srgan-theme"));
+  setTheme();
   try {
     service = await asked(models);
   } catch (error) {
@@ -48,7 +51,7 @@ async function start() {
   const most = `up to ${inBytes(service.limits.bytes)}, ${Math.floor(service.limits.input_pixels / 1e6)} megapixels`;
   byId("reads").textContent = `${common.join(", ")}${names.length > common.length ? " and others" : ""}, ${most}`;
   byId("stays").hidden = !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-  byId("files").accept = ["image/*", ...service.reads].join();
+  takeIn(add, service.reads);
   document.body.dataset.ready = "";
 }
 
@@ -126,6 +129,7 @@ async function readSource(picture) {
 
 /** Resolve with the image at an address, decoded, or null. */
 async function decoded(url) {
+  if (!url) return null;
   const image = new Image();
   image.src = url;
   return image.decode().then(() => image, () => null);
@@ -304,6 +308,7 @@ async function tryOut() {
       if (use === "part" && how.model !== "bicubic") speed = (part.width * part.height) / answer.seconds;
       picture.keep(use, answer.blob, JSON.stringify(part));
       picture.part = part;
+      if (!picture.result && viewer.fraction === 1) viewer.reveal();
     }
     say(`A part of ${picture.file.name} shows ${inWords(how)}.`);
   } catch (error) {
@@ -394,12 +399,13 @@ function renderViewer() {
   if (mapWanted(picture)) aside(picture, "map", lookKey(made) + sizeKey(made), { ...query({}), show: "confidence" });
 }
 
+const isBusy = ({ state }) => state === "waiting" || state === "working";
+
 function renderJob() {
   const { state, progress, problem, result } = current;
-  const busy = state === "waiting" || state === "working";
-  byId("job").hidden = !busy;
-  if (busy) {
-    byId("job-text").textContent = progressInWords(current);
+  byId("job").hidden = !isBusy(current);
+  if (isBusy(current)) {
+    byId("job-text").textContent = progressInWords(current, pictures.slice(0, pictures.indexOf(current)).filter(isBusy).length);
     const bar = byId("job-bar");
     if (progress.state === "working") bar.value = progress.fraction;
     else bar.removeAttribute("value");
@@ -410,20 +416,6 @@ function renderJob() {
   byId("notice").classList.toggle("low", Boolean(current.source));
   byId("again").textContent = state === "failed" ? "Try again" : "Start again";
   byId("drop-it").textContent = result ? "Keep what was there" : "Remove";
-}
-
-function progressInWords(picture) {
-  const { progress } = picture;
-  if (picture.state === "waiting") {
-    const before = pictures.slice(0, pictures.indexOf(picture)).filter(({ state }) => state === "waiting" || state === "working").length;
-    return before ? `Waiting, ${before} before it` : "Waiting";
-  }
-  if (progress.state === "working") {
-    const left = progress.seconds_left;
-    return `${Math.floor(100 * progress.fraction)}%${left ? `, ${inSeconds(left)} left` : ""}`;
-  }
-  const others = progress.before ? `, ${progress.before} before it` : "";
-  return { sending: "Sending", busy: "The service is busy, trying again", waiting: `Waiting${others}`, writing: "Writing", done: "Fetching" }[progress.state] ?? "Working";
 }
 
 function renderPanel() {
@@ -442,6 +434,7 @@ function renderPanel() {
     link.href = current.url("result");
     link.download = result.filename;
     link.querySelector("span").textContent = `Download ${made.format.toUpperCase()}, ${inBytes(result.bytes)}`;
+    link.setAttribute("aria-label", link.textContent.trim());
   }
   byId("download-all").hidden = pictures.filter((picture) => picture.result).length < 2;
   byId("confidence").hidden = !service.models.some((model) => model.confidence);
@@ -489,7 +482,7 @@ function renderEntry(picture) {
     thumb.replaceChildren(Object.assign(new Image(), { src: url, alt: "" }));
   }
   const words = { done: "Done", failed: "Failed", cancelled: "Cancelled" };
-  entry.querySelector(".state").textContent = words[picture.state] ?? (picture.state === "waiting" ? "Waiting" : progressInWords(picture));
+  entry.querySelector(".state").textContent = words[picture.state] ?? progressInWords(picture, 0);
   entry.querySelector(".thumb").style.setProperty("--done", picture.state === "working" && picture.progress.state === "working" ? picture.progress.fraction : 0);
 }
 
@@ -508,16 +501,6 @@ let quieting = null;
 /** Pass over what was stopped on purpose; anything else is told of. */
 function ignoreAbort(error, tell = () => {}) {
   if (error.name !== "AbortError") tell();
-}
-
-function inBytes(bytes) {
-  const unit = Math.min(3, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
-  const value = bytes / 1000 ** unit;
-  return `${value.toFixed(value < 10 && unit ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][unit]}`;
-}
-
-function inSeconds(seconds) {
-  return seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
 }
 
 // ---------------------------------------------------------------- what people do
@@ -590,74 +573,8 @@ viewer.addEventListener("point", ({ detail: { x, y } }) => {
   }
 });
 
-for (const id of ["choose", "add"]) byId(id).addEventListener("click", () => byId("files").click());
-byId("files").addEventListener("change", () => {
-  add(byId("files").files);
-  byId("files").value = "";
-});
-document.addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) {
-    event.preventDefault();
-    add(event.clipboardData.files);
-  }
-});
-
-let over = 0; // how many elements deep a drag has come
-document.addEventListener("dragenter", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  over += 1;
-  byId("veil").hidden = false;
-});
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("dragleave", () => {
-  over = Math.max(0, over - 1);
-  byId("veil").hidden = over === 0;
-});
-document.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  over = 0;
-  byId("veil").hidden = true;
-  add(await dropped(event.dataTransfer));
-});
-
-/** Resolve with the files that were dropped, and those of what the service reads in folders that were. */
-async function dropped(transfer) {
-  const roots = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
-  if (!roots.some((root) => root?.isDirectory)) return transfer.files;
-  const files = [];
-  const visit = async (entry, inFolder) => {
-    if (entry.isDirectory) {
-      const reader = entry.createReader();
-      for (;;) {
-        const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-        if (!some.length) return;
-        for (const one of some.sort((a, b) => a.name.localeCompare(b.name))) await visit(one, true);
-      }
-    } else if (!inFolder || service.reads.some((suffix) => entry.name.toLowerCase().endsWith(suffix))) {
-      files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
-    }
-  };
-  for (const root of roots) if (root) await visit(root, false);
-  return files;
-}
-
-const DARK = matchMedia("(prefers-color-scheme: dark)");
-
-function setTheme(theme) {
-  const shown = theme ?? (DARK.matches ? "dark" : "light");
-  if (theme) document.documentElement.dataset.theme = theme;
-  byId("theme").querySelector("span").textContent = shown === "dark" ? "Light" : "Dark";
-  byId("theme").setAttribute("aria-label", shown === "dark" ? "Light colours" : "Dark colours");
-  byId("theme").onclick = () => {
-    const next = shown === "dark" ? "light" : "dark";
-    localStorage.setItem("srgan-theme", next);
-    setTheme(next);
-  };
-}
-
 addEventListener("beforeunload", (event) => {
-  if (pictures.some(({ state }) => state === "waiting" || state === "working")) event.preventDefault();
+  if (pictures.some(isBusy)) event.preventDefault();
 });
 
 start();

@@ -111,8 +111,3 @@ export function queryOf(name, settings) {
   const { model, detail, consistent, by, amount, format, quality, strip } = settings;
   return { name, model, detail, consistent: consistent || null, [by]: amount, format, quality, strip: strip || null };
 }
-
-/** Return settings in few words. */
-export function inWords(settings) {
-  return settings.detail === null ? settings.model : `detail ${settings.detail.toFixed(2)}`;
-}

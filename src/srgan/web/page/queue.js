@@ -41,8 +41,9 @@ export class Picture {
     this.gone = new AbortController(); // aborted when the picture is taken away
   }
 
-  /** Keep a blob's address for a use; `key` says what it was made of. */
+  /** Keep a blob's address for a use, unless the picture is gone; `key` says what it was made of. */
   keep(use, blob, key = "") {
+    if (this.gone.signal.aborted) return;
     this.drop(use);
     this.#addresses.set(use, { url: URL.createObjectURL(blob), key });
   }

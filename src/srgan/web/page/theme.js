@@ -1,0 +1,16 @@
+// Dark or light: as the system has it, until one is chosen here.
+
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
+export function setTheme(theme = localStorage.getItem("srgan-theme")) {
+  const button = document.getElementById("theme");
+  const shown = theme ?? (DARK.matches ? "dark" : "light");
+  if (theme) document.documentElement.dataset.theme = theme;
+  button.querySelector("span").textContent = shown === "dark" ? "Light" : "Dark";
+  button.setAttribute("aria-label", shown === "dark" ? "Light colours" : "Dark colours");
+  button.onclick = () => {
+    const next = shown === "dark" ? "light" : "dark";
+    localStorage.setItem("srgan-theme", next);
+    setTheme(next);
+  };
+}
