@@ -13,13 +13,14 @@ import pytest
 from inline import counts, draw, making, results, run
 from PIL import Image
 
+from srgan.bulk import local
 from srgan.bulk.local import LocalEngine
 from srgan.bulk.manifest import Manifest, Record
 from srgan.bulk.places import Place, open_place
 from srgan.bulk.run import run_bulk
 from srgan.bulk.sources import list_source
 from srgan.cli import main
-from srgan.errors import WeightsError
+from srgan.errors import BulkError, WeightsError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -70,6 +71,37 @@ def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Pat
     assert failed.keys() == {"broken_x4.png", "deadly_x4.png"}
     assert failed["deadly_x4.png"].error.startswith("its process was ended by signal 9, and so was the next")
     assert not failed["deadly_x4.png"].final, "the next run tries it again"
+
+
+def test_workers_that_all_end_as_they_begin_end_the_run(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "in/deadly.png")
+    made = making(tiny_onnx, tmp_path / "out")
+    (task,) = list_source(str(tmp_path / "in"), made.size, "png", None).tasks
+    deadly = Deadly(task.place.url, task.place.system, task.place.base, task.place.kind)
+    tasks = [replace(task, place=deadly, target=f"{number}.png") for number in range(12)]
+    monkeypatch.setattr(local, "STILLBORN", 3)
+    with pytest.raises(BulkError, match="3 workers, one after the other, were ended by signal 9 before they did"):
+        list(LocalEngine(1).run(made, tasks))
+
+
+def test_an_engine_that_is_not_installed_names_its_extra(
+    photos: Path, tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "srgan.bulk.ray", raising=False)
+    assert main(["bulk", str(photos), str(tmp_path / "out"), "--model", str(tiny_onnx), "--engine", "ray"]) == 1
+    error = capfd.readouterr().err
+    assert error.startswith("srgan: error: the engine ray is not installed (")
+    assert error.endswith("): pip install 'srgan[ray]'\n")
+
+
+def test_a_command_without_pyarrow_names_its_extra(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pyarrow'] = None; from srgan.cli import main; sys.exit(main(['bulk', 'a', 'b']))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    message = "srgan bulk needs pyarrow, which is not installed: pip install 'srgan[bulk]'"
+    assert (result.returncode, result.stderr) == (1, f"srgan: error: {message}\n")
 
 
 def command(*arguments: object) -> list[str]:

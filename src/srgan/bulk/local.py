@@ -21,14 +21,18 @@ from typing import Any
 from srgan.bulk.manifest import Record
 from srgan.bulk.sources import Task
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
-from srgan.errors import SrganError
+from srgan.errors import BulkError, SrganError
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, PATIENCE, Pipeline
+from srgan.inference.threads import processors
 
-AHEAD = 4
-"""Pictures that a worker has beside the one that its network is at."""
+LEAST_BESIDE = 2
+"""Threads that read beside a network, and as many that write: one of each waits for a disk or a store, one works."""
 
 DEATHS = 2
 """So many workers may die with a picture before it has failed."""
+
+STILLBORN = 10
+"""So many workers may die one after the other, none of which has done anything, before the run ends."""
 
 _LEAST_ROOM = 100_000_000
 
@@ -42,7 +46,9 @@ class LocalEngine:
 
     def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
         """Yield a record for each picture as it is done with. Raises SrganError where no network can be loaded."""
-        crew = _Crew(making, min(self.workers, max(len(tasks), 1)), self.environments)
+        workers = min(self.workers, max(len(tasks), 1))
+        beside = max(LEAST_BESIDE, processors() // self.workers)  # many, where a GPU does what the network costs
+        crew = _Crew(making, workers, beside, self.environments)
         try:
             yield from crew.run(tasks)
         finally:
@@ -60,12 +66,13 @@ class _Flight:
 
 
 class _Crew:
-    def __init__(self, making: Making, workers: int, environments: list[dict[str, str]]) -> None:
-        self._making, self._workers, self._environments = making, workers, environments
+    def __init__(self, making: Making, workers: int, beside: int, environments: list[dict[str, str]]) -> None:
+        self._making, self._workers, self._beside, self._environments = making, workers, beside, environments
         self._crew: dict[Connection, tuple[BaseProcess, dict[int, _Flight], int]] = {}
         self._room = max(BYTES_IN_FLIGHT // workers, _LEAST_ROOM)
         self._number = 0
         self._suspects: deque[_Flight] = deque()
+        self._stillborn = 0
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
         waiting = deque(_Flight(task) for task in tasks)
@@ -85,7 +92,7 @@ class _Crew:
 
     def _give(self, line: Connection, flights: dict[int, _Flight], waiting: deque[_Flight]) -> None:
         """Give a worker what it has room for; what one died with alone, so that it is known what it dies of."""
-        while len(flights) <= 2 * AHEAD and not any(flight.deaths for flight in flights.values()):
+        while len(flights) <= 2 * self._beside and not any(flight.deaths for flight in flights.values()):
             if self._suspects and not flights:
                 flight = self._suspects.popleft()
             elif waiting:
@@ -101,6 +108,7 @@ class _Crew:
         if isinstance(told, BaseException):
             raise told
         number, what = told
+        self._stillborn = 0
         flights = self._crew[line][1]
         flight = flights[number]
         if isinstance(what, Record):
@@ -115,9 +123,8 @@ class _Crew:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         environment = self._environments[place] if self._environments else {}
-        process = context.Process(
-            target=_work, args=(theirs, self._making, self._room, environment), name=f"srgan-{place}", daemon=True
-        )
+        arguments = (theirs, self._making, self._beside, self._room, environment)
+        process = context.Process(target=_work, args=arguments, name=f"srgan-{place}", daemon=True)
         process.start()
         theirs.close()
         self._crew[ours] = (process, {}, place)
@@ -127,6 +134,10 @@ class _Crew:
         process, flights, place = self._crew.pop(line)
         process.join()
         line.close()
+        how = f"signal {-process.exitcode}" if process.exitcode and process.exitcode < 0 else "an error"
+        self._stillborn += 1
+        if self._stillborn == STILLBORN:
+            raise BulkError(f"{STILLBORN} workers, one after the other, were ended by {how} before they did anything")
         for flight in flights.values():
             task = replace(flight.task, settled=flight.task.settled | flight.told)
             if flight.deaths + 1 < DEATHS:
@@ -134,7 +145,6 @@ class _Crew:
                 continue
             target = task.target if task.kind == "file" else task.name
             record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
-            how = f"signal {-process.exitcode}" if process.exitcode and process.exitcode < 0 else "an error"
             record.stage = "worker"
             record.error = f"its process was ended by {how}, and so was the next; is there too little memory?"
             yield record
@@ -163,7 +173,7 @@ def _end(*_: object) -> None:
     raise _Ended
 
 
-def _work(line: Connection, making: Making, room: int, environment: dict[str, str]) -> None:
+def _work(line: Connection, making: Making, beside: int, room: int, environment: dict[str, str]) -> None:
     """Be a worker: take numbered tasks until there are no more, or whoever gives them has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever gives the tasks hears it, and ends this
     signal.signal(signal.SIGTERM, _end)
@@ -193,9 +203,9 @@ def _work(line: Connection, making: Making, room: int, environment: dict[str, st
         lambda work: work[1].held,
         lambda work: network(work[1]),
         lambda work: tell((work[0], write(work[1]))),
-        readers=2,
-        writers=2,
-        ahead=AHEAD,
+        readers=beside,
+        writers=beside,
+        ahead=beside,
         room=room,
     )
     try:

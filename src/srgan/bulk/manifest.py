@@ -196,7 +196,7 @@ class Manifest:
         self._place.write(f"{FOLDER}/{stamp}-{uuid.uuid4().hex[:8]}.parquet", whole.getvalue())
 
 
-@dataclass
+@dataclass(slots=True)
 class Known:
     """What a manifest knows of a result: its last row, in short."""
 

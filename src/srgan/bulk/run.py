@@ -154,7 +154,7 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
             )
         if not complete:
             names = below[clean(task.target)] if task.kind == "tar" else [name for name in targets if name in present]
-            there = {name: (True, found[name].identity if name in found else "") for name in names}
+            there = tuple((name, found[name].identity if name in found else "") for name in names)
             plan.tasks.append(replace(task, settled=frozenset(done), members=there))
     return plan
 

@@ -4,7 +4,7 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -27,7 +27,7 @@ _AT_ONCE = 1000  # files whose versions are asked for together
 _ROWS = 64  # of pictures in Parquet that are read together
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """A picture to make a result of, or an archive with many: goes to other processes as it is.
 
@@ -38,8 +38,8 @@ class Task:
     present     whether something is in the result's place
     identity    the fingerprint that the result is known to have, "" where it is not known
     content     the picture's bytes, where they are in hand
-    members     what is known of an archive's pictures by the names of their results: whether there is one, and the
-                identity; `settled` are those that nothing is to be done for
+    members     the results of an archive's pictures that are there, and their identities; `settled` are those that
+                nothing is to be done for
     rows        of a Parquet file that are in this part of it, a row group, and the `column` with pictures
     """
 
@@ -53,7 +53,7 @@ class Task:
     identity: str = ""
     archive: str = ""
     content: bytes | None = None
-    members: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    members: tuple[tuple[str, str], ...] = ()
     settled: frozenset[str] = frozenset()
     rows: range = range(0)
     group: int = 0
@@ -115,20 +115,20 @@ def pictures_in(task: Task, ending: str) -> Iterator[Task]:
     Raises BulkError where the archive cannot be read, for which it may take some of the pictures.
     """
     members = _in_tar(task, ending) if task.kind == "tar" else _in_table(task, ending)
+    known = dict(task.members)
     try:
         for name, target, content in members:
-            present, identity = task.members.get(target, (False, ""))
             yield replace(
                 task,
                 kind="file",
                 name=name,
                 source=f"{task.source}/{name}",
                 target=target,
-                present=present,
-                identity=identity,
+                present=target in known,
+                identity=known.get(target, ""),
                 archive=task.name,
                 content=content,
-                members={},
+                members=(),
                 settled=frozenset(),
                 rows=range(0),
             )

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pyarrow.compute as pc
+
 from srgan.bulk.manifest import Manifest, Run
 from srgan.errors import BulkError
 
@@ -52,16 +54,16 @@ def status_of(manifest: Manifest) -> Status:
         raise BulkError(f"{manifest.where}: nobody has written a manifest there")
     run = max(runs, key=lambda run: (run.started, run.ended or 0))
     last: dict[str, tuple[str, str]] = {}
-    times = []
-    columns = (table[name].to_pylist() for name in ("target", "status", "error", "time"))
-    for target, status, error, when in zip(*columns, strict=True):
+    columns = (table[name].to_pylist() for name in ("target", "status", "error"))
+    for target, status, error in zip(*columns, strict=True):
         last[target] = status, error
-        if when.timestamp() >= run.started and status != "listed":
-            times.append(when.timestamp())
     outcomes = Counter(status for status, _ in last.values())
+    pictures = table.filter(pc.not_equal(table["status"], "listed"))
+    times = pictures["time"].cast("int64").to_numpy() / 1000
+    times = times[times >= run.started]
     word = run.ended or max([run.started, *times[-1:]])
     since = max(run.started, word - RECENT)
-    rate = sum(when >= since for when in times) / max(word - since, 1e-3) if times else 0.0
+    rate = float((times >= since).sum()) / max(word - since, 1e-3)
     reasons = Counter(_reason(error) for status, error in last.values() if status == "failed")
     done = outcomes["done"] + outcomes["remade"] + outcomes["skipped"]
     return Status(run, done, reasons, rate, word)

@@ -58,6 +58,8 @@ class OpenVinoNetwork:
         }
         if (limit := thread_limit(threads)) is not None:
             self._properties["INFERENCE_NUM_THREADS"] = limit
+            # else every process of the machine that is held to one thread has it on the same, the first, processor
+            self._properties["ENABLE_CPU_PINNING"] = False
         self.card, self._levels = self._compile("levels", _between_levels)
         self.scale: int = self.card["scale"]
         self.halo: int = self.card["halo"]
