@@ -526,7 +526,24 @@ def test_a_slow_writer_is_408(running: Running, monkeypatch: pytest.MonkeyPatch)
         )
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"the picture arrives too slowly: 4 bytes in 0 s" in answer
+    assert b"the picture arrives too slowly: 4 bytes until now" in answer
+
+
+def test_what_is_said_to_be_too_large_need_not_be_sent(running: Running) -> None:
+    with running.connect() as connection:
+        head = b"Host: here\r\nContent-Length: 99999999999\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        connection.sendall(b"POST /v1/upscale HTTP/1.1\r\n" + head)
+        assert everything(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_bytes_are_counted_whatever_is_said(running: Running) -> None:
+    with running.connect() as connection:
+        head = b"Host: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(b"POST /v1/upscale HTTP/1.1\r\n" + head)
+        for _ in range(4):
+            connection.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_head_that_never_comes_is_408(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ class Service:
     def __init__(self, networks: Networks, rules: Rules, counts: Metrics) -> None:
         self.networks, self.rules, self.metrics = networks, rules, counts
         self.workshop = Workshop(networks, rules.limits, counts)
-        self.inbox = Inbox(rules.bytes, 4 * rules.bytes)
+        self.inbox = Inbox(rules.bytes, 4 * rules.bytes, rules.seconds)
         self.ready = self.stopping = False
         self.failure: SrganError | None = None  # for which it never becomes ready
         self.open = 0  # requests for a picture that are under way
@@ -114,7 +114,8 @@ class Service:
         self._require_ready()
         self._require_place()
         with self.inbox.body() as body:
-            await self.inbox.fill(body, request.receive, request.headers.get("content-type", ""))
+            said = request.headers
+            await self.inbox.fill(body, request.receive, said.get("content-type", ""), said.get("content-length", ""))
             order = self._order(request, body)
             self._require_place()
             work = Work(request.state.id, order, bytes(body.picture), self.rules.seconds)

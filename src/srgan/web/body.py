@@ -40,10 +40,10 @@ class Body:
 
 
 class Inbox:
-    """Bodies that arrive, each of at most `most` bytes, and all that are held at a time of `together`."""
+    """Bodies that arrive, each of at most `most` bytes in `seconds`, and all that are held of `together` bytes."""
 
-    def __init__(self, most: int, together: int) -> None:
-        self._most, self._together = most, together
+    def __init__(self, most: int, together: int, seconds: float) -> None:
+        self._most, self._together, self._seconds = most, together, seconds
         self.held = 0
 
     @contextmanager
@@ -56,11 +56,13 @@ class Inbox:
             self.held -= body.size
             body.picture = bytearray()
 
-    async def fill(self, body: Body, receive: Receive, content_type: str) -> None:
-        """Read the body of a request.
+    async def fill(self, body: Body, receive: Receive, content_type: str, length: str) -> None:
+        """Read the body of a request, whose headers say its type and, if anything, its length.
 
         Raises Problem where it is too large, too slow, or a form that is not understood, and GoneError.
         """
+        if length.isdecimal() and int(length) > self._most:  # so that it need not be sent first
+            raise self._too_large()
         kind, options = parse_options_header(content_type)
         if kind.startswith(b"multipart/") and (kind != _FORM or b"boundary" not in options):
             raise Problem("unknown-kind", f"a form is multipart/form-data with a boundary, not {content_type}")
@@ -68,11 +70,12 @@ class Inbox:
             form = _Form(options[b"boundary"], body) if kind == _FORM else None
             start, more = time.monotonic(), True
             while more:
-                piece, more = await _piece(receive, start, body.size)
+                latest = start + min(GRACE + body.size / SLOWEST, self._seconds)
+                piece, more = await _piece(receive, latest, body.size)
                 body.size += len(piece)
                 self.held += len(piece)
                 if body.size > self._most:
-                    raise Problem("too-large", f"the picture has more than {self._most:,} bytes, the limit here")
+                    raise self._too_large()
                 if self.held > self._together:
                     raise Problem("busy", "too many pictures arrive at once", {"Retry-After": "5"})
                 if form is None:
@@ -86,6 +89,9 @@ class Inbox:
         if not body.picture:
             raise Problem("not-a-picture", "the picture is empty" if form is None else "the form has no part 'picture'")
 
+    def _too_large(self) -> Problem:
+        return Problem("too-large", f"the picture has more than {self._most:,} bytes, the limit here")
+
 
 async def drop(receive: Receive) -> None:
     """Read and drop what a refused request still sends, for a while: else its sender may not see the answer."""
@@ -97,15 +103,13 @@ async def drop(receive: Receive) -> None:
         pass
 
 
-async def _piece(receive: Receive, start: float, size: int) -> tuple[bytes, bool]:
+async def _piece(receive: Receive, latest: float, size: int) -> tuple[bytes, bool]:
     """Return what arrives next, and whether more will. Raises Problem where that is late, GoneError."""
-    left = start + GRACE + size / SLOWEST - time.monotonic()
     try:
-        async with asyncio.timeout(left):
+        async with asyncio.timeout(latest - time.monotonic()):
             message = await receive()
     except TimeoutError as error:
-        late = f"the picture arrives too slowly: {size:,} bytes in {time.monotonic() - start:.0f} s"
-        raise Problem("too-slow", late) from error
+        raise Problem("too-slow", f"the picture arrives too slowly: {size:,} bytes until now") from error
     if message["type"] == "http.disconnect":
         raise GoneError
     return message["body"], bool(message.get("more_body"))

@@ -41,6 +41,8 @@ class Networks:
         file = find_weights(model).one
         card = read_card(file)
         name: str = card["name"]
+        if not (name.isascii() and name.isprintable()):
+            raise ArgumentError(f"{model}: its card calls it {name!r}: a name to ask for is of ASCII characters")
         if name in (*self.places, BICUBIC):
             raise ArgumentError(f"{model}: there is a network {name} already: a name stands for one")
         self.places[name], self.cards[name] = file, card

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from http import HTTPStatus
 from types import FrameType
 
@@ -67,6 +68,8 @@ def keep_memory_steady() -> None:
 
     Else each of many threads keeps pieces for itself, and a service that was busy once holds more than it needs.
     """
+    if sys.platform != "linux":
+        return
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
         for parameter, value in ((_MMAP_THRESHOLD, 2**18), (_TRIM_THRESHOLD, 2**18), (_ARENA_MAX, 2)):
