@@ -274,9 +274,13 @@ def test_zoom_and_move(page: Page, photo: Path) -> None:
 
 
 def test_two_fingers_zoom(opened: Open, photo: Path) -> None:
-    page = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = opened(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, reduced_motion="no-preference"
+    )
     give(page, photo)
     compared(page)
+    divider = page.get_by_role("slider", name="Divider")
+    expect(divider).to_have_attribute("aria-valuenow", "50")  # where it comes to rest
     page.get_by_role("button", name="100%").click()
     box = page.locator("picture-viewer").bounding_box()
     assert box is not None

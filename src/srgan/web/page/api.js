@@ -77,13 +77,20 @@ export async function upscale(picture, query, { signal, tell = null }) {
 }
 
 async function upscaleOnce(picture, query, signal, tell) {
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
   const headers = { "Content-Type": "application/octet-stream", "X-Request-ID": id };
   const over = new AbortController();
   try {
     if (tell) follow(id, tell, AbortSignal.any([signal, over.signal]));
-    const response = await call(`v1/upscale?${new URLSearchParams(given)}`, { method: "POST", body: picture, headers, signal });
+    const response = await call(`v1/upscale?${new URLSearchParams(given)}`, {
+      method: "POST",
+      body: picture,
+      headers,
+      signal,
+    });
     const number = (name) => Number(response.headers.get(`Srgan-${name}`));
     return {
       blob: await response.blob(),

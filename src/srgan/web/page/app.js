@@ -14,6 +14,7 @@ const viewer = byId("viewer");
 const SHOWN = 60e6; // pixels of the largest result that the browser is made to decode
 const PART = { first: 160 ** 2, least: 96 ** 2, most: 512 ** 2 }; // pixels of a part that is tried out
 const PART_SECONDS = 1;
+const MOST_TIMES = 16; // the service enlarges no more; a part is stretched from there
 const REST = 300; // milliseconds after which a slider or a view is taken to be at rest
 
 const BICUBIC = { model: "bicubic", detail: null, consistent: false };
@@ -26,7 +27,7 @@ const readings = new Lane();
 let service;
 let panel;
 let settings; // of the next picture
-let pictures = [];
+const pictures = [];
 let current = null;
 let speed = null; // of the networks, pixels in a second
 let point = null; // where the part to try out was asked for, in pixels of the source
@@ -46,7 +47,11 @@ async function start() {
   panel = new Panel(service);
   settings = panel.usual;
   panel.write(settings);
-  const names = [...new Set(service.reads.map((suffix) => suffix.slice(1).toUpperCase().replace("JPEG", "JPG").replace("TIFF", "TIF")))];
+  const names = [
+    ...new Set(
+      service.reads.map((suffix) => suffix.slice(1).toUpperCase().replace("JPEG", "JPG").replace("TIFF", "TIF")),
+    ),
+  ];
   const common = ["JPG", "PNG", "WEBP", "AVIF", "TIF", "GIF", "HEIC"].filter((name) => names.includes(name));
   const most = `up to ${inBytes(service.limits.bytes)}, ${Math.floor(service.limits.input_pixels / 1e6)} megapixels`;
   byId("reads").textContent = `${common.join(", ")}${names.length > common.length ? " and others" : ""}, ${most}`;
@@ -71,7 +76,9 @@ let asking = null;
 
 function askForToken() {
   asking ??= new Promise((resolve) => {
-    byId("ask-text").textContent = byId("token").value ? "That was not it." : "This service answers those who know its token.";
+    byId("ask-text").textContent = byId("token").value
+      ? "That was not it."
+      : "This service answers those who know its token.";
     byId("ask").showModal();
     byId("ask-form").onsubmit = (event) => {
       event.preventDefault();
@@ -95,7 +102,9 @@ function add(files) {
   pictures.push(...come);
   if (!current || pictures.length === come.length) select(come[0]);
   for (const picture of come) {
-    readings.run(() => readSource(picture), picture.gone.signal).catch(ignoreAbort);
+    readings
+      .run(() => readSource(picture), picture.gone.signal)
+      .catch((error) => ignoreAbort(error, () => say(error.message, true)));
     make(picture);
   }
   render();
@@ -106,7 +115,7 @@ function add(files) {
 async function readSource(picture) {
   picture.keep("source", picture.file);
   let image = await decoded(picture.url("source"));
-  if (!image && picture.state !== "failed") {
+  if (!image && picture.state !== "failed" && picture.file.size <= service.limits.bytes) {
     picture.drop("source");
     try {
       const query = { name: picture.file.name, model: "bicubic", scale: 1, format: "png", strip: true };
@@ -117,7 +126,7 @@ async function readSource(picture) {
       }
       picture.source = { width: answer.width, height: answer.height };
     } catch (error) {
-      ignoreAbort(error); // what is wrong, the result says as well
+      ignoreAbort(error, () => {}); // what is wrong, the result says as well
     }
   }
   if (image && !picture.gone.signal.aborted) {
@@ -132,7 +141,10 @@ async function decoded(url) {
   if (!url) return null;
   const image = new Image();
   image.src = url;
-  return image.decode().then(() => image, () => null);
+  return image.decode().then(
+    () => image,
+    () => null,
+  );
 }
 
 async function makeThumbnail(picture, image) {
@@ -238,7 +250,6 @@ async function aside(picture, use, key, query) {
     picture.keep(use, answer.blob, key);
   } catch (error) {
     ignoreAbort(error, () => say(error.message, true));
-    if (use === "map") byId("map").checked = false;
   }
   render();
 }
@@ -250,17 +261,30 @@ const lookKey = (of) => LOOK.map((name) => of[name]).join(" ");
 
 /** Whether the settings look otherwise than what is shown of them. */
 function isTrial(picture) {
-  return picture.result?.large || (picture.made ? !same(picture.made, picture.settings, LOOK) : picture.state === "cancelled");
+  return (
+    picture.result?.large ||
+    (picture.made ? !same(picture.made, picture.settings, LOOK) : picture.state === "cancelled")
+  );
 }
 
 /** Return the part of the source to try the settings out on: where was clicked, or the middle of what is seen. */
 function partOf(picture, shown) {
   const ratio = picture.source.width / shown.width;
   const seen = viewer.seen;
-  const box = { left: seen.left * ratio, top: seen.top * ratio, width: seen.width * ratio, height: seen.height * ratio };
+  const box = {
+    left: seen.left * ratio,
+    top: seen.top * ratio,
+    width: seen.width * ratio,
+    height: seen.height * ratio,
+  };
   const room = speed ? Math.min(Math.max(speed * PART_SECONDS, PART.least), PART.most) : PART.first;
   const share = Math.min(1, Math.sqrt(room / (box.width * box.height)));
-  const inside = point && point.x >= box.left && point.y >= box.top && point.x < box.left + box.width && point.y < box.top + box.height;
+  const inside =
+    point &&
+    point.x >= box.left &&
+    point.y >= box.top &&
+    point.x < box.left + box.width &&
+    point.y < box.top + box.height;
   const middle = inside ? point : { x: box.left + box.width / 2, y: box.top + box.height / 2 };
   const side = (axis, start, length, whole) => {
     const size = Math.max(1, Math.min(whole, Math.ceil(length * share)));
@@ -288,13 +312,18 @@ async function tryOut() {
     return;
   }
   const shown = sizeShown(picture);
-  const how = { ...picture.settings, by: "scale", amount: shown.width / picture.source.width, ...VIEW };
+  const how = {
+    ...picture.settings,
+    by: "scale",
+    amount: Math.min(shown.width / picture.source.width, MOST_TIMES),
+    ...VIEW,
+  };
   const look = `${lookKey(how)} ${how.amount}`;
   let part = { ...partOf(picture, shown), look };
   if (picture.part?.look === look && holds(picture.part, part)) part = picture.part;
   const asks = [["part", how]];
   if (picture.result?.large && beforeMode() === "bicubic") asks.push(["part-before", { ...how, ...BICUBIC }]);
-  if (picture.result?.large && mapWanted(picture)) asks.push(["part-map", how]);
+  if (picture.result?.large && mapWanted(picture) && panel.model(how.model).confidence) asks.push(["part-map", how]);
   const { signal } = (trial = new AbortController());
   try {
     for (const [use, settings] of asks) {
@@ -332,8 +361,12 @@ function stopTrial() {
 
 /** Whether the middle half of a part lies in another. */
 function holds(outer, { left, top, width, height }) {
-  return left + width / 4 >= outer.left && left + (3 * width) / 4 <= outer.left + outer.width
-    && top + height / 4 >= outer.top && top + (3 * height) / 4 <= outer.top + outer.height;
+  return (
+    left + width / 4 >= outer.left &&
+    left + (3 * width) / 4 <= outer.left + outer.width &&
+    top + height / 4 >= outer.top &&
+    top + (3 * height) / 4 <= outer.top + outer.height
+  );
 }
 
 /** Return where a part of the source is on what is shown. */
@@ -350,7 +383,8 @@ function sizeShown(picture) {
 // ---------------------------------------------------------------- what is seen
 
 const beforeMode = () => document.querySelector("[name=before]:checked").value;
-const mapWanted = (picture) => byId("map").checked && Boolean(panel.model((picture.made ?? picture.settings).model)?.confidence);
+const mapWanted = (picture) =>
+  byId("map").checked && Boolean(panel.model((picture.made ?? picture.settings).model)?.confidence);
 
 /** Bring the whole page to what is known. */
 function render() {
@@ -390,7 +424,8 @@ function renderViewer() {
     if (made) after.push(...piece("map", whole, "map", lookKey(made) + sizeKey(made)));
     after.push(...piece("part-map", part, "map", partKey));
   }
-  const nameOfAfter = inWords(made ?? picture.settings) + (after.some(({ kind }) => kind === "map") ? ", what it invented" : "");
+  const nameOfAfter =
+    inWords(made ?? picture.settings) + (after.some(({ kind }) => kind === "map") ? ", what it invented" : "");
   viewer.show({ ...whole, before, after, names: [bicubic ? "Bicubic" : "Pixels", nameOfAfter, picture.file.name] });
   if (!trial) viewer.mark(tried.length ? part : null, inWords(picture.settings));
   if (!result || result.large) return;
@@ -405,7 +440,10 @@ function renderJob() {
   const { state, progress, problem, result } = current;
   byId("job").hidden = !isBusy(current);
   if (isBusy(current)) {
-    byId("job-text").textContent = progressInWords(current, pictures.slice(0, pictures.indexOf(current)).filter(isBusy).length);
+    byId("job-text").textContent = progressInWords(
+      current,
+      pictures.slice(0, pictures.indexOf(current)).filter(isBusy).length,
+    );
     const bar = byId("job-bar");
     if (progress.state === "working") bar.value = progress.fraction;
     else bar.removeAttribute("value");
@@ -422,11 +460,15 @@ function renderPanel() {
   const { file, source, result, made, state } = current;
   const size = current.size();
   byId("name").textContent = file.name;
-  byId("facts").textContent = source ? `${source.width} × ${source.height} to ${size.width} × ${size.height} pixels${result?.large ? ", shown in parts" : ""}` : "";
+  byId("facts").textContent = source
+    ? `${source.width} × ${source.height} to ${size.width} × ${size.height} pixels${result?.large ? ", shown in parts" : ""}`
+    : "";
   const stale = current.stale && state === "done";
   byId("applying").hidden = byId("stale").hidden = !stale;
   byId("apply-all").hidden = pictures.length < 2;
-  byId("stale").textContent = made ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.` : "";
+  byId("stale").textContent = made
+    ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.`
+    : "";
   byId("downloading").hidden = !result;
   const link = byId("download");
   link.classList.toggle("main", !stale);
@@ -483,7 +525,12 @@ function renderEntry(picture) {
   }
   const words = { done: "Done", failed: "Failed", cancelled: "Cancelled" };
   entry.querySelector(".state").textContent = words[picture.state] ?? progressInWords(picture, 0);
-  entry.querySelector(".thumb").style.setProperty("--done", picture.state === "working" && picture.progress.state === "working" ? picture.progress.fraction : 0);
+  entry
+    .querySelector(".thumb")
+    .style.setProperty(
+      "--done",
+      picture.state === "working" && picture.progress.state === "working" ? picture.progress.fraction : 0,
+    );
 }
 
 // ---------------------------------------------------------------- words
@@ -498,8 +545,8 @@ function say(text, loud = false) {
 
 let quieting = null;
 
-/** Pass over what was stopped on purpose; anything else is told of. */
-function ignoreAbort(error, tell = () => {}) {
+/** Pass over what was stopped on purpose; `tell` of anything else. */
+function ignoreAbort(error, tell) {
   if (error.name !== "AbortError") tell();
 }
 
@@ -517,7 +564,7 @@ function edited() {
 byId("panel").addEventListener("input", edited);
 byId("panel").addEventListener("submit", (event) => {
   event.preventDefault();
-  make(current);
+  if (current.stale || !current.result) make(current);
 });
 byId("apply-all").addEventListener("click", () => {
   if (!byId("panel").reportValidity()) return;
@@ -535,7 +582,10 @@ byId("drop-it").addEventListener("click", () => {
 });
 byId("download-all").addEventListener("click", () => {
   for (const picture of pictures.filter(({ result }) => result)) {
-    Object.assign(document.createElement("a"), { href: picture.url("result"), download: picture.result.filename }).click();
+    Object.assign(document.createElement("a"), {
+      href: picture.url("result"),
+      download: picture.result.filename,
+    }).click();
   }
 });
 
@@ -558,7 +608,11 @@ byId("full").addEventListener("click", () => viewer.zoomTo(1));
 byId("double").addEventListener("click", () => viewer.zoomTo(2));
 viewer.addEventListener("look", () => {
   byId("zoom").textContent = `${Math.round(100 * viewer.zoom)}%`;
-  for (const [id, zoom] of [["fit", viewer.fitting], ["full", 1], ["double", 2]]) {
+  for (const [id, zoom] of [
+    ["fit", viewer.fitting],
+    ["full", 1],
+    ["double", 2],
+  ]) {
     byId(id).setAttribute("aria-pressed", Math.abs(viewer.zoom / zoom - 1) < 1e-3);
   }
   if (current && isTrial(current)) tryOutSoon();

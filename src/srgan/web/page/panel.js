@@ -24,7 +24,9 @@ export class Panel {
       card.querySelector("input").value = model.name;
       card.querySelector(".title").textContent = model.title;
       card.querySelector("code").textContent = model.name;
-      card.querySelector(".small").textContent = model.about.startsWith(`${model.title}, `) ? model.about.slice(model.title.length + 2) : model.about;
+      card.querySelector(".small").textContent = model.about.startsWith(`${model.title}, `)
+        ? model.about.slice(model.title.length + 2)
+        : model.about;
       byId("models").append(card);
     }
     byId("format").append(...service.formats.map((format) => new Option(format.name.toUpperCase(), format.name)));
@@ -53,7 +55,16 @@ export class Panel {
   get usual() {
     const { default: name, formats } = this.#service;
     const { scale } = this.model(name);
-    return { model: name, detail: null, consistent: false, by: "scale", amount: scale, format: formats[0].name, quality: null, strip: false };
+    return {
+      model: name,
+      detail: null,
+      consistent: false,
+      by: "scale",
+      amount: scale,
+      format: formats[0].name,
+      quality: null,
+      strip: false,
+    };
   }
 
   /** Return what the form says, or null where a number in it is none. */
@@ -61,7 +72,7 @@ export class Panel {
     const choice = byId("size").value;
     this.#arrange();
     if (!byId("panel").checkValidity()) return null;
-    const quality = byId("quality-field").hidden || !byId("quality").value ? null : Number(byId("quality").value);
+    const quality = byId("quality").disabled || !byId("quality").value ? null : Number(byId("quality").value);
     return {
       model: byId("panel").elements.model.value,
       detail: this.#detail,
@@ -98,7 +109,7 @@ export class Panel {
       Object.assign(byId("amount"), { min: amount.min, max: amount.max, step: amount.step });
     }
     const format = this.#service.formats.find(({ name }) => name === byId("format").value);
-    byId("quality-field").hidden = !format.quality;
+    byId("quality-field").hidden = byId("quality").disabled = !format.quality;
     const enlarges = byId("panel").elements.model.value in ENDS;
     byId("detail").disabled = !enlarges;
     byId("consistent").disabled = !this.model(byId("panel").elements.model.value).consistent;

@@ -69,7 +69,9 @@ export class Picture {
   size(settings = this.settings) {
     if (!this.source) return null;
     const { width, height } = this.source;
-    const factor = { scale: settings.amount, width: settings.amount / width, height: settings.amount / height }[settings.by];
+    const factor = { scale: settings.amount, width: settings.amount / width, height: settings.amount / height }[
+      settings.by
+    ];
     return { width: Math.max(1, Math.round(width * factor)), height: Math.max(1, Math.round(height * factor)) };
   }
 

@@ -35,7 +35,11 @@ class PictureViewer extends HTMLElement {
   connectedCallback() {
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", "Before and after");
-    this.#stage = make("div", { className: "stage", tabIndex: 0 }, { role: "group", "aria-roledescription": "picture", "aria-describedby": "viewer-help" });
+    this.#stage = make(
+      "div",
+      { className: "stage", tabIndex: 0 },
+      { role: "group", "aria-roledescription": "picture", "aria-describedby": "viewer-help" },
+    );
     for (const name of ["before", "after"]) {
       const pane = make("div", { className: `pane ${name}` });
       const sheet = pane.appendChild(make("div", { className: "sheet" }));
@@ -44,17 +48,30 @@ class PictureViewer extends HTMLElement {
     }
     this.#mark = make("div", { className: "mark", hidden: true });
     this.#stage.append(this.#mark);
-    this.#labels = { before: make("span", { className: "label before" }), after: make("span", { className: "label after" }) };
-    this.#divider = make("div", { className: "divider", tabIndex: 0, hidden: true }, {
-      role: "slider", "aria-label": "Divider between before and after", "aria-valuemin": 0, "aria-valuemax": 100, "aria-orientation": "horizontal",
-    });
+    this.#labels = {
+      before: make("span", { className: "label before" }),
+      after: make("span", { className: "label after" }),
+    };
+    this.#divider = make(
+      "div",
+      { className: "divider", tabIndex: 0, hidden: true },
+      {
+        role: "slider",
+        "aria-label": "Divider between before and after",
+        "aria-valuemin": 0,
+        "aria-valuemax": 100,
+        "aria-orientation": "horizontal",
+      },
+    );
     this.#divider.append(make("span", { className: "grip" }));
     const help = make("p", { className: "unseen", id: "viewer-help", textContent: HELP });
     this.append(this.#stage, this.#labels.before, this.#labels.after, this.#divider, help);
     this.#stage.addEventListener("pointerdown", (event) => this.#down(event));
     this.#stage.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) this.#stage.addEventListener(end, (event) => this.#up(event));
-    this.#stage.addEventListener("dblclick", (event) => this.zoomTo(Math.abs(this.#zoom - 1) < 0.01 ? this.fitting : 1, event));
+    this.#stage.addEventListener("dblclick", (event) =>
+      this.zoomTo(Math.abs(this.#zoom - 1) < 0.01 ? this.fitting : 1, event),
+    );
     this.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.addEventListener("keydown", (event) => this.#key(event));
     this.#divider.addEventListener("pointerdown", (event) => this.#divider.setPointerCapture(event.pointerId));
@@ -86,7 +103,8 @@ class PictureViewer extends HTMLElement {
     const left = Math.max(0, this.#middle.x - width / 2);
     const top = Math.max(0, this.#middle.y - height / 2);
     return {
-      left, top,
+      left,
+      top,
       width: Math.min(this.#size.width, this.#middle.x + width / 2) - left,
       height: Math.min(this.#size.height, this.#middle.y + height / 2) - top,
     };
@@ -222,13 +240,20 @@ class PictureViewer extends HTMLElement {
   /** Where the picture lies, in CSS pixels of the element, on whole pixels of the screen. */
   #place() {
     const scale = this.#zoom / devicePixelRatio;
-    for (const [axis, side] of [["x", "width"], ["y", "height"]]) {
+    for (const [axis, side] of [
+      ["x", "width"],
+      ["y", "height"],
+    ]) {
       const half = this.#box[side] / scale / 2;
       const most = this.#size[side] - half;
       this.#middle[axis] = most < half ? this.#size[side] / 2 : between(half, this.#middle[axis], most);
     }
     const whole = (value) => Math.round(value * devicePixelRatio) / devicePixelRatio;
-    return { scale, left: whole(this.#box.width / 2 - this.#middle.x * scale), top: whole(this.#box.height / 2 - this.#middle.y * scale) };
+    return {
+      scale,
+      left: whole(this.#box.width / 2 - this.#middle.x * scale),
+      top: whole(this.#box.height / 2 - this.#middle.y * scale),
+    };
   }
 
   #draw() {
@@ -239,14 +264,18 @@ class PictureViewer extends HTMLElement {
     const [start, high] = [Math.max(0, left), Math.max(0, top)];
     const line = start + this.#fraction * (right - start);
     const split = !this.#divider.hidden;
-    for (const { sheet } of Object.values(this.#panes)) sheet.style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
+    for (const { sheet } of Object.values(this.#panes))
+      sheet.style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
     this.#panes.before.pane.style.clipPath = split ? `inset(0 ${this.#box.width - line}px 0 0)` : "none";
     this.#panes.after.pane.style.clipPath = `inset(0 0 0 ${line}px)`;
     Object.assign(this.#divider.style, { left: `${line}px`, top: `${high}px`, height: `${low - high}px` });
     const percent = Math.round(100 * this.#fraction);
     this.#divider.setAttribute("aria-valuenow", percent);
     this.#divider.setAttribute("aria-valuetext", `${percent} percent of the picture is before`);
-    for (const [name, edge] of [["before", "left"], ["after", "right"]]) {
+    for (const [name, edge] of [
+      ["before", "left"],
+      ["after", "right"],
+    ]) {
       this.#labels[name].style[edge] = `${(edge === "left" ? start : this.#box.width - right) + 10}px`;
       this.#labels[name].style.bottom = `${this.#box.height - low + 10}px`;
     }
@@ -257,8 +286,10 @@ class PictureViewer extends HTMLElement {
     const part = this.#part;
     if (part) {
       Object.assign(this.#mark.style, {
-        left: `${left + part.left * scale}px`, top: `${top + part.top * scale}px`,
-        width: `${part.width * scale}px`, height: `${part.height * scale}px`,
+        left: `${left + part.left * scale}px`,
+        top: `${top + part.top * scale}px`,
+        width: `${part.width * scale}px`,
+        height: `${part.height * scale}px`,
       });
     }
   }
@@ -328,14 +359,26 @@ class PictureViewer extends HTMLElement {
   #wheel(event) {
     event.preventDefault();
     const unit = event.deltaMode === 1 ? 30 : 1; // lines or pixels
-    this.zoomTo(this.#zoom * Math.exp(-between(-240, event.deltaY * unit, 240) * (event.ctrlKey ? 0.01 : 0.002)), event);
+    this.zoomTo(
+      this.#zoom * Math.exp(-between(-240, event.deltaY * unit, 240) * (event.ctrlKey ? 0.01 : 0.002)),
+      event,
+    );
   }
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const sideways = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: 0, ArrowDown: 0 }[event.key];
     if (event.target === this.#divider) {
-      const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -100, End: 100 }[event.key];
+      const steps = {
+        ArrowLeft: -1,
+        ArrowDown: -1,
+        ArrowRight: 1,
+        ArrowUp: 1,
+        PageDown: -10,
+        PageUp: 10,
+        Home: -100,
+        End: 100,
+      }[event.key];
       if (steps !== undefined) {
         this.fraction = (Math.round(100 * this.#fraction) + steps * (event.shiftKey ? 10 : 1)) / 100;
         event.preventDefault();
@@ -350,7 +393,14 @@ class PictureViewer extends HTMLElement {
       event.preventDefault();
       return;
     }
-    const act = { "+": () => this.zoomBy(1), "=": () => this.zoomBy(1), "-": () => this.zoomBy(-1), 0: () => this.fit(), 1: () => this.zoomTo(1), 2: () => this.zoomTo(2) }[event.key];
+    const act = {
+      "+": () => this.zoomBy(1),
+      "=": () => this.zoomBy(1),
+      "-": () => this.zoomBy(-1),
+      0: () => this.fit(),
+      1: () => this.zoomTo(1),
+      2: () => this.zoomTo(2),
+    }[event.key];
     if (act) {
       act();
       event.preventDefault();
