@@ -393,6 +393,33 @@ def begin(running: Running, picture: bytes, query: str = "") -> socket.socket:
     return connection
 
 
+@pytest.mark.usefixtures("weights")
+def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(Nearest):
+        def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            time.sleep(0.1)
+            return super().levels(lr)
+
+    network = Lazy()
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
+    with serving() as running:
+        running.service.networks.get("srgan").tile = 20
+        alone = running.upscale(png(60, 60)).body
+        network.shapes.clear()
+        large = Asking(running, name="request-1", picture=png(60, 60))
+        running.wait_for("srgan_working", 1)
+        middle = Asking(running, name="request-2", picture=png(30, 20))
+        small = [Asking(running, name=f"request-{i}", picture=png(5, i)) for i in (3, 4)]
+        for each in (large, middle, *small):
+            each.join()
+            assert each.answer.status == 200
+        assert large.answer.body == alone
+        places = {width: network.shapes.index((1, 3, 5, width)) for width in (3, 4)}
+        assert max(places.values()) < 9, "of eleven windows, nine of the large one"
+        assert network.shapes[-1] == (1, 3, 20, 20), "the middle one waits, as it is a sixth"
+        assert len(network.shapes) == 13
+
+
 def test_who_goes_away_ends_the_work(slow: Slow) -> None:
     tiles = png(60, 60)
     with serving() as running:

@@ -1,7 +1,9 @@
 """The way of a picture through the service: decoded, enlarged, encoded, each in threads of its own.
 
 One thread decodes, one runs the networks, which use all processors themselves, and a few encode, so that the three
-overlap. Pictures that are decoded, and results, take room, of which there is so much and no more.
+overlap. The network goes from picture to picture in the order that they came, but a much smaller one need not wait for
+more than a tile of a large one. Pictures that are decoded, and results, take room, of which there is so much and no
+more.
 """
 
 import asyncio
@@ -9,9 +11,10 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -42,6 +45,7 @@ _T = TypeVar("_T")
 State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
 
 _ENCODERS = 2
+_MUCH_SMALLER = 8  # times as few pixels through a network
 
 
 class EndedError(Exception):
@@ -78,7 +82,9 @@ class Work:
         self.size_in = self.size_out = (0, 0)
         self.needs = 0  # bytes of room
         self.cost = 0  # pixels that go through a network
+        self.turn: Callable[[], None] | None = None  # what the network does for it, until it has begun
         self.network_start, self.expected, self.fraction = 0.0, 0.0, 0.0
+        self.lent = 0.0  # seconds since then in which the network was another's
 
     def end(self) -> None:
         """Let it go no further than to the end of the tile that it is at."""
@@ -131,6 +137,7 @@ class Workshop:
         self._room = _Room(BYTES_IN_FLIGHT, metrics.room.set)
         self._next = asyncio.Lock()  # decoding and finding room, one picture after another
         self._at_work: dict[Work, None] = {}  # in the order that they came
+        self._passing = False  # a small picture passes a large one
         self._pace = 1.0  # seconds that the network takes for a picture, of late
         self._rate = 0.0  # pixels that go through networks in a second, of late; 0: not known yet
 
@@ -147,6 +154,35 @@ class Workshop:
         """Return how many pictures are waiting, or working, or writing."""
         return sum(work.state == state and not work.ended for work in self._at_work)
 
+    async def _in_turn(self, work: Work) -> None:
+        """Have a picture enlarged by a network: when it is first in the queue, or before, see `_step`."""
+        done: Future[None] = Future()
+
+        def turn() -> None:
+            if work.turn is None or not done.set_running_or_notify_cancel():
+                return
+            work.turn = None
+            try:
+                done.set_result(self._timed("network", self._enlarge, work))
+            except BaseException as error:
+                done.set_exception(error)
+
+        work.turn = turn
+        self._network.submit(turn)
+        await asyncio.wrap_future(done)
+
+    def _step(self, work: Work, fraction: float) -> None:
+        """Be told what fraction the network has done of a picture: between two tiles a much smaller one may pass."""
+        work.progress(fraction)
+        if self._passing or fraction == 1:
+            return
+        small = (other for other in tuple(self._at_work) if other.cost * _MUCH_SMALLER <= work.cost)
+        turn = next((other.turn for other in small if other.turn is not None), None)
+        if turn is not None:
+            start, self._passing = time.monotonic(), True
+            turn()
+            work.lent, self._passing = work.lent + time.monotonic() - start, False
+
     @property
     def patience(self) -> int:
         """Seconds after which half of those that wait will have gone."""
@@ -160,7 +196,7 @@ class Workshop:
             return {"state": "waiting", "before": self._before(work)}
         if work.state != "working":
             return {"state": work.state}
-        seconds = time.monotonic() - work.network_start
+        seconds = time.monotonic() - work.network_start - work.lent
         fraction, left = work.fraction, None
         if work.expected:  # within a tile, by how long the last pictures took
             fraction = max(fraction, min(seconds / work.expected, 0.95))
@@ -188,9 +224,10 @@ class Workshop:
                 await self._in(self._decoder, "decode", self._decode, work)
                 await self._room.take(work.needs, work.check)
                 held = work.needs
-            await self._in(
-                self._encoders if work.order.model == BICUBIC else self._network, "network", self._enlarge, work
-            )
+            if work.order.model == BICUBIC:
+                await self._in(self._encoders, "bicubic", self._enlarge, work)
+            else:
+                await self._in_turn(work)
             work.state = "writing"
             content = await self._in(self._encoders, "encode", self._encode, work)
         except SrganError as error:
@@ -210,15 +247,15 @@ class Workshop:
     async def _in(self, pool: ThreadPoolExecutor, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
         """Return what a step gives in a pool's thread."""
 
-        def run() -> _T:
-            work.check()
-            start = time.perf_counter()
-            try:
-                return step(work)
-            finally:
-                self._metrics.stages.labels(stage).observe(time.perf_counter() - start)
+        return await asyncio.get_running_loop().run_in_executor(pool, self._timed, stage, step, work)
 
-        return await asyncio.get_running_loop().run_in_executor(pool, run)
+    def _timed(self, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
+        work.check()
+        start = time.perf_counter()
+        try:
+            return step(work)
+        finally:
+            self._metrics.stages.labels(stage).observe(time.perf_counter() - start)
 
     def _decode(self, work: Work) -> None:
         order = work.order
@@ -266,14 +303,14 @@ class Workshop:
             return
         if order.doubt:
             other = SHARP if order.model == FAITHFUL else FAITHFUL
-            one = self._through(order.model, work, picture, lambda part: work.progress(part / 2))
-            two = self._through(other, work, picture, lambda part: work.progress((1 + part) / 2))
+            one = self._through(order.model, work, picture, lambda part: self._step(work, part / 2))
+            two = self._through(other, work, picture, lambda part: self._step(work, (1 + part) / 2))
             work.picture = Picture(heat(one.pixels, two.pixels))
         else:
-            result = self._through(order.model, work, picture, work.progress)
+            result = self._through(order.model, work, picture, partial(self._step, work))
             assert result.maker is not None
             work.picture = replace(result, maker=replace(result.maker, fingerprint=work.fingerprint))
-        seconds = time.monotonic() - work.network_start
+        seconds = time.monotonic() - work.network_start - work.lent
         self._pace += (seconds - self._pace) / 8
         self._rate += (work.cost / seconds - self._rate) / (8 if self._rate else 1)
 
