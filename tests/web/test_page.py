@@ -329,6 +329,20 @@ def test_pictures_are_dropped_and_pasted(page: Page, photo: Path, tmp_path: Path
     assert pixels(content).shape == (80, 120, 3)
 
 
+def test_a_folder_is_dropped(page: Page, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "notes.txt").write_text("no picture")
+    with Image.open(photo) as image:
+        image.crop((0, 0, 30, 20)).save(tmp_path / "one.png")
+        image.crop((0, 0, 20, 30)).save(tmp_path / "below" / "two.gif")
+    session = page.context.new_cdp_session(page)
+    what = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 400, "data": what})
+    wait_for(page, "done", 2)
+    assert set(page.locator("#queue .title").all_inner_texts()) == {"one.png", "two.gif"}
+
+
 def test_a_detail_is_tried_out_on_a_part_and_applied_to_the_whole(page: Page, photo: Path, tmp_path: Path) -> None:
     give(page, photo)
     compared(page)
