@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -297,3 +298,18 @@ def test_a_tiff_result_is_plain_to_another_program(tmp_path: Path) -> None:
         assert tags["XResolution"].value == (300_000, 1000)
         assert tags["ExifTag"].value["PixelXDimension"] == 160
         assert np.array_equal(file.asarray(), PIXELS)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        "<tiff:Orientation>" + 200_000 * " ",
+        "</xmp:Thumbnails>" + 50_000 * "<xmp:Thumbnails>",
+        "<rdf:RDF>" + 30_000 * "<Iptc4xmpExt:AISystemUsed " + "</rdf:RDF>",
+        "<rdf:RDF>" + 30_000 * " Iptc4xmpExt:AISystemUsed='" + "</rdf:RDF>",
+    ],
+)
+def test_a_packet_made_to_take_long_does_not(packet: str) -> None:
+    start = time.perf_counter()
+    true_xmp(packet.encode(), width=2, height=1, maker=Maker("srgan", "none", "0"))
+    assert time.perf_counter() - start < 5, "where backtracking would take minutes"

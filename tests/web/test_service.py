@@ -30,6 +30,7 @@ from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
 from srgan.web.app import Rules
+from srgan.web.work import _scans
 
 
 def png(height: int = 13, width: int = 17, *, channels: int = 3, seed: int = 0) -> bytes:
@@ -253,6 +254,8 @@ def bomb() -> bytes:
         (png()[:-100], 400, "a.png: damaged: "),
         (bytes(200_001), 413, "the picture has more than 200,000 bytes, the limit here"),
         (bomb(), 413, "a.png: too large: 50000x50000 are 2,500 megapixels, more than the limit of 20,000 pixels"),
+        (b"\xff\xd8" + 101 * b"\xff\xda\0\4..dots", 400, "a.png: a JPEG of more than 100 scans"),
+        (b"\xff\xd8" + 10_001 * b"\xff\xe1\0\2", 400, "a.png: a JPEG of more than 100 scans"),
         (b"\0\0\0\x18ftypheic", 415, "HEIC and HEIF need one more package"),
     ],
 )
@@ -262,6 +265,16 @@ def test_a_picture_that_is_none_is_one_line(running: Running, picture: bytes, st
         pytest.skip("pillow-heif is installed")
     assert answer.status == status
     assert detail in answer.problem["detail"]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_has_few_scans_whatever_follows_it(running: Running, progressive: bool) -> None:
+    content = io.BytesIO()
+    Image.effect_noise((40, 40), 90).save(content, "JPEG", progressive=progressive, exif=made.exif())
+    assert _scans(content.getvalue()) == (6 if progressive else 1)
+    film = 200 * b"\xff\xda\0\4..dots"  # behind a picture, as phones put one
+    assert _scans(content.getvalue() + film) <= 6
+    assert running.upscale(content.getvalue() + film).status == 200
 
 
 def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:

@@ -9,6 +9,7 @@ more.
 import asyncio
 import hashlib
 import math
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,6 +46,9 @@ _T = TypeVar("_T")
 State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
 
 _ENCODERS = 2
+_MOST_SCANS = 100  # of a JPEG: each goes over all pixels again, and a small file has room for thousands
+_MOST_SEGMENTS = 10_000  # of a JPEG, for which they are counted
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _MUCH_SMALLER = 8  # times as few pixels through a network
 
 
@@ -259,6 +263,8 @@ class Workshop:
 
     def _decode(self, work: Work) -> None:
         order = work.order
+        if work.content[:2] == b"\xff\xd8" and _scans(work.content) > _MOST_SCANS:
+            raise Problem("not-a-picture", f"{order.name}: a JPEG of more than {_MOST_SCANS} scans")
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
         if order.crop is not None:
             picture = _cropped(picture, order.crop)
@@ -332,6 +338,18 @@ class Workshop:
         work.size_out = width, height
         self._metrics.pixels.labels("out").inc(_count(work.picture))
         return content.getvalue()
+
+
+def _scans(jpeg: bytes) -> int:
+    """Return how many scans a JPEG has before its end, many for one of very many segments."""
+    place, scans = 2, 0
+    for _ in range(_MOST_SEGMENTS):
+        found = _MARKER.search(jpeg, place)
+        if found is None or found[1] == b"\xd9":
+            return scans
+        scans += found[1] == b"\xda"
+        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2])
+    return _MOST_SEGMENTS
 
 
 def _cropped(picture: Picture, crop: Crop) -> Picture:
