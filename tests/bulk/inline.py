@@ -1,6 +1,9 @@
 """An engine without processes, pictures to run it on, and what came of them."""
 
+import os
+import signal
 from collections.abc import Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from srgan.bulk.manifest import Record
-from srgan.bulk.places import open_place
+from srgan.bulk.places import Place, open_place
 from srgan.bulk.run import Outcome, run_bulk
 from srgan.bulk.sources import Task
 from srgan.bulk.stages import Making, Network, Reader, Writer, expand, plan_making
@@ -75,3 +78,18 @@ def results(folder: Path) -> dict[str, bytes]:
     """Return the results below a folder, without the manifest."""
     paths = (path for path in folder.rglob("*") if path.is_file() and "_srgan" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@dataclass(frozen=True)
+class Deadly(Place):
+    """A place with a picture that ends whoever reads it."""
+
+    def read(self, name: str) -> bytes:
+        if name == "deadly.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(name)
+
+
+def deadly(task: Task) -> Task:
+    place = task.place
+    return replace(task, place=Deadly(place.url, place.system, place.base, place.kind))

@@ -1,6 +1,4 @@
-import io
 import os
-import tarfile
 import time
 from pathlib import Path
 
@@ -8,6 +6,7 @@ import pyarrow as pa
 import pytest
 from inline import X4, Inline, counts, draw, making, results, run
 from pyarrow import parquet
+from stores import write_tar
 
 from srgan.bulk import manifest as manifests
 from srgan.bulk.manifest import Manifest, Record, Run
@@ -181,15 +180,6 @@ def test_parquet_with_paths_and_with_pictures(tmp_path: Path, tiny_onnx: Path) -
     (tmp_path / "t/bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(BulkError, match=r"bad\.parquet: damaged: "):
         run(tiny_onnx, tmp_path / "t/bad.parquet", tmp_path / "out3")
-
-
-def write_tar(path: Path, members: dict[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
 
 
 def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stores
 from inline import counts, draw, results, run
+from stores import Store, upload, write_tar
 
 from srgan.bulk.manifest import Manifest
 from srgan.bulk.places import open_place
 from srgan.cli import main
 
+store = stores.store
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
 
 COUNT, BROKEN = 500, (7, 108, 209, 310, 411)
@@ -42,8 +45,8 @@ def address() -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     yield process.stdout.readline().strip()
     process.communicate(timeout=60)
@@ -155,6 +158,66 @@ def test_the_command_killed_halfway(
     )
     assert results(target) == expected
     assert {path: when for path, when in made(target).items() if path in before} == before, "nothing was made twice"
+
+
+DEADLY = """
+import sys
+from pathlib import Path
+from inline import deadly, making
+from srgan.bulk.ray import RayEngine
+from srgan.bulk.sources import list_source
+model, photos, target, address = sys.argv[1:]
+made = making(Path(model), target)
+tasks = [deadly(task) for task in list_source(photos, made.size, "png", None).tasks]
+for record in RayEngine(address, None).run(made, tasks):
+    print(record.target, record.status, record.stage, record.error, sep=",")
+"""
+
+
+def test_a_picture_that_ends_its_workers_fails_alone(tmp_path: Path, tiny_onnx: Path, address: str) -> None:
+    names = ["a.png", "b.png", "c.png", "deadly.png", "e.png"]
+    draw(*(tmp_path / "in" / name for name in names))
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    arguments = [sys.executable, "-c", DEADLY, tiny_onnx, tmp_path / "in", tmp_path / "out", address]
+    result = subprocess.run(
+        [str(part) for part in arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    said = [line.split(",") for line in result.stdout.splitlines()]
+    assert {target: status for target, status, *_ in said} == {
+        name.replace(".png", "_x4.png"): "failed" if name == "deadly.png" else "done" for name in names
+    }, result.stderr
+    assert len(said) == 5
+    assert [line[2:] for line in said if line[1] == "failed"] == [
+        ["worker", "every process that had it died; is there too little memory?"]
+    ]
+    assert results(tmp_path / "out").keys() == {name.replace(".", "_x4.") for name in names if name != "deadly.png"}
+
+
+def test_tars_tables_and_a_store(tmp_path: Path, tiny_onnx: Path, address: str, store: Store) -> None:
+    draw(tmp_path / "in/a.png", tmp_path / "in/b.png")
+    a, b = ((tmp_path / f"in/{name}.png").read_bytes() for name in "ab")
+    write_tar(tmp_path / "up/0.tar", {"a.png": a, "x.txt": b"", "b.png": b, "c.png": b"no picture"})
+    write_tar(tmp_path / "up/1.tar", {"a.png": a})
+    upload(store, tmp_path / "up", "up")
+    target = store.url("bucket/large")
+    arguments = command(store.url("bucket/up"), target, tiny_onnx, "--engine", "ray", "--address", address)  # type: ignore[arg-type]
+    first = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=200)
+    assert first.stdout.startswith("3 done, 0 skipped, 1 failed in "), first.stdout + first.stderr
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    expected = results(tmp_path / "out")
+    found = {name: content for name, content in store.objects("bucket", "large/").items() if "_srgan" not in name}
+    assert found == {
+        "large/0/a_x4.png": expected["a_x4.png"],
+        "large/0/b_x4.png": expected["b_x4.png"],
+        "large/1/a_x4.png": expected["a_x4.png"],
+    }
+    again = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=200)
+    assert again.stdout.startswith("0 done, 3 skipped (there already), 1 failed in "), again.stdout + again.stderr
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(

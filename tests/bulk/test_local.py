@@ -6,33 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inline import counts, draw, making, results, run
+from inline import counts, deadly, draw, making, results, run
 from PIL import Image
 
 from srgan.bulk import local
 from srgan.bulk.local import LocalEngine
 from srgan.bulk.manifest import Manifest, Record
-from srgan.bulk.places import Place, open_place
+from srgan.bulk.places import open_place
 from srgan.bulk.run import run_bulk
 from srgan.bulk.sources import list_source
 from srgan.cli import main
 from srgan.errors import BulkError, WeightsError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-
-
-@dataclass(frozen=True)
-class Deadly(Place):
-    """A place with a picture that ends whoever reads it."""
-
-    def read(self, name: str) -> bytes:
-        if name == "deadly.png":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().read(name)
 
 
 @pytest.fixture
@@ -63,9 +53,7 @@ def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Pat
     draw(photos / "deadly.png")
     made = making(tiny_onnx, tmp_path / "out")
     tasks = list_source(str(photos), made.size, "png", None).tasks
-    place = tasks[0].place
-    deadly = Deadly(place.url, place.system, place.base, place.kind)
-    records = list(LocalEngine(2).run(made, [replace(task, place=deadly) for task in tasks]))
+    records = list(LocalEngine(2).run(made, [deadly(task) for task in tasks]))
     assert len(records) == 26
     failed = {record.target: record for record in records if record.status == "failed"}
     assert failed.keys() == {"broken_x4.png", "deadly_x4.png"}
@@ -79,8 +67,7 @@ def test_workers_that_all_end_as_they_begin_end_the_run(
     draw(tmp_path / "in/deadly.png")
     made = making(tiny_onnx, tmp_path / "out")
     (task,) = list_source(str(tmp_path / "in"), made.size, "png", None).tasks
-    deadly = Deadly(task.place.url, task.place.system, task.place.base, task.place.kind)
-    tasks = [replace(task, place=deadly, target=f"{number}.png") for number in range(12)]
+    tasks = [replace(deadly(task), target=f"{number}.png") for number in range(12)]
     monkeypatch.setattr(local, "STILLBORN", 3)
     with pytest.raises(BulkError, match="3 workers, one after the other, were ended by signal 9 before they did"):
         list(LocalEngine(1).run(made, tasks))

@@ -43,8 +43,8 @@ BLOCK = 8_000_000
 TOGETHER = 16
 """So many tasks are read together. What one that dies had is done again one by one, so that the others do not fail."""
 
-RETRIES = 3
-"""How often Ray does again what a process died with."""
+RETRIES = 2
+"""How often Ray does again what a process died with, which by itself it did for ever."""
 
 _LARGEST = 1_500_000_000
 _Row: TypeAlias = dict[str, bytes]
@@ -109,20 +109,19 @@ class _Flow:
     large: int
 
     def run(self, tasks: list[Task], together: int) -> Iterator[Record]:
-        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")  # but how often to retry has no other way
         read, write = _reading(self.making, self.large), _writing(self.making)
         blocks = sum(task.kind != "file" for task in tasks) + -(-len(tasks) // together)
         pictures = (
             ray.data.from_items([_packed(task) for task in tasks], override_num_blocks=min(blocks, len(tasks)))
-            .flat_map(read, **self.others)
+            .flat_map(read, max_retries=RETRIES, **self.others)
             .map(
                 _Enlarging,  # type: ignore[arg-type]
                 fn_constructor_args=(self.making, self.large),
                 compute=ray.data.ActorPoolStrategy(size=self.workers),
-                max_task_retries=RETRIES,  # as tasks have, instead of for ever
+                max_task_retries=RETRIES,
                 **self.network,
             )
-            .map(write, **self.others)
+            .map(write, max_retries=RETRIES, **self.others)
         )
         try:
             for row in pictures.iter_rows():
@@ -220,7 +219,10 @@ def _connected(address: str | None) -> Iterator[None]:
     context.target_max_block_size = BLOCK
     context.max_errored_blocks = -1  # what they had is done again, see RayEngine.run
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")  # how often to retry has no other way
+            warnings.filterwarnings("ignore", module=r"ray\.")
+            yield
     finally:
         ray.shutdown()
 

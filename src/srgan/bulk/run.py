@@ -100,6 +100,7 @@ def run_bulk(
         manifest.end(run)
     finally:
         manifest.flush()
+        destination.remove_leftovers(task.target for task in plan.tasks)  # of workers that were killed
     return outcome
 
 
