@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import stores
 from inline import counts, draw, results, run
-from stores import Store, upload, write_tar
+from stores import CREDENTIALS, Store, upload, write_tar
 
 from srgan.bulk.manifest import Manifest
 from srgan.bulk.places import open_place
@@ -45,7 +45,7 @@ def address() -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])} | CREDENTIALS,
     )
     assert process.stdout is not None
     yield process.stdout.readline().strip()

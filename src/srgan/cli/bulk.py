@@ -1,5 +1,6 @@
 """srgan bulk."""
 
+import shlex
 import time
 from typing import Any
 
@@ -156,6 +157,6 @@ def bulk(
         )
     click.echo(f"{in_words(outcome.counts)} in {time.perf_counter() - start:.1f} s")
     if outcome.counts["failed"]:
-        click.echo(f"srgan bulk --failures {click.format_filename(destination)} lists what failed, and why", err=True)
+        click.echo(f"srgan bulk --failures {shlex.quote(destination)} lists what failed, and why", err=True)
         return 1
     return 0
