@@ -95,12 +95,18 @@ class Clients:
         self._port, self._count, self._files = port, count, files
         self.tally = Tally()
 
-    async def load(self, seconds: float, seed: int) -> None:
+    async def load(self, seed: int, *, seconds: float = 0, pictures: int = 0) -> None:
+        """Ask for so long, and until so many pictures have come back."""
         until = time.monotonic() + seconds
-        await asyncio.gather(*(self._client(random.Random(f"{seed} {number}"), until) for number in range(self._count)))
 
-    async def _client(self, chance: random.Random, until: float) -> None:
-        while time.monotonic() < until:
+        def goes_on() -> bool:
+            return time.monotonic() < until or len(self.tally.seconds) < pictures
+
+        chances = (random.Random(f"{seed} {number}") for number in range(self._count))
+        await asyncio.gather(*(self._client(chance, goes_on) for chance in chances))
+
+    async def _client(self, chance: random.Random, goes_on: Callable[[], bool]) -> None:
+        while goes_on():
             kind, act = chance.choices([way[:2] for way in WAYS], [way[2] for way in WAYS])[0]
             try:
                 async with asyncio.timeout(120):
@@ -273,19 +279,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--warm-up", type=float, default=60, help="seconds of the same load before it counts")
+    parser.add_argument("--warm-up", type=int, default=200, help="pictures of the same load before it counts")
     parser.add_argument("--out", type=Path, help="Markdown file for the results")
     options = parser.parse_args()
     files = Files()
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder) / "log")
-        asyncio.run(Clients(service.port, options.clients, files).load(options.warm_up, seed=0))
+        asyncio.run(Clients(service.port, options.clients, files).load(0, pictures=options.warm_up))
         settled(service)
         before, files_before = service.resident(), service.files()
         idle = idle_share()
         clients = Clients(service.port, options.clients, files)
         start = time.monotonic()
-        asyncio.run(clients.load(options.seconds, seed=1))
+        asyncio.run(clients.load(1, seconds=options.seconds))
         seconds = time.monotonic() - start
         settled(service)
         after, files_after = service.resident(), service.files()

@@ -95,7 +95,7 @@ class Service:
         self.inbox = Inbox(rules.bytes, 4 * rules.bytes, rules.seconds)
         self.ready = self.stopping = False
         self.failure: SrganError | None = None  # for which it never becomes ready
-        self.open = 0  # requests for a picture that are under way
+        self.open = self.answered = 0  # requests for a picture that are under way, and that were
         self._seen: OrderedDict[str, Work] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -319,6 +319,7 @@ class _Frame:
             await self._answered(request, body, answer)
         finally:
             self._service.open -= counted
+            self._service.answered += counted
             seconds = time.monotonic() - start
             if counted:
                 self._service.metrics.requests.labels(str(status or _GONE)).inc()
