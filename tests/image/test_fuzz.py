@@ -29,4 +29,4 @@ def test_pillow_logs_nothing_to_the_terminal() -> None:
     result = subprocess.run([sys.executable, "-c", code], input=damaged_tiff, capture_output=True, check=False)
     assert result.returncode == 1
     assert b"More samples" not in result.stderr
-    assert b"PictureError: standard input: a TIFF that is damaged" in result.stderr
+    assert b"Error: standard input: a TIFF that is damaged" in result.stderr
