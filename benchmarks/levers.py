@@ -33,7 +33,7 @@ BEFORE, ABSOLUTE = "loss.content_activated=false", "loss.content_distance=l1"
 UNET = ("discriminator.kind=unet", "discriminator.spectral=true")
 TOGETHER = (
     "network=srresnet_mini_plain_x4", *UNET, FIVE, BEFORE, ABSOLUTE,
-    "loss.consistency=10.0", "loss.artefacts=30.0", "loss.wavelet=0.5",
+    "loss.consistency=10.0", "loss.artefacts=30.0", "loss.wavelet=0.5", "loss.grid=1.0",
 )  # fmt: skip
 
 
@@ -76,6 +76,7 @@ LEVERS = (
     Lever("consistency", "LR-PSNR, at no cost in texture", ("loss.consistency=10.0",)),
     Lever("Fourier", "the right amount of texture (Fuoli et al.)", ("loss.fourier=0.01",)),
     Lever("wavelet, low band", "fidelity that leaves texture alone (WGSR)", ("loss.wavelet=0.5",)),
+    Lever("grid", "no regular pattern in flat areas", ("loss.grid=1.0",)),
     Lever("discriminator twice as fast", "two time scales", ("discriminator.learning_rate_factor=2.0",)),
     Lever("LPIPS with VGG16 (marked)", "better LPIPS by construction; DISTS judges", ("loss.lpips=0.03",)),
     Lever("patches of 96", "more context; 2.25 times the work", ("data.patch_size=96",)),

@@ -15,6 +15,7 @@ from srgan.losses import (
     consistency_loss,
     discriminator_loss,
     fourier_loss,
+    grid_loss,
     hinge_discriminator_loss,
     pixel_loss,
     relativistic_loss,
@@ -300,3 +301,21 @@ def test_the_wavelet_loss_sees_means_of_four_pixels() -> None:
     sr = hr.clone()
     sr[..., :2, :2] += 0.25
     assert float(wavelet_loss(sr, hr)) == 0.125
+
+
+def test_the_grid_loss_sees_what_repeats_and_no_drift() -> None:
+    """Every fourth column 1/4 brighter, in [0, 1], is 3/16 over the mean there, 1/16 under it in the three others."""
+    hr = pictures(0, 32)[:1]
+    assert float(grid_loss(hr + 0.25, hr)) == pytest.approx(0, abs=1e-6)
+    sr = hr.clone()
+    sr[..., ::4] += 0.25
+    assert float(grid_loss(sr, hr)) == pytest.approx(2 * (3 / 16 + 3 * 1 / 16) / 4, rel=1e-5)
+
+
+def test_the_grid_loss_lets_texture_be() -> None:
+    """White noise is averaged over 64 periods: an eighth of its absolute mean, and 15/16 of its variance is left."""
+    torch.manual_seed(0)
+    hr = torch.rand(4, 3, 128, 128)
+    noise = torch.randn_like(hr)
+    expected = (2 / torch.pi) ** 0.5 / 8 * (15 / 16) ** 0.5
+    assert float(grid_loss(hr + noise / 2, hr)) == pytest.approx(expected, rel=0.03)

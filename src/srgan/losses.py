@@ -199,3 +199,15 @@ def wavelet_loss(sr: Tensor, hr: Tensor) -> Tensor:
     image super-resolution models by wavelet-domain losses").
     """
     return 2 * F.l1_loss(F.avg_pool2d(sr, 2), F.avg_pool2d(hr, 2))
+
+
+def grid_loss(sr: Tensor, hr: Tensor, *, period: int = 4, window: int = 8) -> Tensor:
+    """Return the mean absolute error of what repeats every `period` pixels, in [-1, 1].
+
+    The error is averaged over window x window periods for each place in the period, less the mean over all places:
+    the pattern that the steps of shuffles, and of strides and pooling in what judges them, leave in flat areas.
+    Texture, which does not repeat, averages out. Pixels beyond the last whole window are left out.
+    """
+    errors = F.avg_pool2d(F.pixel_unshuffle(sr - hr, period), window)
+    errors = errors.reshape(len(sr), sr.shape[1], period**2, -1)
+    return 2 * (errors - errors.mean(2, keepdim=True)).abs().mean()

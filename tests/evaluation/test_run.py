@@ -13,9 +13,9 @@ from srgan.errors import ArgumentError, DataError, PictureError
 from srgan.evaluation import Meters, Profile, Shot, evaluate
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
-from srgan.metrics import DISTS, LPIPS, as_tensor, load_dists, lr_psnr, luma, psnr, ssim
+from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, psnr, ssim
 
-PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr"}
+PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid"}
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def test_the_protocol_step_by_step(folder: Path, shipped: Path) -> None:  # noqa
         "ssim_y": pytest.approx(ssim(a, b), rel=1e-12),
         "psnr_rgb": psnr(*rgb),
         "lr_psnr": lr_psnr(sr, imresize(hr, scale=0.25)),
+        "grid": grid(sr, hr),
     }
     assert (result.model, result.folder) == ("srgan", "Set2")
     assert "fp32" in result.device
@@ -79,6 +80,7 @@ def test_a_perfect_result_is_infinitely_good(tmp_path: Path) -> None:
         "ssim_y": pytest.approx(1),
         "psnr_rgb": math.inf,
         "lr_psnr": math.inf,
+        "grid": 0.0,
     }
 
 
@@ -110,7 +112,7 @@ def test_learned_metrics_where_their_weights_are_at_hand(folder: Path, perceptua
     (perceptual / "lpips_vgg.safetensors").unlink()
     meters = Meters(perceptual)
     assert meters.missing == {"lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
-    assert meters.metrics == ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "lpips", "niqe")
+    assert meters.metrics == ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid", "lpips", "niqe")
 
 
 def test_small_pictures_go_through_a_network_together(perceptual: Path, monkeypatch: pytest.MonkeyPatch) -> None:

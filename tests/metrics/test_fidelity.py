@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from runs import scene
 from srgan.errors import DataError
 from srgan.image.resize import imresize
-from srgan.metrics import cropped, lr_psnr, luma, psnr, ssim
+from srgan.metrics import cropped, grid, lr_psnr, luma, psnr, ssim
 
 
 @pytest.fixture
@@ -34,6 +34,21 @@ def test_equal_pictures_are_perfect() -> None:
     y = luma(scene(16, 16, seed=0))
     assert psnr(y, y) == math.inf
     assert ssim(y, y) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_grid_is_what_repeats_where_the_original_is_flat() -> None:
+    """Every fourth column 8 levels brighter is 6 over the mean there, 2 under it else: sqrt(12). A drift is no grid."""
+    hr = np.full((64, 64, 3), 100, np.uint8)
+    hr[:, 32:] += np.random.default_rng(0).integers(0, 100, (64, 32, 3), dtype=np.uint8)
+    assert grid(hr + np.uint8(5), hr) == 0
+    sr = hr.copy()
+    sr[:, 32:] += np.tile(np.array([40, 0], np.uint8), 16)[:, None]
+    assert grid(sr, hr) == 0  # in texture
+    sr[:, :32:4] += 8
+    assert grid(sr, hr) == pytest.approx(12**0.5)
+    assert grid(sr[:, :, 0], hr[:, :, 0]) == pytest.approx(12**0.5)
+    with pytest.raises(DataError, match="needs 32 pixels a side, not 64x31"):
+        grid(sr[:31], hr[:31])
 
 
 def test_luma_by_hand() -> None:

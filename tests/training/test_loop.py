@@ -248,6 +248,7 @@ EVERYTHING: dict[str, Any] = {
     "consistency": 10.0,
     "fourier": 0.01,
     "wavelet": 0.5,
+    "grid": 1.0,
     "lpips": 0.03,
 }
 

@@ -70,8 +70,9 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[discriminator]\nwidth = 0\n", "discriminator.width: 0 is not a positive number"),
         (
             PLAIN + "[discriminator]\nkind = 'patch'\n[data]\npatch_size = 20\n",
-            "data.patch_size: a patch discriminator and the consistency loss need 24, not 20",
+            "data.patch_size: a patch discriminator needs 24, not 20",
         ),
+        (PLAIN + "grid = 1.0\n[data]\npatch_size = 24\n", "data.patch_size: loss.grid needs 32, not 24"),
         ("name = ", "not TOML"),
     ],
 )

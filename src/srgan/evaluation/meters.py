@@ -18,6 +18,7 @@ from srgan.metrics import (
     LPIPS,
     as_tensor,
     cropped,
+    grid,
     load_dists,
     load_lpips,
     lr_psnr,
@@ -32,7 +33,7 @@ Picture8: TypeAlias = NDArray[np.uint8]
 PERCEPTUAL = {"lpips": "lpips_alex.safetensors", "lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
 """The file with a learned metric's weights; DISTS shares VGG16 with LPIPS."""
 
-METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "lpips", "lpips_vgg", "dists", "niqe")
+METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid", "lpips", "lpips_vgg", "dists", "niqe")
 """All metrics in the order of the tables. `srgan.evaluation.protocol` says how each is measured."""
 
 BATCH_PIXELS = 1_000_000
@@ -115,10 +116,10 @@ def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8) -> float | None:
     if name == "psnr_rgb":
         a, b = (cropped(picture, SCALE).astype(np.float64) for picture in (sr, hr))
         return psnr(a, b)
-    if name == "niqe":
+    if name in ("niqe", "grid"):
         try:
-            return niqe(cropped(np.rint(luma(sr)), SCALE))
-        except DataError:
+            return grid(sr, hr) if name == "grid" else niqe(cropped(np.rint(luma(sr)), SCALE))
+        except DataError:  # too small a picture for its windows
             return None
     a, b = (cropped(luma(picture), SCALE) for picture in (sr, hr))
     return psnr(a, b) if name == "psnr_y" else ssim(a, b)

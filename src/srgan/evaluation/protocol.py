@@ -14,6 +14,7 @@ PROTOCOL = {
     "ssim_y": f"11x11 Gaussian, sigma 1.5, valid, on the same Y, {SCALE} pixels cut",
     "psnr_rgb": f"dB, peak 255, over all values of the three channels (gray: of the one), {SCALE} pixels cut",
     "lr_psnr": "dB, peak 255, sr downsampled by MATLAB's bicubic on uint8 against lr, all channels, nothing cut",
+    "grid": "levels of 256, what repeats every 4 pixels in sr - hr, in the flattest half of windows of 32x32",
     "lpips": "v0.1, AlexNet, RGB in -1..1 (gray: three times the same), the whole picture",
     "lpips_vgg": "v0.1, VGG16, RGB in -1..1 (gray: three times the same), the whole picture",
     "dists": "RGB in 0..1 at full size (gray: three times the same), the whole picture",

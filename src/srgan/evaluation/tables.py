@@ -22,8 +22,8 @@ def tables(results: Sequence[SetScores], *, pictures: bool = False, checksums: M
 
 
 def number(metric: str, value: float, *, signed: bool = False) -> str:
-    """Return a value as tables have it: decibels and NIQE with 2 digits, the others with 4."""
-    digits = 2 if metric in DECIBEL or metric == "niqe" else 4
+    """Return a value as tables have it: decibels, NIQE and levels with 2 digits, the others with 4."""
+    digits = 2 if metric in DECIBEL or metric in ("niqe", "grid") else 4
     return f"{value:{'+' if signed else ''}.{digits}f}"
 
 

@@ -5,7 +5,7 @@ nothing is clamped or rounded here. `docs/metrics.md` says which of them a publi
 """
 
 from srgan.metrics.dists import DISTS, load_dists
-from srgan.metrics.fidelity import cropped, lr_psnr, luma, psnr, ssim
+from srgan.metrics.fidelity import cropped, grid, lr_psnr, luma, psnr, ssim
 from srgan.metrics.lpips import LPIPS, as_tensor, load_lpips
 from srgan.metrics.naturalness import niqe
 
@@ -14,6 +14,7 @@ __all__ = [
     "LPIPS",
     "as_tensor",
     "cropped",
+    "grid",
     "load_dists",
     "load_lpips",
     "lr_psnr",

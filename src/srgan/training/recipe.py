@@ -95,6 +95,7 @@ class Loss:
     consistency: float = 0.0
     fourier: float = 0.0
     wavelet: float = 0.0
+    grid: float = 0.0
     lpips: float = 0.0
 
     def layers(self) -> dict[Phi, float]:
@@ -169,12 +170,13 @@ class Recipe:
         ]:
             if value < 1:
                 raise RecipeError(f"{name}: {value} is not a positive number")
-        least = 24 if self.loss.consistency or self.discriminator.kind == "patch" else 1
-        if self.data.patch_size < least:
-            raise RecipeError(
-                f"data.patch_size: a patch discriminator and the consistency loss need {least}, not"
-                f" {self.data.patch_size}"
-            )
+        for least, needed, what in [
+            (24, self.discriminator.kind == "patch", "a patch discriminator"),
+            (24, bool(loss.consistency), "loss.consistency"),
+            (32, bool(loss.grid), "loss.grid"),
+        ]:
+            if needed and self.data.patch_size < least:
+                raise RecipeError(f"data.patch_size: {what} needs {least}, not {self.data.patch_size}")
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:

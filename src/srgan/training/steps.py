@@ -171,6 +171,8 @@ def generator_step(networks: Networks, recipe: Recipe, lr: Tensor, sr: Tensor, h
         terms["fourier"] = losses.fourier_loss(sr, hr)
     if weights.wavelet:
         terms["wavelet"] = losses.wavelet_loss(sr, hr)
+    if weights.grid:
+        terms["grid"] = losses.grid_loss(sr, hr)
     if networks.content is not None:
         with autocast(recipe, sr.device):
             terms["content"] = networks.content(sr, hr)
