@@ -13,7 +13,7 @@ from conftest import card_of, randomised
 from srgan.errors import CheckpointError, ExportError, WeightsError
 from srgan.export import build_onnx, export, parity
 from srgan.inference.upscaler import Upscaler
-from srgan.models.generator import GENERATORS, Generator, folded
+from srgan.models.generator import GENERATORS, Generator, blend_folded, folded
 from srgan.models.tensors import load_generator, save_generator
 from srgan.training import checkpoint
 
@@ -21,6 +21,7 @@ from srgan.training import checkpoint
 @pytest.fixture(autouse=True)
 def tiny_x4(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+    monkeypatch.setitem(GENERATORS, "tiny_plain_x4", runs.tiny_plain_x4)
 
 
 @pytest.fixture
@@ -131,6 +132,21 @@ def test_a_share_of_the_weights_comes_from_another_network(trained: Path, tmp_pa
     assert card["training"]["blend"] == "0.25 of each weight from smooth"
     with pytest.raises(ExportError, match="share"):
         export(trained, [tmp_path / "a.safetensors"], blend=(other, 1.5))
+
+
+def test_a_plain_network_takes_its_share_from_a_folded_one(tiny: Generator, tmp_path: Path) -> None:
+    plain, other, result = (tmp_path / f"{name}.safetensors" for name in ("plain", "other", "result"))
+    theirs = randomised(runs.tiny_x4(), seed=4)
+    save_generator(theirs, other, card_of(theirs, "smooth", "tiny_x4"), half=False)
+    save_generator(folded(tiny), plain, card_of(folded(tiny), "sharp", "tiny_plain_x4"), half=False)
+    export(plain, [result], blend=(other, 0.25))
+    lr = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    generator, card = load_generator(result)
+    assert card["network"] == "tiny_plain_x4"
+    with torch.no_grad():
+        assert torch.allclose(generator(lr), blend_folded(tiny, theirs, 0.25)(lr), atol=2e-3)
+    with pytest.raises(ExportError, match="a share in"):
+        export(other, [result], blend=(plain, 0.25))
 
 
 def test_a_file_that_differs_is_not_written(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,15 @@ from torch import Tensor
 
 from srgan.atomic import written_whole
 from srgan.errors import CheckpointError, ExportError
-from srgan.models.generator import GENERATORS, Generator, ResidualBlock, Upsample, fold_batch_norm, tail_before_shuffle
+from srgan.models.generator import (
+    GENERATORS,
+    Generator,
+    ResidualBlock,
+    Upsample,
+    fold_batch_norm,
+    folded,
+    tail_before_shuffle,
+)
 from srgan.models.tensors import load_generator, save_generator
 from srgan.training import checkpoint
 from srgan.weights import METADATA_KEY, Card
@@ -159,8 +167,8 @@ def export(
     outputs    where to write; the suffix says what
     name, summary, trained_on   for the card; trained_on says in words what the data were, and their licences
     scores     a file of `srgan evaluate --json`; its entries for `source`, one of `outputs` or `name` count
-    blend      another generator of the same network and its share, in [0, 1], of each weight (network
-               interpolation, Wang et al. 2018, section 3.4)
+    blend      another generator of the same network, whose batch norm is folded where this one has none, and its
+               share, in [0, 1], of each weight (network interpolation, Wang et al. 2018, section 3.4)
     tolerance  how far the ONNX network may be from the generator, in units of the range [0, 1]: half a level
 
     The weights are rounded to float16, which is how they are stored. Returns the largest difference that
@@ -229,7 +237,9 @@ def _read(source: Path) -> tuple[Generator, Card]:
 def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
     """Move every weight and statistic of the generator towards those of another, and say so in the card."""
     theirs, their_card = _read(other)
-    if their_card["network"] != card["network"] or not 0 <= share <= 1:
+    if generator.plain:
+        theirs = folded(theirs)
+    if (theirs.plain, theirs.shape) != (generator.plain, generator.shape) or not 0 <= share <= 1:
         raise ExportError(f"{other}: a blend takes a share in [0, 1] of a {card['network']}, not {share}")
     state = theirs.state_dict()
     for key, tensor in generator.state_dict().items():
