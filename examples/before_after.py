@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from srgan import Upscaler
 from srgan.image.resize import imresize
+from srgan.weights import NAMES
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("picture", type=Path)
     parser.add_argument("--crop", required=True, help="left,top,width,height in pixels of the picture")
-    parser.add_argument("--models", nargs="+", default=["srgan"])
+    parser.add_argument("--models", nargs="+", default=[NAMES[0]])
     parser.add_argument("--original", action="store_true", help="shrink the picture first and show the original too")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
@@ -57,13 +58,14 @@ def main() -> None:
 
 
 def labelled(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
-    """Return the panels in a row, each with its name above it."""
+    """Return the panels in a row, each with its name above it, as large as there is room for."""
     gap, band = 6, 26
     height, width = next(iter(panels.values())).shape[:2]
     sheet = Image.new("RGB", (len(panels) * (width + gap) - gap, height + band), "white")
     draw = ImageDraw.Draw(sheet)
     for i, (name, panel) in enumerate(panels.items()):
-        draw.text((i * (width + gap) + 2, 3), name, fill="black", font=ImageFont.load_default(16))
+        size = min(16, 16 * (width - 2) / draw.textlength(name, font=ImageFont.load_default(16)))
+        draw.text((i * (width + gap) + 2, 3), name, fill="black", font=ImageFont.load_default(size))
         sheet.paste(Image.fromarray(np.ascontiguousarray(panel)), (i * (width + gap), band))
     return sheet
 

@@ -22,10 +22,11 @@ from srgan.evaluation.plot import plot
 from srgan.evaluation.published import published
 from srgan.evaluation.tables import number
 from srgan.perceptual import default_folder
+from srgan.weights import NAMES
 
 METRICS = {
     "psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y", "lpips": "LPIPS-Alex", "lpips_vgg": "LPIPS-VGG", "dists": "DISTS",
-    "niqe": "NIQE", "lr_psnr": "LR-PSNR",
+    "niqe": "NIQE", "lr_psnr": "LR-PSNR", "grid": "grid",
 }  # fmt: skip
 STYLE = (
     "<style>text{font:12px sans-serif}.grid{stroke:#ddd}.axis{stroke:#333}.error{stroke:#1d5fa8;opacity:.5}"
@@ -38,17 +39,18 @@ def main() -> None:
     """Read the arguments, measure, and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("page", type=Path)
-    parser.add_argument("--models", nargs="+", default=["bicubic", "srresnet", "srgan"])
+    parser.add_argument("--models", nargs="+", default=["bicubic", *reversed(NAMES)])
     parser.add_argument("--data", type=Path, action="append", required=True, help="test folder; repeatable")
     parser.add_argument("--sr", type=Path, action="append", default=[], help="another program's results; repeatable")
     parser.add_argument("--crop", action="append", default=[], metavar="SET/PICTURE:LEFT,TOP,WIDTH,HEIGHT")
+    parser.add_argument("--metrics", default=",".join(METRICS), help="with commas between them; default: all")
     parser.add_argument("--perceptual", type=Path, help="folder with the learned metrics' weights")
     parser.add_argument("--json", type=Path, help="write every score here as well")
     arguments = parser.parse_args()
     crops = {place: [int(n) for n in box.split(",")] for place, _, box in (c.partition(":") for c in arguments.crop)}
     pictures = arguments.page.parent / "pictures"
     shown: list[str] = []
-    meters = Meters(arguments.perceptual or default_folder(), metrics=list(METRICS))
+    meters = Meters(arguments.perceptual or default_folder(), metrics=arguments.metrics.split(","))
     with tqdm(unit=" pictures") as bar:
 
         def watch(shot: Shot) -> None:
@@ -61,7 +63,7 @@ def main() -> None:
                 shown.append(f"![{place}: {names}](pictures/{file.name})")
 
         results = list(evaluate(arguments.models, arguments.data, made=arguments.sr, meters=meters, watch=watch))
-    blocks = {"pictures": "\n\n".join(shown)}
+    blocks = {"pictures": "\n\n".join(shown)} if shown else {}
     for folder in arguments.data:
         of_set = [r for r in results if r.folder == folder.name]
         blocks[f"table {folder.name}"] = table(of_set)

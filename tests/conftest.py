@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from srgan.export import build_onnx
 from srgan.models.generator import Generator, srresnet_x4
 from srgan.models.tensors import save_generator
-from srgan.weights import Card
+from srgan.weights import NAMES, Card
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,7 +100,7 @@ def shipped(
 ) -> Path:
     """A folder with the tiny network in the place of the shipped ones."""
     folder = tmp_path_factory.mktemp("weights")
-    for name in ("srgan", "srresnet"):
+    for name in NAMES:
         (folder / f"{name}.onnx").write_bytes(tiny_onnx.read_bytes())
         save_generator(tiny, folder / f"{name}.safetensors", card_of(tiny, name, "tiny_x4"))
     monkeypatch.setattr("srgan.weights._FOLDER", folder)

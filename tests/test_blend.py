@@ -62,19 +62,21 @@ def test_two_networks_of_other_shapes_have_nothing_between_them(tiny_onnx: Path,
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
-def test_detail_goes_from_srresnet_to_srgan(runtime: str) -> None:
+def test_detail_goes_from_srresnet_to_the_default_network(runtime: str) -> None:
     lr = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     how = {"runtime": runtime, "precision": "fp32"}
-    ends = [load_network(name, **how).levels(lr).astype(int) for name in ("srresnet", "srgan")]  # type: ignore[arg-type]
-    between = [load_network("srgan", detail=detail, **how) for detail in (0, 0.5, 1)]  # type: ignore[arg-type]
+    ends = [load_network(name, **how).levels(lr).astype(int) for name in ("srresnet", "srgan-plus")]  # type: ignore[arg-type]
+    between = [load_network("srgan-plus", detail=detail, **how) for detail in (0, 0.5, 1)]  # type: ignore[arg-type]
     results = [network.levels(lr).astype(int) for network in between]
     assert np.abs(results[0] - ends[0]).max() <= 1
     assert np.abs(results[2] - ends[1]).max() <= 1
     assert np.abs(results[1] - ends[0]).max() > 1
-    assert between[1].card["name"] == "srgan, detail 0.5"
+    assert between[1].card["name"] == "srgan-plus, detail 0.5"
 
 
-@pytest.mark.parametrize(("model", "detail"), [("srresnet", 0.5), ("srgan", 1.5), ("srgan", -0.1)])
-def test_detail_is_srgans_and_from_0_to_1(model: str, detail: float) -> None:
-    with pytest.raises(ArgumentError, match="detail goes from 0, srresnet, to 1, srgan; not"):
+@pytest.mark.parametrize(
+    ("model", "detail"), [("srresnet", 0.5), ("srgan", 0.5), ("srgan-plus", 1.5), ("srgan-plus", -0.1)]
+)
+def test_detail_is_the_default_networks_and_from_0_to_1(model: str, detail: float) -> None:
+    with pytest.raises(ArgumentError, match="detail goes from 0, srresnet, to 1, srgan-plus; not"):
         load_network(model, detail=detail)

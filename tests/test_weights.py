@@ -18,7 +18,7 @@ def safetensors(path: Path, header: object) -> Path:
 
 
 def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
-    assert NAMES == ("srgan", "srresnet")
+    assert NAMES == ("srgan-plus", "srgan", "srresnet")
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
@@ -26,9 +26,9 @@ def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
 def test_what_is_shipped_comes_with_its_cards(tiny_onnx: Path) -> None:
 
     networks = weights.shipped()
-    assert [network.name for network in networks] == ["srgan", "srresnet"]
+    assert [network.name for network in networks] == ["srgan-plus", "srgan", "srresnet"]
     assert networks[0].size == tiny_onnx.stat().st_size
-    assert networks[1].card["name"] == "srresnet"
+    assert networks[2].card["name"] == "srresnet"
     assert networks[1].card["halo"] == 12
 
 
@@ -48,7 +48,10 @@ def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("esrgan", r"esrgan: no model of this name \(srgan, srresnet\), and no \.onnx or \.safetensors file"),
+        (
+            "esrgan",
+            r"esrgan: no model of this name \(srgan-plus, srgan, srresnet\), and no \.onnx or \.safetensors file",
+        ),
         ("net.pth", r"net\.pth: no model of this name"),
         ("gone.onnx", r"gone\.onnx: no such file"),
     ],
@@ -110,7 +113,8 @@ def test_the_weights_that_are_shipped_have_whole_cards() -> None:
     assert [network.card["name"] for network in networks] == list(NAMES)
     for network in networks:
         card = network.card
-        assert (card["network"], card["scale"], card["halo"], card["parameters"]) == ("srresnet_x4", 4, 40, 1_548_547)
+        parameters = {"srresnet_x4": 1_548_547, "srresnet_plain_x4": 1_546_435}[card["network"]]
+        assert (card["scale"], card["halo"], card["parameters"]) == (4, 40, parameters)
         assert card["licence"]
         assert card["summary"]
         assert card["training"]["data"]

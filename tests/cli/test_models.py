@@ -13,14 +13,15 @@ def test_what_is_shipped_is_listed(shipped: Path, capsys: pytest.CaptureFixture[
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     size = f"{(shipped / 'srgan.onnx').stat().st_size / 1e6:.1f} MB"
-    assert [re.split("  +", line) for line in lines[:3]] == [
+    assert [re.split("  +", line) for line in lines[:4]] == [
         ["model", "parameters", "size", "licence", "summary"],
+        ["srgan-plus", "11,571", size, "Apache-2.0", "random numbers, for tests"],
         ["srgan", "11,571", size, "Apache-2.0", "random numbers, for tests"],
         ["srresnet", "11,571", size, "Apache-2.0", "random numbers, for tests"],
     ]
-    assert lines[3:9] == [
+    assert lines[4:10] == [
         "",
-        "srgan",
+        "srgan-plus",
         "  training  data: none",
         "  training  patches: 16,000",
         "  scores    Set5: psnr_y 12.5, ssim_y 0.4",
@@ -33,7 +34,10 @@ def test_weights_that_are_not_there_are_one_line(
 ) -> None:
     monkeypatch.setattr("srgan.weights._FOLDER", tmp_path)
     assert main(["models"]) == 1
-    assert capsys.readouterr().err == "srgan: error: srgan: this installation lacks srgan.onnx and srgan.safetensors\n"
+    assert (
+        capsys.readouterr().err
+        == "srgan: error: srgan-plus: this installation lacks srgan-plus.onnx and srgan-plus.safetensors\n"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")

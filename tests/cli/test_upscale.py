@@ -98,7 +98,7 @@ def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[s
         (
             ["--model", "esrgan"],
             1,
-            "esrgan: no model of this name (srgan, srresnet), and no .onnx or .safetensors file",
+            "esrgan: no model of this name (srgan-plus, srgan, srresnet), and no .onnx or .safetensors file",
         ),
         (["--model", "gone.onnx"], 1, "gone.onnx: no such file"),
         (["--runtime", "torch"], 1, "of an unknown network, 'tiny_x4'"),
@@ -385,7 +385,10 @@ def test_sizes_details_and_a_map_by_the_command(folder: Path, capsys: pytest.Cap
         (["--scale", "2", "--width", "9"], "one of --scale, --width, --height, --fit and --stretch says the size"),
         (["--fit", "30"], "'30' is no width and height: 1920x1080, say"),
         (["--detail", "2"], "2.0 is not in the range 0<=x<=1"),
-        (["--model", "srresnet", "--detail", "0.5"], "detail goes from 0, srresnet, to 1, srgan; not 0.5 of srresnet"),
+        (
+            ["--model", "srresnet", "--detail", "0.5"],
+            "detail goes from 0, srresnet, to 1, srgan-plus; not 0.5 of srresnet",
+        ),
         (["photo2.png", "--confidence", "map.png"], "--confidence is for one picture"),
         (["--scale", "5", "--max-output-pixels", "10000"], "on the way to that size, more than the limit"),
     ],

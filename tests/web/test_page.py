@@ -356,7 +356,7 @@ def test_a_detail_is_tried_out_on_a_part_and_applied_to_the_whole(page: Page, ph
     assert top + height / 2 == pytest.approx(40, abs=1)
     expect(images(page, "after")).to_have_count(2)
     expect(page.locator(".mark")).to_have_attribute("data-name", "detail 0.50")
-    expect(page.get_by_text("The result is by srgan, 480 × 320, PNG.")).to_be_visible()
+    expect(page.get_by_text("The result is by srgan-plus, 480 × 320, PNG.")).to_be_visible()
 
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("button", name="Apply")).to_be_hidden()

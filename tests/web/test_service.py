@@ -31,6 +31,7 @@ from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
 from srgan.web.app import Rules
 from srgan.web.work import _scans
+from srgan.weights import NAMES
 
 
 def png(height: int = 13, width: int = 17, *, channels: int = 3, seed: int = 0) -> bytes:
@@ -55,7 +56,7 @@ RULES = Rules(bytes=200_000, limits=Limits(20_000, 500_000))
 def weights(tiny: Generator, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The tiny network in the place of the shipped ones."""
     folder = tmp_path_factory.mktemp("weights")
-    for name in ("srgan", "srresnet"):
+    for name in NAMES:
         (folder / f"{name}.onnx").write_bytes(tiny_onnx.read_bytes())
         save_generator(tiny, folder / f"{name}.safetensors", card_of(tiny, name, "tiny_x4"))
     with pytest.MonkeyPatch.context() as patch:
@@ -134,7 +135,7 @@ def test_what_the_headers_say(running: Running) -> None:
     assert answer.status == 200
     assert answer.headers["content-disposition"] == 'attachment; filename="passwd_x4.png"'
     assert answer.headers["x-request-id"] == "holiday-1"
-    assert answer.headers["srgan-model"] == "srgan"
+    assert answer.headers["srgan-model"] == "srgan-plus"
     assert (answer.headers["srgan-input-width"], answer.headers["srgan-input-height"]) == ("10", "8")
     assert (answer.headers["srgan-width"], answer.headers["srgan-height"]) == ("40", "32")
     assert 0 < float(answer.headers["srgan-seconds"]) < 30
@@ -219,10 +220,13 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("format=gif", "no format 'gif': png, jpeg, webp, avif, tiff"),
         ("format=jpeg", "JPEG has no transparency and the picture has; choose .png or .webp"),
         ("detail=2", "detail goes from 0 to 1, not '2'"),
-        ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan; not of srresnet"),
-        ("model=esrgan", "no model 'esrgan': srgan, srresnet, bicubic"),
-        ("model=/etc/passwd", "no model '/etc/passwd': srgan, srresnet, bicubic"),
-        ("model=bicubic&show=confidence", "the map of confidence compares srgan with srresnet; bicubic is neither"),
+        ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not of srresnet"),
+        ("model=esrgan", "no model 'esrgan': srgan-plus, srgan, srresnet, bicubic"),
+        ("model=/etc/passwd", "no model '/etc/passwd': srgan-plus, srgan, srresnet, bicubic"),
+        (
+            "model=bicubic&show=confidence",
+            "the map of confidence compares srgan-plus, srgan, srresnet; bicubic is none of them",
+        ),
         ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
         ("consistent=yes", "consistent is true or false, not 'yes'"),
         ("show=all", "no show 'all': result, confidence"),
@@ -329,9 +333,9 @@ def test_what_is_not_there(running: Running) -> None:
 
 def test_the_models(running: Running) -> None:
     said = json.loads(running.ask("GET", "/v1/models").body)
-    assert [model["name"] for model in said["models"]] == ["srgan", "srresnet", "bicubic"]
-    assert [model["detail"] for model in said["models"]] == [True, False, False]
-    assert said["default"] == "srgan"
+    assert [model["name"] for model in said["models"]] == ["srgan-plus", "srgan", "srresnet", "bicubic"]
+    assert [model["detail"] for model in said["models"]] == [True, False, False, False]
+    assert said["default"] == "srgan-plus"
     assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
     assert said["limits"] == {
         "bytes": 200_000,
@@ -416,7 +420,7 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
     network = Lazy()
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
     with serving() as running:
-        running.service.networks.get("srgan").tile = 20
+        running.service.networks.get("srgan-plus").tile = 20
         alone = running.upscale(png(60, 60)).body
         network.shapes.clear()
         large = Asking(running, name="request-1", picture=png(60, 60))
@@ -436,7 +440,7 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
 def test_who_goes_away_ends_the_work(slow: Slow) -> None:
     tiles = png(60, 60)
     with serving() as running:
-        running.service.networks.get("srgan").tile = 20
+        running.service.networks.get("srgan-plus").tile = 20
         connection = begin(running, tiles)
         assert slow.begun.acquire(timeout=10)
         running.wait_for("srgan_working", 1)

@@ -9,6 +9,7 @@ import click
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
+from srgan.weights import FAITHFUL, NAMES, SHARP
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 
@@ -67,13 +68,13 @@ SIZE = (
 )
 TEXTURE = (
     click.option(
-        "--model", default="srgan", show_default=True, help="srgan, srresnet, or an .onnx or .safetensors file."
+        "--model", default=SHARP, show_default=True, help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file."
     ),
     click.option(
         "--detail",
         type=click.FloatRange(0, 1),
         metavar="0..1",
-        help="From srresnet, 0, which invents nothing, to srgan, 1, at the cost of one network.",
+        help=f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1, at the cost of one network.",
     ),
     click.option(
         "--consistent",

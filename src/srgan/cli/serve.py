@@ -43,7 +43,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
     "models",
     multiple=True,
     help="A network to offer beside the shipped ones, an .onnx or .safetensors file; repeatable. The first, which may"
-    " be srgan or srresnet, is the default.",
+    " be the name of a shipped one, is the default.",
 )
 @click.option(
     "--token", envvar="SRGAN_TOKEN", help="What requests have to say; better in the environment, as SRGAN_TOKEN."

@@ -25,7 +25,7 @@ Examples:
   srgan upscale photos scans/*.tif -o large  folders with all below them
   srgan upscale photo.jpg --model srresnet   closest pixel by pixel, less sharp
   srgan upscale photo.jpg --fit 3840x2160    as large as fits into that
-  srgan upscale photo.jpg --detail 0.5       between srresnet and srgan
+  srgan upscale photo.jpg --detail 0.5       between srresnet and srgan-plus
   srgan upscale - -o - < small > large       standard input to standard output
 \b
 An exit status of 0 says that every picture has its result, 1 that one has
@@ -56,7 +56,7 @@ GROUPS = {
     "--confidence",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write, of one picture, a map of where detail was invented: the difference of srgan and srresnet.",
+    help="Write, of one picture, a map of where detail was invented: the difference of srgan-plus and srresnet.",
 )
 @options(NETWORK)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
@@ -128,7 +128,7 @@ def upscale(
         jobs, errors = plan_batch(inputs, output, size, format)
         if confidence is not None:
             if len(jobs) != 1 or model not in NAMES:
-                raise ArgumentError("--confidence is for one picture, by srgan or srresnet")
+                raise ArgumentError(f"--confidence is for one picture, by {', '.join(NAMES)}")
             jobs = [replace(jobs[0], confidence=confidence)]
         outcome: Counter[str] = Counter()
         lines = stack.enter_context(ResultLog(log)) if log is not None else None

@@ -83,7 +83,7 @@ class Network(Protocol):
 
 
 def load_network(
-    model: str | Path = "srgan",
+    model: str | Path = SHARP,
     *,
     detail: float | None = None,
     runtime: str = "auto",
@@ -92,7 +92,7 @@ def load_network(
 ) -> Network:
     """Return a network by its shipped name, or from an .onnx or .safetensors file, ready to run.
 
-    detail     how far from srresnet's weights, 0, to srgan's, 1; for the model srgan alone
+    detail     how far from srresnet's weights, 0, to srgan-plus's, 1; for the model srgan-plus alone
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware
     threads    how many processors to use; by default all that the process is allowed
@@ -106,7 +106,7 @@ def load_network(
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot compute: at least 1")
     if detail is not None and (model != SHARP or not 0 <= detail <= 1):
-        raise ArgumentError(f"detail goes from 0, srresnet, to 1, srgan; not {detail:g} of {model}")
+        raise ArgumentError(f"detail goes from 0, {FAITHFUL}, to 1, {SHARP}; not {detail:g} of {model}")
     files = find_weights(model)
     if runtime == "auto":
         runtime = choose_runtime(files)

@@ -39,7 +39,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | Path = "srgan",
+        model: str | Path = SHARP,
         *,
         size: Size | float | None = None,
         detail: float | None = None,
@@ -52,11 +52,11 @@ class Upscaler:
     ) -> None:
         """Load a network.
 
-        model      "srgan" (sharp, invents plausible detail), "srresnet" (closest pixel by pixel), or the path
-                   of an .onnx or .safetensors file
+        model      "srgan-plus" (sharp, invents plausible detail), "srgan" (by the paper's losses), "srresnet" (closest
+                   pixel by pixel), or the path of an .onnx or .safetensors file
         size       what size results have, or how many times the size; by default what the network makes, 4 times.
                    Other sizes are resampled from what it makes of the picture, or of its own result
-        detail     from 0, the network srresnet, to 1, srgan, at the cost of one: between their weights. Default: 1
+        detail     from 0, the network srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
         consistent correct results until they come back to their picture when they are made small again
         runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
         precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
@@ -126,7 +126,7 @@ class Upscaler:
     def doubt(self, picture: Picture, result: Picture) -> Picture:
         """Return where the result of a picture shows detail that another network does not see: a map of its size.
 
-        The other one is srresnet, which invents nothing; for a result of srresnet it is srgan. See
+        The other one is srresnet, which invents nothing; for a result of srresnet it is srgan-plus. See
         `srgan.image.heat`. Of several frames the first one's. Raises ArgumentError for another model.
         """
         other = self._other.upscale_picture(replace(picture, more=(), timing=None))
@@ -135,8 +135,8 @@ class Upscaler:
     @cached_property
     def _other(self) -> "Upscaler":
         if self._model not in NAMES:
-            raise ArgumentError(f"doubt compares {SHARP} with {FAITHFUL}; {self._model} is neither")
-        other = FAITHFUL if self._model == SHARP else SHARP
+            raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {self._model} is none of them")
+        other = SHARP if self._model == FAITHFUL else FAITHFUL
         return Upscaler(other, size=self.size, consistent=self._consistent, **self._how)
 
     def _upscale_frame(self, frame: Picture, plans: Sequence[Plan], step: Callable[[], None]) -> Picture:
@@ -188,15 +188,15 @@ class Upscaler:
 
 @overload
 def upscale(
-    picture: str | PathLike[str] | Image.Image, model: str | Path = "srgan", *, size: Size | float | None = None
+    picture: str | PathLike[str] | Image.Image, model: str | Path = SHARP, *, size: Size | float | None = None
 ) -> Image.Image: ...
 @overload
-def upscale(picture: _Array, model: str | Path = "srgan", *, size: Size | float | None = None) -> _Array: ...
-def upscale(picture: Any, model: str | Path = "srgan", *, size: Size | float | None = None) -> Any:
+def upscale(picture: _Array, model: str | Path = SHARP, *, size: Size | float | None = None) -> _Array: ...
+def upscale(picture: Any, model: str | Path = SHARP, *, size: Size | float | None = None) -> Any:
     """Return a picture enlarged, four times as wide and high.
 
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
-    model    "srgan", "srresnet", or the path of an .onnx or .safetensors file
+    model    "srgan-plus", "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, say
 
     For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only

@@ -11,6 +11,7 @@ from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, WriteOptions
 from srgan.web.problems import Problem
+from srgan.weights import FAITHFUL, NAMES, SHARP
 
 BICUBIC = "bicubic"
 """The model that is no network: MATLAB's bicubic."""
@@ -31,7 +32,7 @@ class Parameter:
 
 
 PARAMETERS = (
-    Parameter("model", {"type": "string"}, "One of /v1/models.", "srgan"),
+    Parameter("model", {"type": "string"}, "One of /v1/models.", SHARP),
     Parameter(
         "scale",
         {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_TIMES},
@@ -55,7 +56,7 @@ PARAMETERS = (
     Parameter(
         "detail",
         {"type": "number", "minimum": 0, "maximum": 1},
-        "From srresnet, 0, which invents nothing, to srgan, 1; for the model srgan alone.",
+        f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1; for the model {SHARP} alone.",
         "0.5",
     ),
     Parameter(
@@ -74,7 +75,7 @@ PARAMETERS = (
     Parameter(
         "show",
         {"type": "string", "enum": ["result", "confidence"]},
-        "The result, or a map of where detail was invented: the difference of srgan and srresnet.",
+        "The result, or a map of where detail was invented: the difference of srgan-plus and srresnet.",
         "result",
     ),
     Parameter("name", {"type": "string"}, "What the picture is called: for the result's name.", "photo.jpg"),
@@ -145,10 +146,10 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         doubt=values.get("show") == "confidence",
         name=_plain_name(values.get("name", "")),
     )
-    if order.detail is not None and model != "srgan":
-        raise _bad(f"detail goes from 0, srresnet, to 1, srgan; not of {model}")
-    if order.doubt and model not in ("srgan", "srresnet"):
-        raise _bad(f"the map of confidence compares srgan with srresnet; {model} is neither")
+    if order.detail is not None and model != SHARP:
+        raise _bad(f"detail goes from 0, {FAITHFUL}, to 1, {SHARP}; not of {model}")
+    if order.doubt and model not in NAMES:
+        raise _bad(f"the map of confidence compares {', '.join(NAMES)}; {model} is none of them")
     if order.consistent and model == BICUBIC:
         raise _bad("bicubic is not corrected: consistent is for networks")
     if order.crop is not None and 0 in (order.crop.width, order.crop.height):

@@ -17,9 +17,9 @@ from srgan.weights.protobuf import fields
 
 Card: TypeAlias = dict[str, Any]
 
-SHARP, FAITHFUL = "srgan", "srresnet"
-NAMES = (SHARP, FAITHFUL)
-"""What is shipped; the first is the default."""
+SHARP, FAITHFUL = "srgan-plus", "srresnet"
+NAMES = (SHARP, "srgan", FAITHFUL)
+"""What is shipped; the first is the default, and the one whose weights lead to those of the last."""
 
 METADATA_KEY = "srgan"
 
