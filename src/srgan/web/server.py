@@ -26,6 +26,9 @@ HEAD_SECONDS = 10.0
 STUCK_SECONDS = 20.0
 """After which a connection is cut whose client takes nothing of what it is sent."""
 
+LINGER_SECONDS = 1.0
+"""For which a connection is read on after a complaint: closed with bytes unread, it would be reset under the answer."""
+
 MOST_CONNECTIONS = 500
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
@@ -135,6 +138,7 @@ class _Protocol(H11Protocol):
     """HTTP/1.1 with an eye on the time, whose own complaints are problems like all others."""
 
     _stuck: asyncio.TimerHandle | None = None
+    _complained = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -144,6 +148,8 @@ class _Protocol(H11Protocol):
             self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self._late)
 
     def data_received(self, data: bytes) -> None:
+        if self._complained:
+            return
         self.conn.receive_data(data)  # the time goes on until the head is complete
         self.handle_events()
 
@@ -172,7 +178,7 @@ class _Protocol(H11Protocol):
         self._complain(Problem("too-slow", "no request has arrived"))
 
     def _complain(self, problem: Problem) -> None:
-        """Answer with a problem what is no request, and close the connection."""
+        """Answer with a problem what is no request, and close the connection when the client does, or soon."""
         body = json.dumps(problem.as_json("")).encode()
         headers = [("content-type", MEDIA_TYPE), ("content-length", str(len(body))), ("connection", "close")]
         reason = HTTPStatus(problem.status).phrase
@@ -186,4 +192,6 @@ class _Protocol(H11Protocol):
         except h11.LocalProtocolError:  # in the middle of another answer
             self.transport.abort()
         else:
-            self.transport.close()
+            self._complained = True
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
