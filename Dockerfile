@@ -3,7 +3,7 @@ FROM python:3.11-slim AS build
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-RUN python -m venv /srgan && /srgan/bin/pip install --no-cache-dir -c constraints.txt '.[web]'
+RUN python -m venv /srgan && /srgan/bin/pip install --no-cache-dir -c constraints.txt '.[heif,web]'
 
 FROM python:3.11-slim
 COPY --from=build /srgan /srgan

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -144,7 +145,6 @@ def test_heic_without_its_plugin_says_what_to_install(brand: bytes, monkeypatch:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_heic_is_read_where_its_plugin_is(mode: str, orientation: int) -> None:
-    pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
     image = image_of(mode, (32, 16))
     exif = Image.Exif()

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pillow_heif
 import pytest
 from browser import chromium, launched, served
 from numpy.typing import NDArray
@@ -417,11 +418,15 @@ def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None
     assert difference(seen(page), plain) == 0
 
 
-def test_what_a_browser_does_not_show_is_shown_all_the_same(page: Page, photo: Path, tmp_path: Path) -> None:
-    tiff = tmp_path / "scan.tif"
+@pytest.mark.parametrize("suffix", [".tif", ".heic"])
+def test_what_a_browser_does_not_show_is_shown_all_the_same(
+    page: Page, photo: Path, tmp_path: Path, suffix: str
+) -> None:
+    source = tmp_path / f"scan{suffix}"
+    pillow_heif.register_heif_opener()
     with Image.open(photo) as image:
-        image.save(tiff)
-    give(page, tiff)
+        image.save(source)
+    give(page, source)
     page.get_by_label("Format").select_option("TIFF")
     wait_for(page, "done")
     page.get_by_role("button", name="Apply").click()
@@ -432,7 +437,7 @@ def test_what_a_browser_does_not_show_is_shown_all_the_same(page: Page, photo: P
     after = pixels(content)
     shown = seen(page)[place(page, after.shape)]
     assert difference(shown[:, 240:], after[:, 240:]) == 0
-    assert difference(shown[:, :240], imresize(pixels(tiff.read_bytes()), scale=4)[:, :240]) == 0
+    assert difference(shown[:, :240], imresize(pixels(source.read_bytes()), scale=4)[:, :240]) == 0
 
 
 def test_a_result_too_large_to_show_is_shown_in_parts(opened: Open, photo: Path) -> None:

@@ -261,15 +261,19 @@ def bomb() -> bytes:
         (bomb(), 413, "a.png: too large: 50000x50000 are 2,500 megapixels, more than the limit of 20,000 pixels"),
         (b"\xff\xd8" + 101 * b"\xff\xda\0\4..dots", 400, "a.png: a JPEG of more than 100 scans"),
         (b"\xff\xd8" + 10_001 * b"\xff\xe1\0\2", 400, "a.png: a JPEG of more than 100 scans"),
-        (b"\0\0\0\x18ftypheic", 415, "HEIC and HEIF need one more package"),
     ],
 )
 def test_a_picture_that_is_none_is_one_line(running: Running, picture: bytes, status: int, detail: str) -> None:
     answer = running.upscale(picture, "name=a.png")
-    if status == 415 and answer.status == 400:
-        pytest.skip("pillow-heif is installed")
     assert answer.status == status
     assert detail in answer.problem["detail"]
+
+
+def test_heic_without_its_plugin_is_415(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.image.reading._formats", lambda: ("PNG", "JPEG"))
+    answer = running.upscale(b"\0\0\0\x18ftypheic", "name=a.heic")
+    assert answer.status == 415
+    assert "a.heic: HEIC and HEIF need one more package" in answer.problem["detail"]
 
 
 @pytest.mark.parametrize("progressive", [False, True])
