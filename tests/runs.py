@@ -66,7 +66,7 @@ def recipe(**groups: dict[str, Any]) -> Recipe:
         "run": {"average_over": 8, "checkpoint_every": 8, "validate_every": 12, "log_every": 4, "keep": 9},
     }
     for group, keys in groups.items():
-        tree[group] |= keys
+        tree[group] = tree.get(group, {}) | keys
     return recipe_from({"name": "short", "network": "tiny_x4", **tree})
 
 

@@ -223,9 +223,14 @@ def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -
             assert not torch.equal(state[network][key], value), f"{network}.{key} was not trained"
 
 
-def test_a_run_begins_with_the_networks_of_another_one(store: Store, tmp_path: Path) -> None:
-    first = train(adversarial(), store, tmp_path / "first", content=content())
-    recipe = adversarial(optimiser={"patches": 4, "learning_rate": 0.0})
+@pytest.mark.parametrize(("discriminator", "patch_size"), [({}, 32), ({"kind": "unet", "width": 4}, 24)])
+def test_a_run_begins_with_the_networks_of_another_one(
+    store: Store, tmp_path: Path, discriminator: dict[str, Any], patch_size: int
+) -> None:
+    first = train(adversarial(discriminator=discriminator), store, tmp_path / "first", content=content())
+    recipe = adversarial(
+        data={"patch_size": patch_size}, discriminator=discriminator, optimiser={"patches": 4, "learning_rate": 0.0}
+    )
     last = train(replace(recipe, initial=str(first)), store, tmp_path / "second", content=content())
     _, theirs = checkpoint.load(first)
     _, ours = checkpoint.load(last)
@@ -326,11 +331,14 @@ def test_a_run_is_not_resumed_with_another_discriminator(store: Store, tmp_path:
         train(other, store, tmp_path / "run", content=content(), resume=True)
 
 
-def test_a_discriminator_of_another_kind_is_not_taken_over(store: Store, tmp_path: Path) -> None:
+def test_a_discriminator_of_another_kind_or_size_is_not_taken_over(store: Store, tmp_path: Path) -> None:
     first = train(adversarial(), store, tmp_path / "first", content=content())
     recipe = replace(adversarial(), initial=str(first), discriminator=Discriminator(kind="unet", width=4))
     last = train(recipe, store, tmp_path / "second", content=content())
     assert any(key.startswith("up.") for key in checkpoint.load(last)[1]["discriminator"])
+    recipe = replace(adversarial(data={"patch_size": 24}), initial=str(first))
+    last = train(recipe, store, tmp_path / "third", content=content())
+    assert checkpoint.load(last)[1]["discriminator"]["classifier.1.weight"].shape == (8, 8 * 6 * 6)
 
 
 def test_the_networks_that_validate_give_their_scores_and_the_best_checkpoint(store: Store, tmp_path: Path) -> None:

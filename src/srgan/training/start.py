@@ -34,13 +34,15 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
     A generator with batch norm may become one without, which gives the same values. A checkpoint of a run with the
-    same discriminator, for the same patch size, gives that as well. Raises WeightsError or CheckpointError.
+    same discriminator gives that as well; the paper's, whose dense layers fix it, only for the same patch size. Raises
+    WeightsError or CheckpointError.
     """
     path = Path(recipe.initial)
     if path.suffix == ".pt":
         theirs, state = checkpoint.load(path)
         network, tensors = theirs.network, checkpoint.generator_state(state)
-        same = (theirs.discriminator, theirs.data.patch_size) == (recipe.discriminator, recipe.data.patch_size)
+        fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
+        same = fits and theirs.discriminator == recipe.discriminator
         if networks.discriminator and "discriminator" in state and same:
             networks.discriminator.network.load_state_dict(state["discriminator"])
     else:
