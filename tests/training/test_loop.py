@@ -229,7 +229,9 @@ def test_a_run_begins_with_the_networks_of_another_one(
 ) -> None:
     first = train(adversarial(discriminator=discriminator), store, tmp_path / "first", content=content())
     recipe = adversarial(
-        data={"patch_size": patch_size}, discriminator=discriminator, optimiser={"patches": 4, "learning_rate": 0.0}
+        data={"patch_size": patch_size},
+        discriminator=discriminator | {"learning_rate_factor": 2.0},
+        optimiser={"patches": 4, "learning_rate": 0.0},
     )
     last = train(replace(recipe, initial=str(first)), store, tmp_path / "second", content=content())
     _, theirs = checkpoint.load(first)

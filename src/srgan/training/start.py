@@ -1,5 +1,6 @@
 """Where a run starts: the content loss and the initial network, found and loaded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +35,16 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
     A generator with batch norm may become one without, which gives the same values. A checkpoint of a run with the
-    same discriminator gives that as well; the paper's, whose dense layers fix it, only for the same patch size. Raises
-    WeightsError or CheckpointError.
+    same discriminator gives that as well, whatever it learned at; the paper's, whose dense layers fix it, only for the
+    same patch size. Raises WeightsError or CheckpointError.
     """
     path = Path(recipe.initial)
     if path.suffix == ".pt":
         theirs, state = checkpoint.load(path)
         network, tensors = theirs.network, checkpoint.generator_state(state)
         fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
-        same = fits and theirs.discriminator == recipe.discriminator
+        rate = recipe.discriminator.learning_rate_factor
+        same = fits and replace(theirs.discriminator, learning_rate_factor=rate) == recipe.discriminator
         if networks.discriminator and "discriminator" in state and same:
             networks.discriminator.network.load_state_dict(state["discriminator"])
     else:
