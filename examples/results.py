@@ -4,8 +4,8 @@
         --sr krasserm/SRGAN --crop Set5/img_001:190,200,150,150
 
 The page is Markdown of which only what lies between `<!-- NAME -->` and `<!-- end -->` is written anew: `table SET`
-and `pictures`. Beside it, in pictures/, go `results-SET-PICTURE.webp` for every --crop (left, top, width, height in
-pixels of the original) and `results-SET.svg`, LPIPS against PSNR; `srgan evaluate` prints the scores with intervals.
+and `pictures`. Beside it, in pictures/, go `PAGE-SET-PICTURE.webp` for every --crop (left, top, width, height in
+pixels of the original) and `PAGE-SET.svg`, LPIPS against PSNR; `srgan evaluate` prints the scores with intervals.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main() -> None:
             bar.update()
             place = f"{shot.folder}/{shot.pair.file.stem}"
             if place in crops:
-                file = pictures / f"results-{place.replace('/', '-')}.webp"
+                file = pictures / f"{arguments.page.stem}-{place.replace('/', '-')}.webp"
                 cut(shot, crops[place]).save(file, quality=92, method=6)
                 names = ", ".join([*map(short, shot.results), "original"])
                 shown.append(f"![{place}: {names}](pictures/{file.name})")
@@ -71,7 +71,7 @@ def main() -> None:
         svg = re.sub(
             r".*?<svg ([^>]*)>(.*)</svg>.*", rf'<svg xmlns="http://www.w3.org/2000/svg" \1>{STYLE}\2</svg>\n', svg
         )
-        (pictures / f"results-{folder.name}.svg").write_text(svg)
+        (pictures / f"{arguments.page.stem}-{folder.name}.svg").write_text(svg)
     page = arguments.page.read_text()
     for name, text in blocks.items():
         page, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\1\n{text}\n\n\2", page, flags=re.DOTALL)
@@ -83,8 +83,9 @@ def main() -> None:
 
 
 def short(model: str) -> str:
-    """Return a model's name, of a folder of results its last two parts."""
-    return "/".join(Path(model).parts[-2:])
+    """Return a model's name, that of its file without the end, of a folder of results its last two parts."""
+    path = Path(model)
+    return path.stem if path.suffix in (".onnx", ".safetensors") else "/".join(path.parts[-2:])
 
 
 def table(results: list[SetScores]) -> str:
