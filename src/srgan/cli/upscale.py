@@ -14,6 +14,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError
+from srgan.weights import FAITHFUL, NAMES, SHARP, find_weights, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -56,7 +57,7 @@ GROUPS = {
     "--confidence",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write, of one picture, a map of where detail was invented: the difference of srgan-plus and srresnet.",
+    help=f"Write, of one picture, a map of where detail was invented: the difference of {SHARP} and {FAITHFUL}.",
 )
 @options(NETWORK)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
@@ -116,7 +117,6 @@ def upscale(
         from srgan.inference.batch import Result, upscale_batch
         from srgan.inference.fingerprint import network_settings
         from srgan.inference.jobs import Job, plan_batch
-        from srgan.weights import NAMES, find_weights, read_card
 
         if str(output) == "-" and sys.stdout.isatty():
             raise ArgumentError(

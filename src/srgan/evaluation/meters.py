@@ -116,11 +116,13 @@ def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8) -> float | None:
     if name == "psnr_rgb":
         a, b = (cropped(picture, SCALE).astype(np.float64) for picture in (sr, hr))
         return psnr(a, b)
-    if name in ("niqe", "grid"):
-        try:
-            return grid(sr, hr) if name == "grid" else niqe(cropped(np.rint(luma(sr)), SCALE))
-        except DataError:  # too small a picture for its windows
-            return None
+    try:
+        if name == "grid":
+            return grid(sr, hr)
+        if name == "niqe":
+            return niqe(cropped(np.rint(luma(sr)), SCALE))
+    except DataError:  # too small a picture for its windows
+        return None
     a, b = (cropped(luma(picture), SCALE) for picture in (sr, hr))
     return psnr(a, b) if name == "psnr_y" else ssim(a, b)
 

@@ -26,7 +26,7 @@ from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
 from srgan.inference.runtime import Network, load_network
 from srgan.inference.windows import upscale_pixels
-from srgan.weights import FAITHFUL, NAMES, SHARP
+from srgan.weights import NAMES, SHARP, counterpart
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, what fraction of the picture is done."""
@@ -136,8 +136,7 @@ class Upscaler:
     def _other(self) -> "Upscaler":
         if self._model not in NAMES:
             raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {self._model} is none of them")
-        other = SHARP if self._model == FAITHFUL else FAITHFUL
-        return Upscaler(other, size=self.size, consistent=self._consistent, **self._how)
+        return Upscaler(counterpart(str(self._model)), size=self.size, consistent=self._consistent, **self._how)
 
     def _upscale_frame(self, frame: Picture, plans: Sequence[Plan], step: Callable[[], None]) -> Picture:
         network, size = self._network_for(frame), self.size.of(*frame.pixels.shape[:2])

@@ -51,8 +51,8 @@ def grid(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, period: int = 4, windo
 
     The error of each window is averaged for each place in the period, less the mean of the window: the root mean
     square of that, over the half of all windows in which hr is flattest, where a regular pattern is seen. hr's own
-    noise leaves a little, so bicubic's value is not 0. The same as `srgan.losses.grid_loss`, but for the square.
-    Raises DataError for a picture smaller than a window.
+    noise leaves a little, so bicubic's value is not 0. What `srgan.losses.grid_loss` is in training, over all
+    windows and without the square. Raises DataError for a picture smaller than a window.
     """
     rows, columns = (side // window for side in sr.shape[:2])
     if not rows or not columns:

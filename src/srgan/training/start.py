@@ -35,8 +35,8 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
     A generator with batch norm may become one without, which gives the same values. A checkpoint of a run with the
-    same discriminator gives that as well, whatever it learned at; the paper's, whose dense layers fix it, only for the
-    same patch size. Raises WeightsError or CheckpointError.
+    same discriminator gives that as well, at whatever rate it learned; the paper's, whose dense layers fix it, only for
+    the same patch size. Raises WeightsError or CheckpointError.
     """
     path = Path(recipe.initial)
     if path.suffix == ".pt":

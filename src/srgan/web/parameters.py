@@ -75,7 +75,7 @@ PARAMETERS = (
     Parameter(
         "show",
         {"type": "string", "enum": ["result", "confidence"]},
-        "The result, or a map of where detail was invented: the difference of srgan-plus and srresnet.",
+        f"The result, or a map of where detail was invented: the difference of {SHARP} and {FAITHFUL}.",
         "result",
     ),
     Parameter("name", {"type": "string"}, "What the picture is called: for the result's name.", "photo.jpg"),

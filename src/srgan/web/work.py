@@ -39,7 +39,7 @@ from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.parameters import BICUBIC, Crop, Order
 from srgan.web.problems import Problem, problem_of
-from srgan.weights import FAITHFUL, SHARP
+from srgan.weights import counterpart
 
 _T = TypeVar("_T")
 
@@ -308,9 +308,8 @@ class Workshop:
             work.picture = _bicubic(picture, order.size, work.progress)
             return
         if order.doubt:
-            other = SHARP if order.model == FAITHFUL else FAITHFUL
             one = self._through(order.model, work, picture, lambda part: self._step(work, part / 2))
-            two = self._through(other, work, picture, lambda part: self._step(work, (1 + part) / 2))
+            two = self._through(counterpart(order.model), work, picture, lambda part: self._step(work, (1 + part) / 2))
             work.picture = Picture(heat(one.pixels, two.pixels))
         else:
             result = self._through(order.model, work, picture, partial(self._step, work))

@@ -53,6 +53,11 @@ class WeightsFiles:
         return path
 
 
+def counterpart(name: str) -> str:
+    """Return the shipped network with whose result that of another is compared, to see what was invented."""
+    return SHARP if name == FAITHFUL else FAITHFUL
+
+
 def find_weights(model: str | Path) -> WeightsFiles:
     """Return the files of a shipped network by its name, or of a path to an .onnx or .safetensors file.
 

@@ -2,8 +2,10 @@
 
 const byId = (id) => document.getElementById(id);
 
+const SHARP = "srgan-plus";
+
 /** The ends of the detail slider. Settings hold a detail only between them, so that both ends are the plain networks. */
-const ENDS = { srresnet: 0, "srgan-plus": 1 };
+const ENDS = { srresnet: 0, [SHARP]: 1 };
 
 const SIZES = ["2", "3", "4", "8"];
 const AMOUNTS = {
@@ -39,7 +41,7 @@ export class Panel {
       const value = Number(byId("detail").value);
       const end = Object.keys(ENDS).find((name) => ENDS[name] === value);
       this.#detail = end ? null : value;
-      byId("panel").elements.model.value = end ?? "srgan-plus";
+      byId("panel").elements.model.value = end ?? SHARP;
     });
     byId("size").addEventListener("input", () => {
       const amount = AMOUNTS[byId("size").value];
