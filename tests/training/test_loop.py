@@ -128,11 +128,11 @@ def test_a_run_learns_and_leaves_what_it_should(store: Store, tmp_path: Path) ->
         assert np.array_equal(np.asarray(strip)[:, 96:], hr)
 
 
-@pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize(("step", "kind"), [(0, "adam"), (1, "adam"), (2, "muon"), (3, "adam"), (5, "muon")])
 def test_a_run_that_died_at_a_step_goes_on_as_if_it_had_not(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, kind: str
 ) -> None:
-    recipe = adversarial()
+    recipe = adversarial(optimiser={"kind": kind})
     whole = train(recipe, store, tmp_path / "whole", content=content())
     with monkeypatch.context() as patch:
         at_step(step, crash, patch)
@@ -447,6 +447,8 @@ def test_a_run_is_not_resumed_with_another_recipe(store: Store, tmp_path: Path) 
     train(runs.recipe(), store, tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"000000000024\.pt: of a run whose recipe, short, has another loss"):
         train(runs.recipe(loss={"pixel": 2.0}), store, tmp_path / "run", resume=True)
+    with pytest.raises(CheckpointError, match=r"recipe, short, has another optimiser\.kind"):
+        train(runs.recipe(optimiser={"kind": "muon"}), store, tmp_path / "run", resume=True)
 
 
 def test_a_finished_run_that_is_resumed_stays_as_it_is(store: Store, tmp_path: Path) -> None:

@@ -153,6 +153,8 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         for part in ("network", "data", "loss", "discriminator"):
             if getattr(theirs, part) != getattr(recipe, part):
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another {part}")
+        if theirs.optimiser.kind != recipe.optimiser.kind:
+            raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another optimiser.kind")
         networks.load_state(state)
         return Progress(state["patches"], state["seconds"], state.get("best", Progress.best))
     if recipe.initial:

@@ -28,12 +28,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """Adam and its learning rate, all in patches seen: no figure depends on the batch size.
+    """The optimiser and its learning rate, all in patches seen: no figure depends on the batch size.
 
+    With "muon" the convolutions inside a network learn by Muon, all else by Adam at the same rate.
     The rate rises linearly over `warmup` patches, then stays ("constant"), falls along half a cosine to
     `final_learning_rate` ("cosine"), or takes that value from the patch `drop_at` on ("drop").
     """
 
+    kind: Literal["adam", "muon"] = "adam"
     patches: int = 16_000_000
     batch_size: int = 16
     learning_rate: float = 1e-4

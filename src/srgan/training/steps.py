@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
 from srgan import losses
 from srgan.losses import GAMES, ContentLoss
@@ -18,7 +18,9 @@ from srgan.metrics import LPIPS
 from srgan.models.discriminator import patch_discriminator, srgan_discriminator, unet_discriminator
 from srgan.models.generator import GENERATORS, Generator
 from srgan.training.checkpoint import State
+from srgan.training.muon import Muon
 from srgan.training.ranks import Ranks, share_batch_norm
+from srgan.training.recipe import Optimiser as Rates
 from srgan.training.recipe import Recipe
 from srgan.training.terms import Terms
 
@@ -29,19 +31,22 @@ N = TypeVar("N", bound=nn.Module)
 class Trained(Generic[N]):
     """A network in training. `call` is what a step calls in its place: gradients become the run's mean.
 
-    It learns at `factor` times the run's learning rate.
+    `optimisers` share its parameters out, by the names of their states. It learns at `factor` times the run's
+    learning rate.
     """
 
     network: N
     call: nn.Module
-    optimiser: Adam
+    optimisers: dict[str, Optimizer]
     factor: float = 1.0
 
     def update(self, loss: Tensor) -> None:
         """Go one step down the loss's gradient."""
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad()
         torch.autograd.backward(loss)
-        self.optimiser.step()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
 
 
 @dataclass
@@ -67,7 +72,8 @@ class Networks:
         state: State = {"average": self.average.state_dict()}
         for name, trained in self.trained().items():
             state[name] = trained.network.state_dict()
-            state[f"{name}_optimiser"] = trained.optimiser.state_dict()
+            for part, optimiser in trained.optimisers.items():
+                state[f"{name}_{part}"] = optimiser.state_dict()
         if self.content is not None:
             state["content_factor"] = self.content.factor
         return state
@@ -77,7 +83,8 @@ class Networks:
         self.average.load_state_dict(state["average"])
         for name, trained in self.trained().items():
             trained.network.load_state_dict(state[name])
-            trained.optimiser.load_state_dict(state[f"{name}_optimiser"])
+            for part, optimiser in trained.optimisers.items():
+                optimiser.load_state_dict(state[f"{name}_{part}"])
         if self.content is not None:
             self.content.factor = state["content_factor"]
 
@@ -89,8 +96,9 @@ class Networks:
     def set_learning_rate(self, learning_rate: float) -> None:
         """Let the next updates have this learning rate."""
         for trained in self.trained().values():
-            for group in trained.optimiser.param_groups:
-                group["lr"] = trained.factor * learning_rate
+            for optimiser in trained.optimisers.values():
+                for group in optimiser.param_groups:
+                    group["lr"] = trained.factor * learning_rate
 
     @cached_property
     def averaged(self) -> "Averaged":
@@ -230,9 +238,21 @@ def _trained(network: N, recipe: Recipe, ranks: Ranks) -> Trained[N]:
     network = _placed(network, ranks.device)
     if recipe.run.share_batch_norm and ranks.world > 1:
         share_batch_norm(network)
-    rates = recipe.optimiser
-    optimiser = Adam(network.parameters(), rates.learning_rate, betas=(rates.beta1, rates.beta2), fused=True)
-    return Trained(network, ranks.averaging(network), optimiser)
+    return Trained(network, ranks.averaging(network), _optimisers(network, recipe.optimiser))
+
+
+def _optimisers(network: nn.Module, rates: Rates) -> dict[str, Optimizer]:
+    """Return Adam for all parameters, or Muon for the convolutions but those that end in a picture or a judgement."""
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in network.parameters():
+        inside = parameter.ndim == 4 and len(parameter) > 3
+        (matrices if inside and rates.kind == "muon" else others).append(parameter)
+    adam = Adam(others, rates.learning_rate, betas=(rates.beta1, rates.beta2), fused=True)
+    optimisers: dict[str, Optimizer] = {"optimiser": adam}
+    if matrices:
+        optimisers["muon"] = Muon(matrices, rates.learning_rate)
+    return optimisers
 
 
 def _placed(network: N, device: torch.device) -> N:
