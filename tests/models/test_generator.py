@@ -11,6 +11,7 @@ from srgan.models.generator import (
     Generator,
     ResidualBlock,
     Upsample,
+    balanced,
     fold_batch_norm,
     folded,
     srresnet_mini_plain_x4,
@@ -96,6 +97,29 @@ def test_folded_a_generator_gives_the_values_that_it_gives_in_eval_mode() -> Non
         assert torch.equal(again(lr), plain(lr))
     assert all(a is not b for a, b in zip(again.parameters(), plain.parameters(), strict=True))
     assert folded(generator.train()).training
+
+
+def test_balanced_a_generator_gives_the_same_values_by_convolutions_of_one_size() -> None:
+    generator = randomised(Generator(channels=8, blocks=3, stages=2, end_kernel=5), seed=4)
+    plain = folded(generator)
+    with torch.no_grad():
+        plain.get_parameter("blocks.1.conv2.weight")[:, 0] = 0  # a channel that nobody reads
+        for name, factor in (("conv1.weight", 50), ("conv1.bias", 50), ("conv2.weight", 1 / 50)):
+            plain.get_parameter(f"blocks.1.{name}").mul_(factor)
+    before = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
+    result = balanced(plain)
+    lr = seeded(2, 3, 7, 9)
+    with torch.inference_mode():
+        torch.testing.assert_close(result(lr), plain(lr), rtol=0, atol=2e-6)
+    weights = result.state_dict()
+    for i in range(3):
+        first, second = (weights[f"blocks.{i}.{conv}.weight"] for conv in ("conv1", "conv2"))
+        rows, columns = first.pow(2).sum((1, 2, 3)), second.pow(2).sum((0, 2, 3))
+        torch.testing.assert_close(rows[1:], columns[1:])
+    assert torch.equal(weights["blocks.1.conv1.weight"][0], before["blocks.1.conv1.weight"][0])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in plain.state_dict().items())
+    with pytest.raises(ValueError, match="fold it first"):
+        balanced(generator)
 
 
 def test_the_training_output_is_not_clamped() -> None:

@@ -6,6 +6,8 @@ conv 5x5 (256 to 12), PixelShuffle at twice the size: the same sums with the tap
 are those of the 9x9 convolution.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -201,6 +203,29 @@ def folded(generator: Generator) -> Generator:
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = fold_batch_norm(conv, bn)
     plain.load_state_dict(tensors)
     return plain.train(generator.training)
+
+
+def balanced(generator: Generator) -> Generator:
+    """Return the plain generator of the same values whose blocks' two convolutions weigh alike, channel by channel.
+
+    PReLU passes a positive factor on: what the first convolution gains in a channel, the second loses. A folded batch
+    norm leaves them a hundredfold apart, and a step that suits the one is far too long for the other. Raises ValueError
+    for a generator with batch norm.
+    """
+    if not generator.plain:
+        raise ValueError("a generator with batch norm cannot be balanced; fold it first")
+    result = copy.deepcopy(generator)
+    for block in result.blocks:
+        assert isinstance(block, ResidualBlock)
+        first, second = block.conv1, block.conv2
+        assert first.bias is not None
+        with torch.no_grad():
+            mine, their = first.weight.flatten(1).norm(dim=1), second.weight.transpose(0, 1).flatten(1).norm(dim=1)
+            factor = torch.where(mine * their > 0, (their / mine).sqrt(), 1)
+            first.weight.mul_(factor.view(-1, 1, 1, 1))
+            first.bias.mul_(factor)
+            second.weight.div_(factor.view(1, -1, 1, 1))
+    return result
 
 
 def blend_folded(generator: Generator, other: Generator, share: float) -> Generator:

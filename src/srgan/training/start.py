@@ -10,7 +10,7 @@ from torch import Tensor
 from srgan.errors import WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
-from srgan.models.generator import GENERATORS, folded
+from srgan.models.generator import GENERATORS, balanced, folded
 from srgan.models.tensors import load_generator
 from srgan.perceptual import find_vgg19
 from srgan.training import checkpoint
@@ -34,9 +34,9 @@ def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
 def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
-    A generator with batch norm may become one without, which gives the same values. A checkpoint of a run with the
-    same discriminator gives that as well, at whatever rate it learned; the paper's, whose dense layers fix it, only for
-    the same patch size. Raises WeightsError or CheckpointError.
+    A generator with batch norm may become one without, which gives the same values; one without is balanced. A
+    checkpoint of a run with the same discriminator gives that as well, at whatever rate it learned; the paper's, whose
+    dense layers fix it, only for the same patch size. Raises WeightsError or CheckpointError.
     """
     path = Path(recipe.initial)
     if path.suffix == ".pt":
@@ -53,12 +53,15 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
             raise WeightsError(f"{recipe.initial}: training starts from .safetensors or a checkpoint, not from ONNX")
         generator, card = load_generator(file)
         network, tensors = str(card["network"]), generator.state_dict()
+    generator = GENERATORS[network]()
+    generator.load_state_dict(tensors)
     if network != recipe.network:
-        generator = GENERATORS[network]()
-        generator.load_state_dict(tensors)
         if not networks.average.plain or generator.shape != networks.average.shape:
             raise WeightsError(f"{recipe.initial}: a {network}, where the recipe trains a {recipe.network}")
-        tensors = folded(generator).state_dict()
+        generator = folded(generator)
+    if generator.plain:
+        generator = balanced(generator)
+    tensors = generator.state_dict()
     networks.generator.network.load_state_dict(tensors)
     networks.average.load_state_dict(tensors)
 
