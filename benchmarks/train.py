@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each loop is timed, warm-up besides")
     parser.add_argument("--networks", nargs="+", choices=LOSSES, default=list(LOSSES))
     options = parser.parse_args()
+    torch.backends.cudnn.benchmark = DEVICE.type == "cuda"  # for both loops, as srgan.training.loop has it
+    torch.backends.cudnn.allow_tf32 = False
     peak = {name: matrix_peak(dtype, DEVICE) for name, dtype in [("bf16", torch.bfloat16), ("fp32", torch.float32)]}
     print(f"{device_name(DEVICE)}; PyTorch {torch.__version__}")
     print("matrix products: " + ", ".join(f"{name} {value / 1e12:.2f} TFLOP/s" for name, value in peak.items()))

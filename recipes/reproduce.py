@@ -3,10 +3,11 @@
     srgan fetch vgg19 lpips lpips-vgg
     python recipes/reproduce.py recipes/large-batch --data PHOTOGRAPHS --test Set5 --test Set14 --test BSD100
 
-A folder stands for the paper's five networks in it, SRResNet first, from which the others start. RUNS gets a folder for
-every run, RUNS/weights the networks (.onnx, .safetensors) with their scores in their cards, RUNS/scores.json all scores
-of all pictures. SIGTERM and Ctrl-C save a checkpoint and end it, so that `timeout 540 python recipes/reproduce.py ...`
-trains for nine minutes at a time.
+A folder stands for the paper's five networks in it, SRResNet first, from which the others start (in recipes/cpu from
+srresnet-more, which goes on from it). RUNS gets a folder for every run, RUNS/weights the networks (.onnx, .safetensors)
+with their scores in their cards, RUNS/scores.json all scores of all pictures. SIGTERM and Ctrl-C save a checkpoint and
+end it, so that `timeout 540 python recipes/reproduce.py ...` trains for nine minutes at a time; only decoding the
+photographs, once, has to fit into that.
 """
 
 import argparse
@@ -38,11 +39,7 @@ def main() -> int:
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="for every run"
     )
     arguments = parser.parse_args()
-    recipes = [
-        file
-        for path in arguments.recipes
-        for file in ([path / f"{name}.toml" for name in PAPER] if path.is_dir() else [path])
-    ]
+    recipes = [file for path in arguments.recipes for file in (in_order(path) if path.is_dir() else [path])]
     weights = arguments.out / "weights"
     weights.mkdir(parents=True, exist_ok=True)
     exports: list[list[str]] = []
@@ -64,6 +61,13 @@ def main() -> int:
     if status := srgan(["evaluate", *models, *folders, f"--json={scores}", *given("perceptual", arguments)]):
         return status
     return max(srgan([*command, f"--scores={scores}"]) for command in exports)
+
+
+def in_order(folder: Path) -> list[Path]:
+    """Return the recipes of the paper's networks in a folder, each after the one that it starts from."""
+    first, *others = (folder / f"{name}.toml" for name in PAPER)
+    more = folder / "srresnet-more.toml"
+    return [first, *([more] if more.exists() else []), *others]
 
 
 def train(file: Path, run: Path, arguments: argparse.Namespace) -> int:

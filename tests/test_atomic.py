@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.atomic import remove_leftovers, written_whole
+from srgan.atomic import filled_whole, remove_leftovers, written_whole
 from srgan.errors import OutputError
 
 
@@ -75,19 +75,39 @@ def test_the_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
 
 def test_leftovers_of_killed_processes_are_removed_and_files_being_written_are_not(tmp_path: Path) -> None:
     killed = (
-        "import os, signal; from pathlib import Path; from srgan.atomic import remove_leftovers, written_whole\n"
-        f"with written_whole(Path({str(tmp_path)!r}, 'other.bin')) as file:\n"
+        "import os, signal; from pathlib import Path; from srgan.atomic import filled_whole, written_whole\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "with filled_whole(folder / 'store') as inside, written_whole(folder / 'other.bin') as file:\n"
+        "    (inside / 'part.bin').write_bytes(b'half')\n"
         "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", killed], check=False)
-    (leftover,) = tmp_path.iterdir()
-    with written_whole(tmp_path / "result.bin") as file:
-        (beside,) = set(tmp_path.iterdir()) - {leftover}
+    leftovers = set(tmp_path.iterdir())
+    assert len(leftovers) == 2
+    with written_whole(tmp_path / "result.bin") as file, filled_whole(tmp_path / "folder") as inside:
+        being_written = set(tmp_path.iterdir()) - leftovers
         remove_leftovers(tmp_path)
-        assert list(tmp_path.iterdir()) == [beside]
+        assert set(tmp_path.iterdir()) == being_written
+        assert len(being_written) == 2
+        (inside / "part.bin").write_bytes(b"whole")
         file.write(b"abc")
-    assert list(tmp_path.iterdir()) == [tmp_path / "result.bin"]
+    assert {path.name for path in tmp_path.iterdir()} == {"result.bin", "folder"}
+    assert (tmp_path / "folder" / "part.bin").read_bytes() == b"whole"
     remove_leftovers(tmp_path / "gone")
+
+
+def test_a_folder_that_another_process_has_made_meanwhile_stays(tmp_path: Path) -> None:
+    with filled_whole(tmp_path / "folder") as inside:
+        (inside / "ours").touch()
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "theirs").touch()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["folder", "folder/theirs"]
+
+
+def test_a_folder_is_not_made_where_its_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), filled_whole(tmp_path / "folder"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_without_locks_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import atexit
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,8 +46,26 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             _open.discard(beside)
 
 
+@contextmanager
+def filled_whole(folder: Path) -> Iterator[Path]:
+    """Make a folder beside `folder` to fill; when the block ends without an error it is renamed to `folder`.
+
+    Where another process has made `folder` meanwhile, that one stays. Where the block fails, nothing is left; where the
+    process is killed, `remove_leftovers` removes the rest. Raises OSError where the file system refuses.
+    """
+    beside, opened = _make_beside(folder)
+    try:
+        yield beside
+        if not folder.is_dir():
+            beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        if opened >= 0:
+            os.close(opened)
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove from a folder what killed processes left of files that they were writing.
+    """Remove from a folder what killed processes left of files and folders that they were writing.
 
     Those that this process or another is writing are locked, and stay; so does what cannot be removed.
     """
@@ -56,9 +75,15 @@ def remove_leftovers(folder: Path) -> None:
                 if sys.platform == "win32":  # where an open file cannot be removed
                     path.unlink()
                 else:
-                    with path.open("rb") as file:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        path.unlink()
+                    opened = os.open(path, os.O_RDONLY)
+                    try:
+                        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        if path.is_dir():
+                            shutil.rmtree(path)
+                        else:
+                            path.unlink()
+                    finally:
+                        os.close(opened)
 
 
 @atexit.register
@@ -71,21 +96,40 @@ def _drop() -> None:
 def _open_beside(folder: Path) -> tuple[BinaryIO, Path]:
     """Make a file with a new name in a folder, locked for as long as it is open."""
     while True:
-        path = folder / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+        path = _new(folder)
         file = path.open("xb")
-        if sys.platform == "win32":
-            return file, path
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another process takes the file for a leftover
-            ours = False
-        except OSError:  # a file system without locks
-            ours = True
-        else:
-            ours = path.exists()
-        if ours:
+        if _held(file.fileno(), path):
             return file, path
         file.close()
+
+
+def _make_beside(folder: Path) -> tuple[Path, int]:
+    """Make a folder with a new name beside another, locked until what is returned with it is closed, if not -1."""
+    while True:
+        path = _new(folder.parent)
+        path.mkdir()
+        opened = -1 if sys.platform == "win32" else os.open(path, os.O_RDONLY)
+        if _held(opened, path):
+            return path, opened
+        os.close(opened)
+
+
+def _new(folder: Path) -> Path:
+    """Return a name in a folder that no other process takes."""
+    return folder / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+
+
+def _held(opened: int, path: Path) -> bool:
+    """Lock what was made this moment; False where another process has taken it for a leftover meanwhile."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return path.exists()
 
 
 def cache_folder(name: str) -> Path:

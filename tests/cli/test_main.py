@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 from srgan import __version__
 from srgan.cli import COMMANDS, Command, cli, main
@@ -63,6 +64,11 @@ def failing(error: BaseException) -> click.Command:
         (ArgumentError("a contradiction"), 2, "srgan: error: a contradiction\n"),
         (OSError(28, "No space left on device"), 1, "srgan: error: [Errno 28] No space left on device\n"),
         (MemoryError(), 1, "srgan: error: not enough memory\n"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            1,
+            "srgan: error: not enough memory on the GPU: smaller batches, patches or tiles take less\n",
+        ),
         (KeyboardInterrupt(), 130, "srgan: interrupted\n"),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import runs
 from srgan.data.patches import PatchSampler
@@ -361,6 +362,39 @@ def test_the_networks_that_validate_give_their_scores_and_the_best_checkpoint(st
     assert best["lpips"] == pytest.approx(float(lpips(*pictures)), rel=1e-4)
     saved = [line for line in lines if line["patches"] % recipe.run.checkpoint_every == 0]
     assert best["lpips"] == min(line["lpips"] for line in saved)
+
+
+def test_a_best_checkpoint_by_another_score_begins_anew(store: Store, tmp_path: Path) -> None:
+    lpips = {"lpips": LPIPS()}
+    last = train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run", scored=lpips)
+    assert state_of(last)["best"] > 0  # a PSNR, which no LPIPS is above
+    last = train(runs.recipe(run={"best": "lpips"}), store, tmp_path / "run", scored=lpips, resume=True)
+    found = [line["lpips"] for line in read_log(tmp_path / "run") if line["kind"] == "validation"][1:]
+    assert state_of(last)["best"] == pytest.approx(-min(found), rel=1e-5)
+    assert state_of(tmp_path / "run" / "checkpoints" / "best.pt")["patches"] > 8
+
+
+def test_a_resumed_run_has_the_betas_of_its_own_recipe(store: Store, tmp_path: Path) -> None:
+    train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
+    last = train(runs.recipe(optimiser={"beta1": 0.5, "beta2": 0.8}), store, tmp_path / "run", resume=True)
+    assert state_of(last)["generator_optimiser"]["param_groups"][0]["betas"] == (0.5, 0.8)
+
+
+def test_what_a_killed_run_left_of_a_checkpoint_is_removed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / ".srgan-0.part").write_bytes(b"half")
+    train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
+    assert {path.suffix for path in (tmp_path / "run" / "checkpoints").iterdir()} == {".pt"}
+
+
+def test_a_resumed_run_keeps_its_points_in_tensorboard(store: Store, tmp_path: Path) -> None:
+    train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
+    train(runs.recipe(), store, tmp_path / "run", resume=True)
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    board.Reload()
+    for kind, value in (("validation", "psnr_y"), ("train", "pixel")):
+        logged = [line["patches"] for line in read_log(tmp_path / "run") if line["kind"] == kind]
+        assert [event.step for event in board.Scalars(f"{kind}/{value}")] == logged
 
 
 def test_the_average_follows_the_generator_with_its_half_life(store: Store, tmp_path: Path) -> None:

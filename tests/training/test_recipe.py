@@ -1,3 +1,4 @@
+import runpy
 from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,29 @@ def test_the_recipes_that_are_shipped_are_right(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.name == path.stem
     assert f"srgan train {path.relative_to(ROOT)} --data" in path.read_text().partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_head_of_a_recipe_gets_all_that_it_needs(path: Path) -> None:
+    recipe = read_recipe(path)
+    lines = [line.removeprefix("#   ") for line in path.read_text().partition("\n\n")[0].splitlines()]
+    fetched = {word for line in lines if line.startswith("srgan fetch ") for word in line.split()[2:]}
+    needed = {"vgg19": recipe.loss.content, "lpips": recipe.run.best == "lpips", "lpips-vgg": recipe.loss.lpips}
+    assert fetched >= {name for name, weight in needed.items() if weight}
+    start = Path(recipe.initial).parts[:2]
+    assert not start or any(
+        line.startswith("srgan train ") and line.endswith(f"--out {'/'.join(start)}") for line in lines
+    )
+
+
+@pytest.mark.parametrize("folder", ["paper", "large-batch", "cpu"])
+def test_the_recipes_of_a_folder_are_reproduced_after_what_they_start_from(folder: str) -> None:
+    ready = {""}
+    for file in runpy.run_path(str(ROOT / "recipes" / "reproduce.py"))["in_order"](ROOT / "recipes" / folder):
+        recipe = read_recipe(file)
+        assert "/".join(Path(recipe.initial).parts[1:2]) in ready
+        ready.add(file.stem)
+    assert ready >= {"srresnet", "srgan-vgg54", "srgan-mse", "srgan-vgg22", "srresnet-vgg22"}
 
 
 def test_it_comes_back_from_its_dictionary() -> None:
@@ -72,6 +96,20 @@ def test_it_is_frozen() -> None:
             PLAIN + "[discriminator]\nkind = 'patch'\n[data]\npatch_size = 20\n",
             "data.patch_size: a patch discriminator needs 24, not 20",
         ),
+        (
+            PLAIN + "[discriminator]\nkind = 'unet'\n[data]\npatch_size = 4\n",
+            "data.patch_size: a U-Net discriminator needs 8, not 4",
+        ),
+        (PLAIN + "[data]\nheld_out_crop = 31\n", "data.held_out_crop: LPIPS needs 32, not 31"),
+        (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),
+        (
+            PLAIN + "[run]\nseed = 9223372036854775808\n",
+            "run.seed: 9223372036854775808 is not under 9223372036854775808",
+        ),
+        (
+            PLAIN + "[optimiser]\ndecay = 'drop'\ndrop_at = 9\n",
+            'optimiser.decay: "drop" needs drop_at and final_learning_rate',
+        ),
         (PLAIN + "grid = 1.0\n[data]\npatch_size = 24\n", "data.patch_size: loss.grid needs 32, not 24"),
         ("name = ", "not TOML"),
     ],
@@ -95,7 +133,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("optimiser.learning_rate=2", 2.0),
         ("optimiser.learning_rate = 3e-4", 3e-4),
         ("optimiser.decay=cosine", "cosine"),
-        ('optimiser.decay="drop"', "drop"),
+        ('optimiser.decay="constant"', "constant"),
         ("loss.content_activated=false", False),
         ('loss.content_layers={"2,2"=0.5}', {"2,2": 0.5}),
         ("name=1e5", None),

@@ -121,6 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print_error(SrganError("not enough memory"), debug=settings.debug, cause=error)
         return 1
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which only some commands import
+            raise
+        text = "not enough memory on the GPU: smaller batches, patches or tiles take less"
+        print_error(SrganError(text), debug=settings.debug, cause=error)
+        return 1
     return status if isinstance(status, int) else 0
 
 

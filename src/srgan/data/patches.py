@@ -93,7 +93,10 @@ class PatchSampler:
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:
     """Return whether a store may live on the device: half of its free memory is left to the networks."""
-    return device.type != "cuda" or 2 * pixels.numel() <= torch.cuda.mem_get_info(device)[0]
+    if device.type != "cuda":
+        return True
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # for new tensors
+    return 2 * pixels.numel() <= torch.cuda.mem_get_info(device)[0] + kept
 
 
 def _sent(values: Tensor, device: torch.device) -> Tensor:

@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 import tarfile
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from srgan.atomic import cache_folder
+from srgan.atomic import cache_folder, filled_whole, remove_leftovers
 from srgan.errors import DataError
 
 SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -180,12 +179,12 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
     offset = 0
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pending: deque[tuple[str, Future[NDArray[np.uint8] | str]]] = deque()
-    beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder.parent)
         _check_room(files, folder.parent, min_side)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         with (
+            filled_whole(folder) as beside,
             (beside / "pictures.bin").open("wb") as out,
             ThreadPoolExecutor(workers) as pool,
             tqdm(desc="decoding", unit=" pictures", leave=False) as progress,
@@ -210,15 +209,9 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
                     take()
             while pending:
                 take()
-        if not entries:
-            raise DataError(f"no usable picture in {', '.join(str(f) for f in files[:3])}")
-        index = {"version": VERSION, "pictures": [asdict(e) for e in entries]}
-        (beside / "index.json").write_text(json.dumps(index))
-        if not folder.is_dir():  # another process may have made it meanwhile
-            beside.replace(folder)
-            beside = None
+            if not entries:
+                raise DataError(f"no usable picture in {', '.join(str(f) for f in files[:3])}")
+            index = {"version": VERSION, "pictures": [asdict(e) for e in entries]}
+            (beside / "index.json").write_text(json.dumps(index))
     except OSError as error:
         raise DataError(f"{folder}: the store cannot be written: {error.strerror or error}") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)

@@ -79,9 +79,13 @@ class Generator(nn.Module):
         self.trunk_bn = nn.Identity() if plain else nn.BatchNorm2d(channels)
         self.upsample = nn.Sequential(*(Upsample(channels) for _ in range(stages)))
         self.tail = nn.Conv2d(channels, 3, end_kernel, padding=end_kernel // 2)
-        # where each tap of the rearranged tail lies in the flattened weight, counted from 1; 0 is none
-        taps = torch.arange(1, self.tail.weight.numel() + 1).view_as(self.tail.weight)
-        self.register_buffer("_taps", tail_before_shuffle(taps), persistent=False)
+        # where each tap of the rearranged tail lies in the flattened weight; those that are none lie past its end, each
+        # alone, as the gradients of a place that many share are added one after the other
+        count = self.tail.weight.numel()
+        taps = tail_before_shuffle(torch.arange(1, count + 1).view_as(self.tail.weight)) - 1
+        absent = taps < 0
+        taps[absent] = torch.arange(count, count + int(absent.sum()))
+        self.register_buffer("_taps", taps, persistent=False)
         if plain:
             for stage in self.upsample:
                 assert isinstance(stage, Upsample)
@@ -103,7 +107,7 @@ class Generator(nn.Module):
     def _tail(self) -> tuple[Tensor, Tensor]:
         """Return weight and bias of the convolution that stands for the tail before the last PixelShuffle."""
         assert self.tail.bias is not None
-        padded = F.pad(self.tail.weight.flatten(), (1, 0))
+        padded = F.pad(self.tail.weight.flatten(), (0, self._taps.numel() - 4 * self.tail.weight.numel()))
         return padded[self._taps], self.tail.bias.repeat_interleave(4)
 
 

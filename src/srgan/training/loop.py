@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import torch
 
+from srgan.atomic import remove_leftovers
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store
 from srgan.errors import CheckpointError, RecipeError, TrainingError
@@ -83,6 +84,8 @@ def train(
     origin = {"pictures": len(inside), "megapixels": round(megapixels, 1), "device": device_name(ranks)}
 
     progress = _begin(recipe, networks, sampler, folder, resume=resume)
+    if recipe.run.compile:
+        networks.compile()
     only_first = Watch(out, patches=progress.patches, total=end) if ranks.rank == 0 else nullcontext()
     with only_first as watch, stop_signals() as stop:
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
@@ -143,6 +146,7 @@ def train(
 
 def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, *, resume: bool) -> Progress:
     """Load what the run starts from and return what lies behind it."""
+    remove_leftovers(folder)
     earlier = checkpoint.found(folder)
     if earlier and not resume:
         raise CheckpointError(f"{folder}: holds a run already; --resume goes on with it")
@@ -156,7 +160,8 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         if theirs.optimiser.kind != recipe.optimiser.kind:
             raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another optimiser.kind")
         networks.load_state(state)
-        return Progress(state["patches"], state["seconds"], state.get("best", Progress.best))
+        alike = theirs.run.best == recipe.run.best and "best" in state
+        return Progress(state["patches"], state["seconds"], state["best"] if alike else Progress.best)
     if recipe.initial:
         load_initial(recipe, networks)
     if networks.content is not None:

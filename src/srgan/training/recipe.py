@@ -172,7 +172,19 @@ class Recipe:
         ]:
             if value < 1:
                 raise RecipeError(f"{name}: {value} is not a positive number")
+        for name, number, limit in [
+            ("optimiser.beta1", self.optimiser.beta1, 1),
+            ("optimiser.beta2", self.optimiser.beta2, 1),
+            ("run.seed", self.run.seed, 1 << 63),
+        ]:
+            if number >= limit:
+                raise RecipeError(f"{name}: {number} is not under {limit}")
+        if self.optimiser.decay == "drop" and not (self.optimiser.drop_at and self.optimiser.final_learning_rate):
+            raise RecipeError('optimiser.decay: "drop" needs drop_at and final_learning_rate')
+        if self.data.held_out_crop < 32:
+            raise RecipeError(f"data.held_out_crop: LPIPS needs 32, not {self.data.held_out_crop}")
         for least, needed, what in [
+            (8, self.discriminator.kind == "unet", "a U-Net discriminator"),
             (24, self.discriminator.kind == "patch", "a patch discriminator"),
             (24, bool(loss.consistency), "loss.consistency"),
             (32, bool(loss.grid), "loss.grid"),

@@ -84,9 +84,17 @@ class Networks:
         for name, trained in self.trained().items():
             trained.network.load_state_dict(state[name])
             for part, optimiser in trained.optimisers.items():
-                optimiser.load_state_dict(state[f"{name}_{part}"])
+                settings = {"param_groups": optimiser.state_dict()["param_groups"]}  # of this recipe, its betas
+                optimiser.load_state_dict(state[f"{name}_{part}"] | settings)
         if self.content is not None:
             self.content.factor = state["content_factor"]
+
+    def compile(self) -> None:
+        """Have the next steps run kernels that PyTorch's compiler writes, for the shapes that these steps have."""
+        for trained in self.trained().values():
+            trained.network.compile()
+        if self.content is not None:
+            self.content.vgg.compile()
 
     def finite(self) -> bool:
         """Return whether every weight is a finite number."""
@@ -127,19 +135,13 @@ def build_networks(
     if recipe.loss.adversarial:
         discriminator = _trained(build_discriminator(recipe), recipe, ranks)
         discriminator.factor = recipe.discriminator.learning_rate_factor
-    networks = Networks(
+    return Networks(
         generator=generator,
         average=copy.deepcopy(generator.network).eval().requires_grad_(False),
         discriminator=discriminator,
         content=None if content is None else _placed(content, ranks.device),
         lpips=None if lpips is None else _placed(lpips, ranks.device),
     )
-    if recipe.run.compile:
-        for trained in networks.trained().values():
-            trained.network.compile()
-        if networks.content is not None:
-            networks.content.vgg.compile()
-    return networks
 
 
 def build_discriminator(recipe: Recipe) -> nn.Module:

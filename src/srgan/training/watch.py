@@ -15,6 +15,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from srgan.atomic import written_whole
 from srgan.image.resize import imresize
 from srgan.training.validation import Pair
 
@@ -32,9 +33,10 @@ class Watch:
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "log.jsonl"
         kept = [line for line in _lines(log) if line["patches"] <= patches and patches]
-        log.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        with written_whole(log) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
         self._log = log.open("a", buffering=1)
-        self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches)
+        self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches and patches + 1)
         self._strips = folder / "strips"
         self._progress = tqdm(
             total=total, initial=patches, unit=" patches", unit_scale=True, smoothing=0.05, mininterval=1
