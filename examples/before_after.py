@@ -23,20 +23,22 @@ def main() -> None:
     """Read the arguments, upscale, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--crop", required=True, help="left,top,width,height in pixels of the picture")
+    parser.add_argument("--crop", type=box, required=True, help="left,top,width,height in pixels of the picture")
     parser.add_argument("--models", nargs="+", default=[NAMES[0]])
     parser.add_argument("--original", action="store_true", help="shrink the picture first and show the original too")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
 
-    crop = [int(number) for number in arguments.crop.split(",")]
     picture = np.asarray(Image.open(arguments.picture).convert("RGB"))
     lr = (
         imresize(picture[: len(picture) // 4 * 4, : picture.shape[1] // 4 * 4], scale=1 / 4)
         if arguments.original
         else picture
     )
-    left, top, width, height = (n // 4 if arguments.original else n for n in crop)
+    left, top, width, height = (n // 4 if arguments.original else n for n in arguments.crop)
+    if not (0 <= left < left + width <= lr.shape[1] and 0 <= top < top + height <= lr.shape[0]):
+        size = f"{picture.shape[1]}x{picture.shape[0]}"
+        parser.error(f"--crop is not inside of the picture, which has {size} pixels, or shows nothing of it")
 
     panels = {"bicubic": imresize(lr, scale=4.0)}
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -51,10 +53,16 @@ def main() -> None:
         print(f"{result}: {size} in {seconds:.1f} s")
     if arguments.original:
         panels["original"] = picture
-    box = (slice(4 * top, 4 * (top + height)), slice(4 * left, 4 * (left + width)))
+    window = (slice(4 * top, 4 * (top + height)), slice(4 * left, 4 * (left + width)))
     beside = arguments.output / f"{arguments.picture.stem}_before_after.png"
-    labelled({name: panel[box] for name, panel in panels.items()}).save(beside)
+    labelled({name: panel[window] for name, panel in panels.items()}).save(beside)
     print(f"{beside}: {', '.join(panels)}, side by side")
+
+
+def box(text: str) -> list[int]:
+    """Return the numbers of left,top,width,height. Raises ValueError for others."""
+    left, top, width, height = (int(number) for number in text.split(","))
+    return [left, top, width, height]
 
 
 def labelled(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
@@ -64,7 +72,7 @@ def labelled(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
     sheet = Image.new("RGB", (len(panels) * (width + gap) - gap, height + band), "white")
     draw = ImageDraw.Draw(sheet)
     for i, (name, panel) in enumerate(panels.items()):
-        size = min(16, 16 * (width - 2) / draw.textlength(name, font=ImageFont.load_default(16)))
+        size = min(16, max(1, 16 * (width - 2) / draw.textlength(name, font=ImageFont.load_default(16))))
         draw.text((i * (width + gap) + 2, 3), name, fill="black", font=ImageFont.load_default(size))
         sheet.paste(Image.fromarray(np.ascontiguousarray(panel)), (i * (width + gap), band))
     return sheet

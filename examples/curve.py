@@ -19,11 +19,12 @@ def main() -> None:
     arguments = parser.parse_args()
     lines = [json.loads(line) for line in (arguments.run / "log.jsonl").read_text().splitlines()]
     validations = [line for line in lines if line["kind"] == "validation"]
-    panels = [
-        panel(title, [(v["patches"], v[name]) for v in validations], LEFT + i * (WIDTH + 20))
-        for i, (name, title) in enumerate(TITLES.items())
-    ]
-    size = f'width="{2 * WIDTH + 20}" height="{HEIGHT}"'
+    curves = {title: [(v["patches"], v[name]) for v in validations if name in v] for name, title in TITLES.items()}
+    drawn = [(title, points) for title, points in curves.items() if points]
+    if not drawn:
+        parser.error(f"{arguments.run} has no scores yet")
+    panels = [panel(title, points, LEFT + i * (WIDTH + 20)) for i, (title, points) in enumerate(drawn)]
+    size = f'width="{len(drawn) * (WIDTH + 20) - 20}" height="{HEIGHT}"'
     style = 'font-family="sans-serif" font-size="12"'
     arguments.output.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}><rect width="100%" height="100%" fill="white"/>'

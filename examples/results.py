@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from before_after import labelled
-from srgan.evaluation import Meters, SetScores, Shot, evaluate, write_json
+from srgan.evaluation import Meters, SetScores, Shot, evaluate, left_out, write_json
 from srgan.evaluation.plot import plot
 from srgan.evaluation.published import published
 from srgan.evaluation.tables import number
@@ -63,6 +63,8 @@ def main() -> None:
                 shown.append(f"![{place}: {names}](pictures/{file.name})")
 
         results = list(evaluate(arguments.models, arguments.data, made=arguments.sr, meters=meters, watch=watch))
+    if missing := left_out(results, meters.metrics):
+        parser.error("; ".join(f"no picture of {folder} has {name}: --metrics without it" for name, folder in missing))
     blocks = {"pictures": "\n\n".join(shown)} if shown else {}
     for folder in arguments.data:
         of_set = [r for r in results if r.folder == folder.name]

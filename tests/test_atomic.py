@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from srgan.atomic import filled_whole, remove_leftovers, written_whole
+from srgan.atomic import cache_folder, filled_whole, remove_leftovers, written_whole
 from srgan.errors import OutputError
+from srgan.inference import compiled
 
 
 def test_the_file_has_what_was_written_and_nothing_lies_beside_it(tmp_path: Path) -> None:
@@ -135,3 +136,19 @@ def test_what_a_thread_is_writing_when_the_program_ends_is_removed(tmp_path: Pat
     )
     subprocess.run([sys.executable, "-c", program], check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users of POSIX")
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert cache_folder("kind") == Path("/home/me/.cache/srgan/kind")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(OutputError, match="neither XDG_CACHE_HOME nor HOME is set"):
+        cache_folder("kind")
+    compiled.keep("key", "{}", b"blob")
+    assert compiled.recall("key") is None

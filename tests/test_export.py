@@ -130,7 +130,7 @@ def test_a_share_of_the_weights_comes_from_another_network(trained: Path, tmp_pa
     expected = 0.75 * randomised(runs.tiny_x4(), seed=3).head.weight + 0.25 * theirs.head.weight
     assert torch.allclose(generator.head.weight, expected, atol=1e-3)
     assert card["training"]["blend"] == "0.25 of each weight from smooth"
-    with pytest.raises(ExportError, match="share"):
+    with pytest.raises(ExportError, match=r"other\.safetensors: a blend takes a share in \[0, 1\] of it, not 1\.5$"):
         export(trained, [tmp_path / "a.safetensors"], blend=(other, 1.5))
 
 
@@ -145,7 +145,8 @@ def test_a_plain_network_takes_its_share_from_a_folded_one(tiny: Generator, tmp_
     assert card["network"] == "tiny_plain_x4"
     with torch.no_grad():
         assert torch.allclose(generator(lr), blend_folded(tiny, theirs, 0.25)(lr), atol=2e-3)
-    with pytest.raises(ExportError, match="a share in"):
+    message = r"plain\.safetensors: a tiny_x4 is blended with another, not with a tiny_plain_x4$"
+    with pytest.raises(ExportError, match=message):
         export(other, [result], blend=(plain, 0.25))
 
 
@@ -186,6 +187,8 @@ def test_what_cannot_be_exported_is_named(trained: Path, tmp_path: Path) -> None
         export(trained, [tmp_path / "a.pth"])
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         export(tmp_path / "none.pt", [tmp_path / "a.onnx"])
+    with pytest.raises(ExportError, match=r"a\.onnx: an ONNX file is not exported again: take its \.safetensors, or"):
+        export(tmp_path / "a.onnx", [tmp_path / "b.onnx"])
     with pytest.raises(WeightsError, match=r"none\.safetensors: cannot be read"):
         export(tmp_path / "none.safetensors", [tmp_path / "a.onnx"])
     _, state = checkpoint.load(trained)

@@ -133,5 +133,11 @@ def _held(opened: int, path: Path) -> bool:
 
 
 def cache_folder(name: str) -> Path:
-    """Return where files of a kind are kept between runs: `srgan/NAME` under XDG_CACHE_HOME, or under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / name
+    """Return where files of a kind are kept between runs: `srgan/NAME` under XDG_CACHE_HOME, or under ~/.cache.
+
+    Raises OutputError for a user without a home where XDG_CACHE_HOME does not say it.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / name
+    except RuntimeError as error:
+        raise OutputError("no place for what is kept between runs: neither XDG_CACHE_HOME nor HOME is set") from error

@@ -209,6 +209,8 @@ def _read(source: Path) -> tuple[Generator, Card]:
     """Return the generator of a checkpoint or a safetensors file, and its card as far as it is known."""
     if source.suffix == ".safetensors":
         return load_generator(source)
+    if source.suffix == ".onnx":
+        raise ExportError(f"{source}: an ONNX file is not exported again: take its .safetensors, or the checkpoint")
     recipe, state = checkpoint.load(source)
     generator = GENERATORS[recipe.network]()
     try:
@@ -236,11 +238,13 @@ def _read(source: Path) -> tuple[Generator, Card]:
 
 def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
     """Move every weight and statistic of the generator towards those of another, and say so in the card."""
+    if not 0 <= share <= 1:
+        raise ExportError(f"{other}: a blend takes a share in [0, 1] of it, not {share:g}")
     theirs, their_card = _read(other)
     if generator.plain:
         theirs = folded(theirs)
-    if (theirs.plain, theirs.shape) != (generator.plain, generator.shape) or not 0 <= share <= 1:
-        raise ExportError(f"{other}: a blend takes a share in [0, 1] of a {card['network']}, not {share}")
+    if (theirs.plain, theirs.shape) != (generator.plain, generator.shape):
+        raise ExportError(f"{other}: a {card['network']} is blended with another, not with a {their_card['network']}")
     state = theirs.state_dict()
     for key, tensor in generator.state_dict().items():
         if tensor.is_floating_point():

@@ -58,3 +58,29 @@ def test_help_loads_no_torch() -> None:
     result = CliRunner().invoke(evaluate, ["--help"])
     assert result.exit_code == 0
     assert "--report DIRECTORY" in result.output
+
+
+def test_a_metric_that_is_named_and_lacks_its_weights_is_an_error(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "bicubic", "--data", str(folder), "--metrics", "psnr_y,dists"]) == 1
+    out, err = capsys.readouterr()
+    perceptual = tmp_path / "cache" / "srgan" / "perceptual"
+    assert err.startswith(f"srgan: error: {perceptual}: no lpips_vgg.safetensors, which dists needs; srgan fetch lpips")
+    assert out == "", "before the work"
+
+
+def test_a_metric_that_no_picture_is_large_enough_for_is_said_and_an_error_where_it_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = photographs(tmp_path / "large", count=1, size=(104, 200))
+    data = ["evaluate", "bicubic", "--data", str(folder), "--data", str(large)]
+    line = "niqe is left out of Set2: every picture is too small for it, or without texture\n"
+    assert main(data) == 0
+    assert capsys.readouterr().err.endswith(f"\nsrgan: {line}")
+    scores = tmp_path / "scores.json"
+    assert main([*data, "--metrics", "psnr_y,niqe", "--json", str(scores)]) == 1
+    out, err = capsys.readouterr()
+    assert err == f"srgan: error: {line}"
+    assert [list(r["mean"]) for r in json.loads(scores.read_text())["results"]] == [["psnr_y"], ["psnr_y", "niqe"]]
+    assert "\nProtocol\n" in out

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,30 @@ def test_a_command_that_needs_a_package_says_how_to_install_it(
     assert main(["train"]) == 1
     expected = "srgan: error: srgan train needs a_package_that_is_not_there, which is not installed"
     assert capsys.readouterr().err.startswith(f"{expected}: pip install 'srgan[train]'")
+
+
+def test_a_package_that_a_command_needs_when_it_runs_is_named_as_well(tmp_path: Path) -> None:
+    """Its help is there without."""
+    code = "import sys; sys.modules['torch'] = None; from srgan.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "evaluate"]
+    assert subprocess.run([*command, "--help"], capture_output=True, check=False).returncode == 0
+    result = subprocess.run([*command, "bicubic", "--data", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    expected = "srgan: error: srgan evaluate needs torch, which is not installed: pip install 'srgan[train]'\n"
+    assert result.stderr == expected
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_causes_where_it_is_asked(name: str) -> None:
+    with click.Context(cli) as context:
+        command = cli.get_command(context, name)
+    assert command is not None
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        assert "--debug" in [flag for parameter in one.params for flag in parameter.opts]
+
+
+def test_names_that_are_not_unicode_are_printed_with_backslashes() -> None:
+    code = "from srgan.cli import _open_streams; _open_streams(); print('caf\\udce9 \xe9')"
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    assert result.stdout.decode() == "caf\\udce9 \xe9\n"

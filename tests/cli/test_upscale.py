@@ -400,3 +400,93 @@ def test_sizes_and_details_that_cannot_be(
     assert main(["upscale", "photo.png", *options]) in (1, 2)
     assert message in capsys.readouterr().err
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--confidence", "photo.png"], 2, "photo.png is an input: a result cannot take its place"),
+        (["-o", "s.png", "--confidence", "./s.png"], 2, "s.png is the result: the map needs a name of its own"),
+        (["--confidence", "notes.txt"], 2, "notes.txt: results are written as .png"),
+        (["--confidence", "notes.png"], 1, "notes.png: is there already and was not made by srgan; --overwrite"),
+        (["--confidence", "notes.png/map.png"], 1, "notes.png/map.png: Not a directory"),
+        (
+            ["--confidence", "map.webp", "--width", "17000"],
+            1,
+            "map.webp: 17000x13000 pixels are more than WEBP can hold",
+        ),
+        (["--confidence", "map.png", "--model", "own.onnx"], 2, "--confidence compares srgan-plus, srgan, srresnet;"),
+    ],
+)
+def test_a_map_that_cannot_be_is_refused_before_the_work(
+    folder: Path, tiny_onnx: Path, options: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "notes.png").write_bytes(b"a picture of mine")
+    (folder / "own.onnx").write_bytes(tiny_onnx.read_bytes())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main(["upscale", "photo.png", *options]) == status
+    assert message in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_a_map_is_kept_or_made_anew_as_a_result_is(capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (5, 6)).save("other.png")
+    photo = ["upscale", "photo.png", "--confidence", "map.png"]
+
+    def run(arguments: list[str]) -> str:
+        status = main(arguments)
+        captured = capsys.readouterr()
+        return captured.err if status else captured.out.partition(" failed")[0]
+
+    def size() -> tuple[int, int]:
+        with Image.open("map.png") as image:
+            return image.size
+
+    assert run(photo[:2]) == "1 done, 0 skipped, 0"
+    written = Path("photo_x4.png").stat().st_mtime_ns
+    assert run(photo) == "1 done, 0 skipped, 0"
+    assert run(photo) == "0 done, 1 skipped (there already), 0"
+    assert run(["upscale", "other.png", "--confidence", "map.png"]) == "1 done, 0 skipped, 0"
+    assert size() == (20, 24)
+    assert run(photo) == "1 done (1 of them anew), 0 skipped, 0"
+    assert size() == (68, 52)
+    assert Path("photo_x4.png").stat().st_mtime_ns == written, "the map alone was made"
+    assert run(["upscale", "photo.png", "-o", "map.png"]) == "1 done (1 of them anew), 0 skipped, 0", "no result"
+    Path("map.png").write_bytes(b"a picture of mine")
+    assert "was not made by srgan; --overwrite replaces it" in run(photo)
+    assert run([*photo, "--no-provenance"]) == "1 done (1 of them anew), 0 skipped, 0"
+    assert Path("map.png").read_bytes() == b"a picture of mine"
+    assert run([*photo, "--overwrite"]) == "1 done (1 of them anew), 0 skipped, 0"
+    assert size() == (68, 52)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("scale", ["nan", "inf", "1e308"])
+def test_a_scale_without_end_is_wrong_usage(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upscale", "photo.png", "--scale", scale]) == 2
+    assert "is no size: a number more than 0 and less than 2147483648" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_a_name_that_is_empty_is_not_the_folder_that_one_is_in(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upscale", ""]) == 1
+    assert capsys.readouterr().err == "srgan: error: '': no such file or folder\n"
+    assert [path.name for path in Path().iterdir()] == ["photo.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells of POSIX")
+@pytest.mark.usefixtures("folder")
+def test_streams_that_are_closed_lead_nowhere_or_are_named(tiny_onnx: Path) -> None:
+    def run(closed: str, *arguments: str) -> tuple[int, bytes, bytes]:
+        command = [sys.executable, "-m", "srgan", "upscale", *arguments, "--model", str(tiny_onnx)]
+        result = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, check=False)
+        return result.returncode, result.stdout, result.stderr
+
+    assert run("<&- >&- 2>&-", "photo.png") == (0, b"", b"")
+    with Image.open("photo_x4.png") as image:
+        assert image.size == (68, 52)
+    closed = b"srgan: error: standard %b: cannot be %b: it is closed\n"
+    assert run(">&-", "photo.png", "-o", "-") == (1, b"", closed % (b"output", b"written"))
+    assert run("<&-", "-", "-o", "large.png") == (1, b"", closed % (b"input", b"read"))

@@ -123,3 +123,9 @@ def test_no_plot_without_both_metrics() -> None:
     assert plot([only], published("Set5")) == ""
     perfect = SetScores("m", "Set5", "", (Score("a", {"psnr_y": float("inf"), "lpips": 0.0}),))
     assert plot([perfect], published("Set5")) == ""
+
+
+def test_names_that_are_not_unicode_are_written_with_backslashes(tmp_path: Path) -> None:
+    results = [SetScores("m", "Set5", "", (Score("caf\udce9.png", {"psnr_y": 28.0}),))]
+    Report().write(tmp_path / "index.html", results, {})
+    assert r"caf\udce9.png" in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan.evaluation import Score, SetScores, as_json, tables, write_json
+from srgan.evaluation import Score, SetScores, as_json, left_out, tables, write_json
 from srgan.evaluation.protocol import PROTOCOL
 from srgan.evaluation.results import differences
 from srgan.evaluation.statistics import interval
@@ -93,3 +93,10 @@ def test_scores_are_written_with_their_protocol(tmp_path: Path) -> None:
         "mean": {"psnr_y": None},
         "interval": {"psnr_y": None},
     }
+
+
+def test_what_no_picture_of_a_folder_has_is_left_out_of_it() -> None:
+    small, large = (SetScores("m", name, "d", (Score("a", {"x": 1.0}), Score("b", {"x": 1.0}))) for name in "sl")
+    one = SetScores("m", "l", "d", (Score("a", {"x": 1.0, "niqe": 4.0}), Score("b", {"x": 2.0})))
+    assert left_out([small, one], ["x", "niqe"]) == [("niqe", "s")]
+    assert left_out([small, large, one], ["x", "grid"]) == [("grid", "s"), ("grid", "l")]

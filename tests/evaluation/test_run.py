@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from references import TEST_SETS, with_test_sets
 from runs import photographs, scene
-from srgan.errors import ArgumentError, DataError, PictureError
+from srgan.errors import ArgumentError, DataError, PictureError, WeightsError
 from srgan.evaluation import Meters, Profile, Shot, evaluate
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
@@ -136,6 +136,10 @@ def test_only_the_metrics_asked_for(folder: Path) -> None:
     assert result.metrics == ["ssim_y"]
     with pytest.raises(ArgumentError, match="no metric 'fid': psnr_y, "):
         Meters(metrics=["fid"])
+    with pytest.raises(
+        WeightsError, match=r"nowhere: no lpips_alex\.safetensors, which lpips needs; srgan fetch lpips"
+    ):
+        Meters(Path("nowhere"), metrics=["psnr_y", "lpips"])
 
 
 def test_niqe_where_there_is_room_for_it(tmp_path: Path) -> None:
@@ -217,3 +221,18 @@ def test_bicubic_has_the_published_scores(name: str, decibels: float, similarity
     (result,) = evaluate(["bicubic"], [TEST_SETS / name], meters=Meters(metrics=["psnr_y", "ssim_y"]))
     assert -0.005 < result.mean()["psnr_y"] - decibels < 0.015
     assert 0 < result.mean()["ssim_y"] - similarity < 0.0008
+
+
+def test_threads_are_those_of_the_learned_metrics_too(folder: Path) -> None:
+    before, meters = torch.get_num_threads(), Meters(metrics=["psnr_y"])
+    found: list[int] = []
+
+    def watch(_: Shot) -> None:
+        found.append(torch.get_num_threads())
+
+    try:
+        for threads in (None, before + 1):
+            list(evaluate(["bicubic"], [folder], meters=meters, threads=threads, watch=watch))
+    finally:
+        torch.set_num_threads(before)
+    assert found == [before, before, before + 1, before + 1]

@@ -12,6 +12,8 @@ from srgan.image.size import Size, passes
         (Size(scale=4), (400, 800), "_x4"),
         (Size(scale=2.5), (250, 500), "_x2.5"),
         (Size(scale=0.001), (1, 1), "_x0.001"),
+        (Size(scale=np.float32(2.5)), (250, 500), "_x2.5"),  # type: ignore[arg-type]
+        (Size(width=np.int64(50)), (25, 50), "_50w"),  # type: ignore[arg-type]
         (Size(width=333), (166, 333), "_333w"),
         (Size(height=333), (333, 666), "_333h"),
         (Size(width=3840, height=2160), (1920, 3840), "_3840x2160"),
@@ -29,8 +31,16 @@ def test_sizes_of_a_picture_of_100_by_200(size: Size, result: tuple[int, int], e
     [
         ({}, "a size is a scale, or a width, a height or both"),
         ({"scale": 2.0, "width": 3}, "a size is a scale, or"),
-        ({"scale": -1.0}, "-1 is no size"),
-        ({"width": 0}, "0 is no size"),
+        ({"scale": -1.0}, "-1.0 is no size: a number more than 0 and less than 2147483648"),
+        ({"scale": 0}, "0 is no size"),
+        ({"scale": float("nan")}, "nan is no size"),
+        ({"scale": float("inf")}, "inf is no size"),
+        ({"scale": 1e308}, "1e\\+308 is no size"),
+        ({"scale": "2"}, "'2' is no size"),
+        ({"scale": (2, 2)}, r"\(2, 2\) is no size"),
+        ({"width": 0}, "0 is no size: a whole number"),
+        ({"width": 2**31}, "2147483648 is no size"),
+        ({"width": 2.5, "height": 3, "stretch": True}, "2.5 is no size: a whole number"),
         ({"width": 3, "stretch": True}, "stretching needs a width and a height"),
     ],
 )

@@ -1,5 +1,6 @@
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,3 +118,29 @@ def test_quality_and_compression_change_the_size(noise: NDArray[np.uint8]) -> No
     for name in ("jpeg", "webp", "avif"):
         assert size(format=name, quality=30) < size(format=name) < size(format=name, quality=100)
     assert size(compression=9) <= size() < size(compression=0)
+
+
+class Partly(io.RawIOBase):
+    """A stream that takes 100 bytes at a time, and in all what it has room for."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.content = room, b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int | None:
+        taken = bytes(content[: min(100, self.room - len(self.content))])
+        self.content += taken
+        return len(taken) or None
+
+
+def test_a_stream_that_takes_a_part_at_a_time_gets_all(noise: NDArray[np.uint8]) -> None:
+    whole, stream = io.BytesIO(), Partly(10_000)
+    picture = Picture(noise.repeat(4, 0).repeat(4, 1))
+    write_picture(picture, whole)
+    assert len(whole.getvalue()) > 200
+    write_picture(picture, stream)  # type: ignore[arg-type]
+    assert stream.content == whole.getvalue()
+    with pytest.raises(BlockingIOError):
+        write_picture(picture, Partly(150))  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -245,3 +247,49 @@ def test_a_name_and_a_format_that_contradict_are_refused(tmp_path: Path) -> None
     assert plan_batch([a], tmp_path / "large.jpeg", X4, "jpeg")[0] == [Job(tmp_path / "a.jpg", tmp_path / "large.jpeg")]
     with pytest.raises(ArgumentError, match=r"large\.jpeg is named like a JPEG, and the format is to be webp"):
         plan_batch([a], tmp_path / "large.jpeg", X4, "webp")
+
+
+def test_an_empty_name_is_nothing_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(Path("a.jpg"), Path("b.jpg"))
+    jobs, errors = plan_batch(["", "b.jpg"], None, X4)
+    assert jobs == [Job(Path("b.jpg"), Path("b_x4.png"))]
+    assert {name: str(error) for name, error in errors.items()} == {"": "'': no such file or folder"}
+    jobs, errors = plan_batch([""], Path("large.png"), X4)
+    assert (jobs, list(errors)) == ([], [""])
+
+
+def test_a_folder_that_cannot_be_searched_is_said_to_be_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "closed/a.jpg", tmp_path / "above/closed/b.jpg")
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if os.path.basename(path) == "closed":  # noqa: PTH119
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    for name, closed in (("closed", tmp_path / "closed"), ("above", tmp_path / "above/closed")):
+        jobs, errors = plan_batch([str(tmp_path / name)], None, X4)
+        assert jobs == []
+        assert [str(error) for error in errors.values()] == [f"{closed}: Permission denied"]
+
+
+def test_a_map_has_a_place_of_its_own(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    a, b, large = str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"), tmp_path / "large.png"
+    (tmp_path / "link").symlink_to(tmp_path)
+    other = tmp_path / "link" / "map.png"
+    assert plan_batch([a], large, X4, confidence=other)[0] == [Job(tmp_path / "a.jpg", large, other)]
+    assert plan_batch(["-"], Path("-"), X4, confidence=other)[0] == [Job(None, None, other)]
+    for inputs, output, confidence, message in (
+        ([a], large, tmp_path / "link/a.jpg", r"link/a\.jpg is an input: a result cannot take its place"),
+        ([a], large, tmp_path / "link/large.png", r"large\.png is the result: the map needs a name of its own"),
+        ([a], None, tmp_path / "a_x4.png", "is the result"),
+        (["-"], large, large, "is the result"),
+        ([a, b], None, other, "--confidence is for one picture"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            plan_batch(inputs, output, X4, confidence=confidence)

@@ -1,4 +1,5 @@
 import hashlib
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from PIL import Image
 
 import srgan
 from fakes import Array, Box, Broken, Nearest
-from srgan.errors import ArgumentError, InferenceError, PictureError
+from made import chunk
+from srgan.errors import ArgumentError, InferenceError, PictureError, TooLargeError
 from srgan.image.colour import to_network, to_uint8
 from srgan.image.picture import Maker, Picture, Timing
 from srgan.image.resize import imresize
@@ -327,3 +329,21 @@ def test_one_network_makes_several_sizes(noise: NDArray[np.uint8]) -> None:
     assert double.upscale(noise).shape == (26, 34, 3)
     np.testing.assert_array_equal(double.upscale(noise), Upscaler(size=2, consistent=True).upscale(noise))
     assert upscaler.upscale(noise).shape == (52, 68, 3)
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("size", [0, float("nan"), float("inf"), "2", (8, 8)])
+def test_a_size_that_cannot_be_is_refused(size: Any, noise: NDArray[np.uint8]) -> None:
+    for make in (lambda: Upscaler(size=size), lambda: srgan.upscale(noise, size=size)):
+        with pytest.raises(ArgumentError, match="is no size: a number more than 0"):
+            make()
+
+
+@pytest.mark.usefixtures("network")
+def test_a_file_that_is_too_large_gets_no_advice_of_the_command_line(tmp_path: Path) -> None:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 10_001, 8, 2, 0, 0, 0))
+    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b""))
+    with pytest.raises(TooLargeError) as caught:
+        srgan.upscale(tmp_path / "large.png")
+    size = "20000x10001 are 200.02 megapixels, more than the limit of 200 megapixels"
+    assert str(caught.value) == f"{tmp_path / 'large.png'}: too large: {size}; a Pillow image may have more"

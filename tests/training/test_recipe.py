@@ -157,6 +157,8 @@ def test_a_setting_overrides_a_key_with_its_type(tmp_path: Path, setting: str, v
     [
         ("optimiser.batch_size", "a setting is written key=value"),
         ("optimiser.batch_sise=3", "unknown key optimiser.batch_sise; did you mean batch_size?"),
+        ("optimiser.batch=3", "unknown key optimiser.batch; did you mean batch_size?"),
+        ("optimiser.=3", "unknown key optimiser.; known are kind, patches,"),
         ("optimiser.batch_size=many", "optimiser.batch_size: 'many' is not a whole number"),
         ("name.first=3", "name is not a group of keys"),
     ],

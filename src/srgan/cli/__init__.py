@@ -7,6 +7,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import click
@@ -48,9 +50,13 @@ Examples:
 
 @dataclass
 class Settings:
-    """What holds for every command; the `obj` of click's context."""
+    """What holds for every command; the `obj` of click's context.
+
+    command  the name of the one that is run
+    """
 
     debug: bool = False
+    command: str = ""
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
@@ -61,19 +67,12 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        place, _, extra = COMMANDS[cmd_name]
-        module, name = place.split(":")
-        try:
-            command: click.Command = getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] == "srgan" or not extra:
-                raise
-            raise RuntimeMissingError(
-                f"srgan {cmd_name} needs {error.name}, which is not installed: pip install 'srgan[{extra}]'"
-            ) from error
+        ctx.ensure_object(Settings).command = cmd_name
+        module, name = COMMANDS[cmd_name].place.split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -115,6 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SrganError as error:
         print_error(error, debug=settings.debug)
         return 2 if isinstance(error, ArgumentError) else 1
+    except ModuleNotFoundError as error:  # of a command's module, or of what it imports when it is run
+        command = COMMANDS.get(settings.command)
+        if error.name is None or error.name.split(".")[0] == "srgan" or command is None or not command.extra:
+            raise
+        text = f"srgan {settings.command} needs {error.name}, which is not installed"
+        missing = RuntimeMissingError(f"{text}: pip install 'srgan[{command.extra}]'")
+        print_error(missing, debug=settings.debug, cause=error)
+        return 1
     except OSError as error:  # of the output, say; what concerns a file of the user's is an SrganError
         print_error(SrganError(str(error)), debug=settings.debug, cause=error)
         return 1
@@ -135,6 +142,7 @@ def program() -> NoReturn:
 
     It ends at once: taking a network and its memory apart first would be a tenth of a second of every command.
     """
+    _open_streams()
     status = main()
     atexit._run_exitfuncs()
     try:
@@ -143,6 +151,19 @@ def program() -> NoReturn:
     except OSError:  # whoever reads has gone
         status = status or 1
     os._exit(status)
+
+
+def _open_streams() -> None:
+    """Let standard streams lead nowhere that the process was started without, as daemons are.
+
+    `sys.__stdin__` and the like still say so. On standard output, as on standard error, names that are not Unicode
+    have backslashes.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, errors="backslashreplace"))  # noqa: SIM115 - to the end
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def print_error(error: SrganError, *, debug: bool, cause: BaseException | None = None) -> None:

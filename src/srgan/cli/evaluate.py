@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from srgan.cli import debug_option
+from srgan.errors import DataError
 
 EPILOG = """\b
 Examples:
@@ -13,7 +14,7 @@ Examples:
   srgan evaluate srgan --data Set5 --metrics psnr_y,ssim_y --json scores.json
 \b
 The learned metrics need weights, srgan fetch lpips lpips-vgg;
-without them they are left out.
+without them they are left out, unless --metrics names them.
 """
 
 
@@ -72,7 +73,7 @@ def evaluate(
     from srgan.evaluation.report import Report
     from srgan.perceptual import default_folder
 
-    names = evaluation.METRICS if metrics is None else [name.strip() for name in metrics.split(",")]
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
     meters = evaluation.Meters(perceptual or default_folder(), metrics=names)
     profile, page = evaluation.Profile(), Report() if report else None
     with tqdm(unit=" pictures", disable=None, leave=False) as bar:
@@ -98,6 +99,13 @@ def evaluate(
     for name, file in meters.missing.items():
         where = perceptual or default_folder()
         click.echo(f"srgan: {name} is left out: no {file} in {where}; srgan fetch lpips lpips-vgg gets it", err=True)
+    unmeasured = [
+        f"{name} is left out of {folder}: every picture is too small for it, or without texture"
+        for name, folder in evaluation.left_out(results, meters.metrics)
+    ]
+    if metrics is None:
+        for line in unmeasured:
+            click.echo(f"srgan: {line}", err=True)
     click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
     if json_file is not None:
         evaluation.write_json(results, json_file, meters.checksums)
@@ -106,3 +114,5 @@ def evaluate(
         click.echo(f"Report: {report / 'index.html'}")
     if profiled:
         click.echo("\n".join(["Time", *(f"  {line}" for line in profile.lines())]))
+    if metrics is not None and unmeasured:
+        raise DataError("; ".join(unmeasured))

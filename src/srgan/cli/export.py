@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from srgan import export as exporter
+from srgan.cli import debug_option
 
 
 @click.command()
@@ -31,6 +32,7 @@ from srgan import export as exporter
     metavar="FILE SHARE",
     help="Take this share of each weight from another checkpoint or .safetensors file.",
 )
+@debug_option
 def export(
     source: Path,
     outputs: tuple[Path, ...],

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from srgan import perceptual
+from srgan.cli import debug_option
 
 
 @click.command()
@@ -12,6 +13,7 @@ from srgan import perceptual
 @click.option(
     "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder, if not the one in the cache."
 )
+@debug_option
 def fetch(networks: tuple[str, ...], folder: Path | None) -> None:
     """Download the weights of NETWORKS.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from srgan.cli import debug_option
 from srgan.training.run import run
 
 
@@ -29,6 +30,7 @@ from srgan.training.run import run
     "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the weights of VGG19 and LPIPS."
 )
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder for decoded pictures.")
+@debug_option
 def train(
     recipe: Path,
     sources: tuple[str, ...],

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import click
 
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
-from srgan.errors import ArgumentError
+from srgan.errors import ArgumentError, OutputError, PictureError
 from srgan.weights import FAITHFUL, NAMES, SHARP, find_weights, read_card
 
 if TYPE_CHECKING:
@@ -118,6 +117,10 @@ def upscale(
         from srgan.inference.fingerprint import network_settings
         from srgan.inference.jobs import Job, plan_batch
 
+        if "-" in inputs and sys.__stdin__ is None:
+            raise PictureError("standard input: cannot be read: it is closed")
+        if str(output) == "-" and sys.__stdout__ is None:
+            raise OutputError("standard output: cannot be written: it is closed")
         if str(output) == "-" and sys.stdout.isatty():
             raise ArgumentError(
                 "standard output is a terminal: send the picture to a file or a program, or give -o FILE"
@@ -125,11 +128,9 @@ def upscale(
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         writing = WriteOptions(format, quality, compression, strip, not no_provenance)
         scale_of_network = read_card(find_weights(model).one)["scale"]
-        jobs, errors = plan_batch(inputs, output, size, format)
-        if confidence is not None:
-            if len(jobs) != 1 or model not in NAMES:
-                raise ArgumentError(f"--confidence is for one picture, by {', '.join(NAMES)}")
-            jobs = [replace(jobs[0], confidence=confidence)]
+        if confidence is not None and model not in NAMES:
+            raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
+        jobs, errors = plan_batch(inputs, output, size, format, confidence)
         outcome: Counter[str] = Counter()
         lines = stack.enter_context(ResultLog(log)) if log is not None else None
         bar = stack.enter_context(PictureBar(debug=settings.debug))

@@ -21,7 +21,7 @@ from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
@@ -169,6 +169,8 @@ def _decode(data: bytes, *, min_side: int, gray: str) -> NDArray[np.uint8] | str
             if gray == "skip" and file.mode in ("1", "L", "LA"):
                 return "gray"
             return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+    except UnidentifiedImageError:
+        return "not a picture, or not of a kind that can be read"
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes happen
         return f"cannot be decoded: {error}"
 

@@ -5,8 +5,20 @@ a mean can be trusted, `tables.py` and `report.py` show it, `published.py` has t
 """
 
 from srgan.evaluation.meters import METRICS, Meters, Profile
-from srgan.evaluation.results import Score, SetScores, as_json, write_json
+from srgan.evaluation.results import Score, SetScores, as_json, left_out, write_json
 from srgan.evaluation.run import Shot, evaluate
 from srgan.evaluation.tables import tables
 
-__all__ = ["METRICS", "Meters", "Profile", "Score", "SetScores", "Shot", "as_json", "evaluate", "tables", "write_json"]
+__all__ = [
+    "METRICS",
+    "Meters",
+    "Profile",
+    "Score",
+    "SetScores",
+    "Shot",
+    "as_json",
+    "evaluate",
+    "left_out",
+    "tables",
+    "write_json",
+]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from srgan.errors import ArgumentError, DataError
+from srgan.errors import ArgumentError, DataError, WeightsError
 from srgan.evaluation.protocol import SCALE, sha256
 from srgan.metrics import (
     DISTS,
@@ -65,21 +65,22 @@ class Profile:
 
 
 class Meters:
-    """The metrics that were asked for and whose weights are at hand."""
+    """The metrics that were asked for, or all those whose weights are at hand."""
 
-    def __init__(self, perceptual: Path | None = None, *, metrics: Sequence[str] = METRICS) -> None:
+    def __init__(self, perceptual: Path | None = None, *, metrics: Sequence[str] | None = None) -> None:
         """Load what the metrics need from the folder `perceptual`.
 
-        `missing` says which metrics were left out for want of weights. Raises ArgumentError for an unknown
-        metric, WeightsError for a damaged file.
+        Where none are named, `missing` says which were left out for want of weights, and what file they need. Raises
+        ArgumentError for an unknown metric, WeightsError for a damaged file, or where one that is named has no weights.
         """
-        if unknown := [name for name in metrics if name not in METRICS]:
+        if unknown := [name for name in metrics or () if name not in METRICS]:
             raise ArgumentError(f"no metric {unknown[0]!r}: {', '.join(METRICS)}")
+        wanted = METRICS if metrics is None else metrics
         self.checksums: dict[str, str] = {}
         self.missing: dict[str, str] = {}
         self._learned: dict[str, LPIPS | DISTS] = {}
         for name, file in PERCEPTUAL.items():
-            if name not in metrics:
+            if name not in wanted:
                 continue
             if perceptual is None or not (perceptual / file).is_file():
                 self.missing[name] = file
@@ -90,7 +91,11 @@ class Meters:
             else:
                 self._learned[name] = load_lpips(path, "alex" if name == "lpips" else "vgg")
             self.checksums[file] = self.checksums.get(file) or sha256(path)
-        self.metrics = tuple(name for name in METRICS if name in metrics and name not in self.missing)
+        if metrics is not None and self.missing:
+            name, file = next(iter(self.missing.items()))
+            where = "" if perceptual is None else f"{perceptual}: "
+            raise WeightsError(f"{where}no {file}, which {name} needs; srgan fetch lpips lpips-vgg gets it")
+        self.metrics = tuple(name for name in METRICS if name in wanted and name not in self.missing)
 
     def measure(
         self, results: Sequence[Picture8], hr: Picture8, lr: Picture8, profile: Profile

@@ -76,7 +76,7 @@ class Report:
         )
 
     def write(self, path: Path, results: Sequence[SetScores], checksums: Mapping[str, str]) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page, whole or not at all; names that are not Unicode have backslashes in it."""
         template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
         folders = list(dict.fromkeys(r.folder for r in results))
         page = template.substitute(
@@ -87,7 +87,7 @@ class Report:
             protocol="".join(_protocol(results, checksums)),
         )
         with written_whole(path) as file:
-            file.write(page.encode())
+            file.write(page.encode("utf-8", "backslashreplace"))
 
     def _one_set(self, folder: str, results: list[SetScores]) -> str:
         theirs = published(folder)

@@ -69,6 +69,13 @@ class Difference:
     interval: dict[str, Interval | None]
 
 
+def left_out(results: Sequence[SetScores], metrics: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each metric that no picture of a folder has a value of, being too small, say, and the folder."""
+    measured = {(name, r.folder) for r in results for name in r.metrics}
+    folders = dict.fromkeys(r.folder for r in results)
+    return [(name, folder) for folder in folders for name in metrics if (name, folder) not in measured]
+
+
 def differences(results: Sequence[SetScores]) -> list[Difference]:
     """Return the differences of every two models that were measured on the same folder, the later less the earlier."""
     return [_difference(b, a) for a, b in combinations(results, 2) if a.folder == b.folder]

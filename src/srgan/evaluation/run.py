@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from srgan.errors import ArgumentError, DataError
 from srgan.evaluation.meters import Meters, Picture8, Profile
 from srgan.evaluation.pictures import Pair, TestFolder
@@ -37,6 +39,7 @@ def evaluate(
     models   "bicubic", shipped names, or .onnx or .safetensors files
     made     folders with results that other programs made
     meters   what to measure; by default all that needs no weights
+    threads  how many processors to use, in PyTorch for the learned metrics as well
     profile  is told where the time goes
     watch    is told of each picture, when it is measured
 
@@ -47,6 +50,8 @@ def evaluate(
         raise ArgumentError("a model is given twice")
     if not models and not made:
         raise ArgumentError("nothing to measure: name a model, or a folder of results with --sr")
+    if threads is not None:
+        torch.set_num_threads(threads)
     tests = [TestFolder(folder) for folder in folders]
     if len({test.name for test in tests}) < len(tests):
         raise ArgumentError("two folders of the same name: their scores could not be told apart")

@@ -23,8 +23,10 @@ class Limits:
 
 
 def in_words(pixels: int) -> str:
-    """Return a number of pixels for people to read."""
-    return f"{pixels / 1e6:,.0f} megapixels" if pixels >= 10_000_000 else f"{pixels:,} pixels"
+    """Return a number of pixels for people to read, to the pixel: what is over a limit reads as more than it."""
+    if pixels < 10_000_000:
+        return f"{pixels:,} pixels"
+    return f"{pixels / 1e6:,.6f}".rstrip("0").rstrip(".") + " megapixels"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
 """What size a result has."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from srgan.errors import ArgumentError
+
+_TOO_MUCH = 2**31
+"""Pixels a side that no format holds, and so no scale either."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,10 @@ class Size:
         given = [value for value in (self.scale, self.width, self.height) if value is not None]
         if not given or (self.scale is not None and len(given) > 1):
             raise ArgumentError("a size is a scale, or a width, a height or both")
-        if min(given) <= 0:
-            raise ArgumentError(f"{min(given):g} is no size: it must be more than 0")
+        for value, kind in ((self.scale, Real), (self.width, Integral), (self.height, Integral)):
+            if value is not None and not (isinstance(value, kind) and 0 < value < _TOO_MUCH):
+                what = "number" if kind is Real else "whole number"
+                raise ArgumentError(f"{value!r} is no size: a {what} more than 0 and less than {_TOO_MUCH}")
         if self.stretch and (self.width is None or self.height is None):
             raise ArgumentError("stretching needs a width and a height")
 

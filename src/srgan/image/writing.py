@@ -1,5 +1,6 @@
 """Pictures to files, whole or not at all."""
 
+import errno
 import io
 import os
 import struct
@@ -177,7 +178,16 @@ def write_picture(picture: Picture, target: Path | BinaryIO, options: WriteOptio
     else:
         whole = io.BytesIO()
         _encode(picture, whole, result, options)
-        target.write(whole.getbuffer())
+        _write_all(whole.getbuffer(), target)
+
+
+def _write_all(content: memoryview, stream: BinaryIO) -> None:
+    """Write all of it: a stream without a buffer may take a part at a time."""
+    while content:
+        taken = stream.write(content)
+        if taken is None:  # one that does not wait for its reader
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        content = content[taken:]
 
 
 @dataclass(frozen=True)

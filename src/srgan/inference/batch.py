@@ -3,7 +3,8 @@
 A result carries a fingerprint of what it was made of: its picture's file and the settings. So it is known of every
 file that is where a result goes whether it is that result (it is kept), another one (it is made anew), or none of
 ours (it is kept, and that is an error). What a result was made of cannot be lost apart from it, and no other file is
-needed for it. Results without provenance carry none, and whatever is in the place of one is kept.
+needed for it. Results without provenance carry none, and whatever is in the place of one is kept. The map of what was
+invented in a picture is a result of its own.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+import numpy as np
 
 from srgan.atomic import remove_leftovers
 from srgan.errors import OutputError, PictureError, SrganError
@@ -39,7 +42,8 @@ class Result:
     """What became of one picture.
 
     status      done: made where there was nothing; remade: made in the place of a result of other content or
-                settings, or with `overwrite` of anything; skipped: there already; failed
+                settings, or with `overwrite` of anything; skipped: there already; failed. Where the result is there
+                already, that of the map
     seconds     what reading, the network and writing took; those of several pictures overlap
     pixels_in   of all frames, 0 where the picture was not read; pixels_out likewise
     """
@@ -81,7 +85,9 @@ def upscale_batch(
     options = options or WriteOptions()
     for job in jobs:
         result_format(job.target or BytesIO(), options)
-    for folder in {job.target.parent for job in jobs if job.target is not None}:
+        if job.confidence is not None:
+            result_format(job.confidence, _of_map(options))
+    for folder in {place.parent for job in jobs for place in job.places}:
         remove_leftovers(folder)
     told = progress or (lambda *_: None)
     batch = _Batch(load, size or Size(scale=scale), scale, settings, options, limits or Limits(), overwrite, told)
@@ -97,7 +103,8 @@ class _Work:
         self.parts = Parts(job.source_name, self.result.seconds)
         self.picture: Picture | None = None
         self.confidence: Picture | None = None
-        self.fingerprint = ""
+        self.mark: str | None = None  # the fingerprint of a result that is to be written
+        self.mark_of_map: str | None = None
         self.size = 0  # the bytes that it holds in flight
 
     @contextmanager
@@ -142,36 +149,46 @@ class _Batch:
         work = _Work(job)
         with work.part("read"):
             source = _source(job)
-            settings = all_settings(
-                self._settings, result_format(job.target or BytesIO(), self._options), self._options
-            )
-            work.fingerprint = fingerprint(_content(source), settings)
-            work.result.status = self._status(job, work.fingerprint)
-            if work.result.status == "skipped" and job.confidence is not None and not job.confidence.exists():
-                work.result.status = "remade"
-            if work.result.status != "skipped":
+            content = _content(source)
+            status, work.mark = self._status(job.target, content, self._settings, self._options)
+            if job.confidence is not None:
+                options, settings = _of_map(self._options), f"map {self._settings}"
+                of_map, work.mark_of_map = self._status(job.confidence, content, settings, options)
+                status = of_map if status == "skipped" else status
+            work.result.status = status
+            if status != "skipped":
                 if self._loading is None:
                     self._loading = self._loader.submit(self._load)
                 picture = read_picture(source, self._limits)
-                check_result(job.target or BytesIO(), picture, self._size, self._options, self._limits)
+                if work.mark is not None:
+                    check_result(job.target or BytesIO(), picture, self._size, self._options, self._limits)
+                if job.confidence is not None and work.mark_of_map is not None:
+                    colours = np.broadcast_to(np.uint8(0), (*picture.pixels.shape[:2], 3))
+                    check_result(job.confidence, Picture(colours), self._size, options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = _count(picture)
                 work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
         return work
 
-    def _status(self, job: Job, wanted: str) -> Status:
-        """Return what becomes of a job by what is in its result's place. Raises OutputError for what has to stay."""
-        if job.target is None:
-            return "done"
+    def _status(
+        self, place: Path | None, content: str, settings: str, options: WriteOptions
+    ) -> tuple[Status, str | None]:
+        """Return what becomes of the place of a result, and the fingerprint of what is to be written there, if any.
+
+        Raises OutputError for a file there that has to stay.
+        """
+        wanted = fingerprint(content, all_settings(settings, result_format(place or BytesIO(), options), options))
+        if place is None:
+            return "done", wanted
         try:
             if self._overwrite:
-                return "remade" if job.target.exists() else "done"
-            found = read_fingerprint(job.target)
+                return "remade" if place.exists() else "done", wanted
+            status = fate(read_fingerprint(place), wanted, options, place)
         except FileNotFoundError:
-            return "done"
+            return "done", wanted
         except OSError as error:
-            raise OutputError(f"{job.target}: {error.strerror}") from error
-        return fate(found, wanted, self._options, job.target)
+            raise OutputError(f"{place}: {error.strerror}") from error
+        return status, None if status == "skipped" else wanted
 
     def _enlarge(self, work: _Work) -> None:
         number, self._number = self._number, self._number + 1
@@ -188,23 +205,33 @@ class _Batch:
         assert work.picture is not None
         with work.part("network"):
             picture = self.upscaler.upscale_picture(work.picture, progress)
-            assert picture.maker is not None
-            if work.result.job.confidence is not None:
-                work.confidence = self.upscaler.doubt(work.picture, picture)
-            work.picture = replace(picture, maker=replace(picture.maker, fingerprint=work.fingerprint))
+            if work.mark_of_map is not None:
+                work.confidence = _signed(self.upscaler.doubt(work.picture, picture), work.mark_of_map)
+            work.picture = _signed(picture, work.mark)
 
     def _write(self, work: _Work) -> Result:
         if work.picture is not None:
             with work.part("write"):
                 if work.result.job.target is None:
                     _to_stdout(work.picture, self._options)
-                else:
+                elif work.mark is not None:
                     write_picture(work.picture, work.result.job.target, self._options)
                 if work.confidence is not None and work.result.job.confidence is not None:
-                    write_picture(work.confidence, work.result.job.confidence)
+                    write_picture(work.confidence, work.result.job.confidence, _of_map(self._options))
                 work.result.pixels_out = _count(work.picture)
         work.picture = work.confidence = None
         return work.result
+
+
+def _of_map(options: WriteOptions) -> WriteOptions:
+    """Return how the map beside a result is written: as its name says, and as silent of what made it."""
+    return WriteOptions(provenance=options.provenance)
+
+
+def _signed(picture: Picture, fingerprint: str | None) -> Picture:
+    """Return a network's result that tells what it was made of."""
+    assert picture.maker is not None
+    return replace(picture, maker=replace(picture.maker, fingerprint=fingerprint))
 
 
 def _source(job: Job) -> Path | BytesIO:

@@ -18,17 +18,17 @@ _CHECK_BYTES = 4
 
 
 def folder() -> Path:
-    """Return where compiled networks are kept."""
+    """Return where compiled networks are kept. Raises OutputError for a user without a home."""
     return cache_folder("compiled")
 
 
 def recall(key: str) -> tuple[str, bytes] | None:
     """Return the card (JSON) and the compiled network kept under a key, None where there is none that is whole."""
-    path = folder() / key
     try:
+        path = folder() / key
         content = path.read_bytes()
         os.utime(path)
-    except OSError:
+    except (OutputError, OSError):
         return None
     body = content[_CHECK_BYTES:]
     if zlib.crc32(body) != int.from_bytes(content[:_CHECK_BYTES], "little") or b"\n" not in body:

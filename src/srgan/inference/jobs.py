@@ -35,6 +35,11 @@ class Job:
     confidence: Path | None = None
 
     @property
+    def places(self) -> list[Path]:
+        """The files that are made: the result, and the map."""
+        return [path for path in (self.target, self.confidence) if path is not None]
+
+    @property
     def source_name(self) -> str:
         """What the picture is called in messages."""
         return "standard input" if self.source is None else str(self.source)
@@ -56,6 +61,7 @@ def plan_batch(
     output: Path | None,
     size: Size,
     format: str | None = None,  # noqa: A002
+    confidence: Path | None = None,
 ) -> tuple[list[Job], dict[str, PictureError]]:
     """Return the jobs for files, folders (searched through) and globs, and the errors of those that came to nothing.
 
@@ -63,16 +69,19 @@ def plan_batch(
     as the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a
     format that is written. Where photo.jpg and photo.png would have the same result, theirs are photo.jpg_x4.png
     and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps apart from others by
-    eight digits of its checksum. "-" is standard input, or as `output` standard output.
+    eight digits of its checksum. "-" is standard input, or as `output` standard output. `confidence` is where the map
+    of one picture goes.
 
     Links to files and folders are followed, each folder once. Left out are pictures in folders that are named
     like results, and inputs named like the result of another.
 
-    Raises ArgumentError where results would still fall on each other or on an input, or where `output` cannot
-    be what it is used as.
+    Raises ArgumentError where results would still fall on each other or on an input, where `output` cannot
+    be what it is used as, or where a map is asked for of several pictures.
     """
     if STREAM in inputs:
-        return [_stream_job(inputs, output, format)], {}
+        jobs = [_stream_job(inputs, output, format, confidence)]
+        _refuse_clashes(jobs)
+        return jobs, {}
     is_result = named_like_result(size)
     errors: dict[str, PictureError] = {}
     found: dict[str, _Source] = {}
@@ -87,14 +96,16 @@ def plan_batch(
     sources = _without_results(list(found.values()), is_result)
     targets: Sequence[Path | None]
     if output is not None and (str(output) == STREAM or _is_file_name(output, format)):
-        if len(inputs) > 1 or len(sources) > 1 or Path(inputs[0]).is_dir():
+        if len(inputs) > 1 or len(sources) > 1 or (sources and Path(inputs[0]).is_dir()):
             raise ArgumentError(f"{output} can hold one result: give one picture, or a folder for the results")
         targets = [None if str(output) == STREAM else output for _ in sources]
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
         targets = _name_results(sources, output, result_ending(size, format))
-    jobs = [Job(source.path, target) for source, target in zip(sources, targets, strict=True)]
+    if confidence is not None and len(sources) > 1:
+        raise ArgumentError("--confidence is for one picture")
+    jobs = [Job(source.path, target, confidence) for source, target in zip(sources, targets, strict=True)]
     _refuse_clashes(jobs)
     return jobs, errors
 
@@ -124,25 +135,29 @@ def name_results(places: Sequence[tuple[str, str]], ending: str) -> list[str]:
     ]
 
 
-def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None) -> Job:  # noqa: A002
+def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None, confidence: Path | None) -> Job:  # noqa: A002
     if len(inputs) > 1:
         raise ArgumentError("standard input (-) is one picture: give it alone")
     if str(output) == STREAM:
-        return Job(None, None)
+        return Job(None, None, confidence)
     if output is None or not _is_file_name(output, format):
         raise ArgumentError("the result of standard input needs a name: -o FILE, or -o - for standard output")
-    return Job(None, output)
+    return Job(None, output, confidence)
 
 
 def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> list[_Source]:
     """Return the pictures that an input stands for. Raises PictureError or OSError where there are none.
 
-    Folders inside that cannot be searched are added to `errors`.
+    Folders that cannot be searched, this one or some inside, are added to `errors`.
     """
     path = Path(name)
+    if not name:  # which as a path is the folder that one is in
+        raise PictureError("'': no such file or folder")
     if path.is_dir():
-        found = [_Source(inner, path) for inner in _pictures_below(path, is_result, errors)]
-        if not found:
+        closed: dict[str, PictureError] = {}
+        found = [_Source(inner, path) for inner in _pictures_below(path, is_result, closed)]
+        errors |= closed
+        if not found and not closed:
             raise PictureError(f"{name}: no pictures in this folder (those named like results do not count)")
     elif path.exists():
         found = [_Source(path, path.parent)]
@@ -233,13 +248,15 @@ def _refuse_clashes(jobs: list[Job]) -> None:
     sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
     first: dict[str, Job] = {}
     for job in jobs:
-        if job.target is None:
-            continue
-        target = os.path.realpath(job.target)
-        if target in sources:
-            raise ArgumentError(f"{job.target} is an input: a result cannot take its place")
-        other = first.setdefault(os.path.normcase(target), job)
-        if other is not job:
-            raise ArgumentError(
-                f"{other.source} and {job.source} would both become {job.target}: do one after the other"
-            )
+        for place in job.places:
+            real = os.path.realpath(place)
+            if real in sources:
+                raise ArgumentError(f"{place} is an input: a result cannot take its place")
+            other = first.get(os.path.normcase(real))
+            if other is job:
+                raise ArgumentError(f"{place} is the result: the map needs a name of its own")
+            if other is not None:
+                raise ArgumentError(
+                    f"{other.source} and {job.source} would both become {place}: do one after the other"
+                )
+            first[os.path.normcase(real)] = job

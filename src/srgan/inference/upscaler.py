@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan import __version__
-from srgan.errors import ArgumentError
+from srgan.errors import ArgumentError, TooLargeError
 from srgan.image.alpha import bleed, hold
 from srgan.image.colour import Pixels
 from srgan.image.consistent import consistent
@@ -71,7 +71,7 @@ class Upscaler:
         """
         how: dict[str, Any] = {"runtime": runtime, "precision": precision, "threads": threads}
         self.network: Network = load_network(model, detail=detail, **how)
-        self.size = size if isinstance(size, Size) else Size(scale=size or self.network.scale)
+        self.size = size if isinstance(size, Size) else Size(scale=self.network.scale if size is None else size)
         self._model, self._consistent, self._how = model, consistent, how | {"tile": tile, "memory": memory}
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
@@ -94,7 +94,7 @@ class Upscaler:
     def upscale(self, picture: Any) -> Any:
         """Return a picture enlarged, as what it came: see `srgan.upscale`."""
         if isinstance(picture, (str, PathLike)):
-            return image_from_picture(self.upscale_picture(read_picture(Path(picture))))
+            return image_from_picture(self.upscale_picture(_read(Path(picture))))
         if isinstance(picture, Image.Image):
             return image_from_picture(self.upscale_picture(picture_from_image(picture)))
         if isinstance(picture, np.ndarray):
@@ -130,7 +130,7 @@ class Upscaler:
         `srgan.image.heat`. Of several frames the first one's. Raises ArgumentError for another model.
         """
         other = self._other.upscale_picture(replace(picture, more=(), timing=None))
-        return Picture(heat(result.pixels, other.pixels))
+        return Picture(heat(result.pixels, other.pixels), maker=result.maker)
 
     @cached_property
     def _other(self) -> "Upscaler":
@@ -207,6 +207,15 @@ def upscale(picture: Any, model: str | Path = SHARP, *, size: Size | float | Non
     WeightsError for an unknown model, InferenceError where the network fails.
     """
     return Upscaler(model, size=size).upscale(picture)
+
+
+def _read(path: Path) -> Picture:
+    """Return the picture in a file. Raises PictureError; that it is too large without advice for the command line."""
+    try:
+        return read_picture(path)
+    except TooLargeError as error:
+        told = str(error).removesuffix("; --max-input-pixels raises it")
+        raise TooLargeError(f"{told}; a Pillow image may have more") from error
 
 
 def _is_flat(plane: Pixels) -> bool:

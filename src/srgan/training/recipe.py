@@ -277,6 +277,7 @@ def _value(kind: Any, value: object, key: str) -> object:
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
-def _nearest(name: str, known: typing.Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+def _nearest(name: str, known: typing.Collection[str]) -> str:
+    longer = [key for key in known if name and key.startswith(name)]
+    close = longer or difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

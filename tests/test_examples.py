@@ -1,0 +1,92 @@
+"""The programs in examples/, as far as nobody sees them: what they refuse, and what they leave out."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from runs import photographs
+from srgan.errors import WeightsError
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def logged(run: Path, *scores: dict[str, float]) -> Path:
+    run.mkdir()
+    lines = [{"kind": "train", "patches": 1}]
+    lines += [{"kind": "validation", "patches": 100 * n, **values} for n, values in enumerate(scores, 1)]
+    (run / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("scores", "titles"),
+    [
+        ([{"psnr_y": 25.0}, {"psnr_y": 26.0}], ["PSNR-Y"]),
+        ([{"psnr_y": 25.0}, {"psnr_y": 26.0, "lpips": 0.3}], ["PSNR-Y", "LPIPS-Alex"]),
+    ],
+)
+def test_a_curve_is_of_the_scores_that_there_are(
+    tmp_path: Path, scores: list[dict[str, float]], titles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, "curve.py", logged(tmp_path / "run", *scores), "-o", tmp_path / "c.svg")
+    svg = ElementTree.parse(tmp_path / "c.svg").getroot()
+    assert svg.attrib["width"] == str(480 * len(titles) - 20)
+    texts = [text.text or "" for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text.split()[0].rstrip(",") for text in texts if "held-out" in text] == titles
+
+
+def test_a_run_without_scores_has_no_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "curve.py", logged(tmp_path / "run"), "-o", tmp_path / "c.svg")
+    assert capsys.readouterr().err.endswith("run has no scores yet\n")
+
+
+@pytest.mark.parametrize("crop", ["60,0,10,10", "0,40,10,10", "0,0,0,10", "1,2,3", "a,b,c,d"])
+def test_a_crop_that_shows_nothing_is_wrong_usage(
+    tmp_path: Path, crop: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = photographs(tmp_path, count=1) / "00.png"
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "before_after.py", picture, "--crop", crop, "-o", tmp_path / "out")
+    assert "error: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_smallest_crop_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = photographs(tmp_path, count=1) / "00.png"
+    run(monkeypatch, "before_after.py", picture, "--crop", "63,47,1,1", "-o", tmp_path / "out")
+    with Image.open(tmp_path / "out/00_before_after.png") as image:
+        assert image.size == (2 * 4 + 6, 4 + 26)
+
+
+def test_results_with_a_column_missing_are_not_put_into_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photographs(tmp_path / "Set2", count=1)
+    page = tmp_path / "results.md"
+    text = "<!-- table Set2 -->\n| psnr_y | niqe |\n<!-- end -->\n"
+    page.write_text(text)
+    (tmp_path / "pictures").mkdir()
+    how = [page, "--models", "bicubic", "--data", folder, "--perceptual", tmp_path]
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "results.py", *how, "--metrics", "psnr_y,niqe")
+    assert capsys.readouterr().err.endswith("no picture of Set2 has niqe: --metrics without it\n")
+    with pytest.raises(WeightsError, match="which lpips needs"):
+        run(monkeypatch, "results.py", *how)
+    assert page.read_text() == text
+    run(monkeypatch, "results.py", *how, "--metrics", "psnr_y")
+    assert "| bicubic | **" in page.read_text()
