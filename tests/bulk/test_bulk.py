@@ -10,7 +10,8 @@ from stores import write_tar
 
 from srgan.bulk import manifest as manifests
 from srgan.bulk.manifest import Manifest, Record, Run
-from srgan.bulk.places import open_place
+from srgan.bulk.places import Place, open_place
+from srgan.bulk.stages import plan_making
 from srgan.bulk.status import failures, lines_of, status_of
 from srgan.cli import main
 from srgan.errors import BulkError, OutputError
@@ -106,13 +107,119 @@ def test_what_has_changed_is_made_anew_and_nothing_else(tmp_path: Path, tiny_onn
 def test_what_is_in_the_place_of_a_result_and_not_ours_is_kept(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png", tmp_path / "out/a_x4.png")
     before = results(tmp_path / "out")
-    outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
-    assert counts(outcome) == {"failed": 1}
     place = tmp_path / "out/a_x4.png"
-    assert records[0].error == f"{place}: is there already and was not made by srgan; --overwrite replaces it"
-    assert results(tmp_path / "out") == before
+    for _ in range(2):
+        outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+        assert counts(outcome) == {"failed": 1}
+        assert records[0].error == f"{place}: is there already and was not made by srgan; --overwrite replaces it"
+        assert results(tmp_path / "out") == before
     place.unlink()
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1}, "no reason of the picture's"
+
+
+@pytest.mark.parametrize("source", ["a.png", "0.tar"])
+def test_a_result_that_could_not_be_replaced_is_not_taken_for_the_new_one(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    draw(tmp_path / "in/a.png")
+    write_tar(tmp_path / "in/0.tar", {"a.png": (tmp_path / "in/a.png").read_bytes()})
+    source, target = f"{tmp_path}/in/{source}", tmp_path / "out"
+    run(tiny_onnx, source, target)
+    before = results(target)
+    write = Place.write
+
+    def refuse(place: Place, name: str, content: bytes | memoryview) -> None:
+        if name in before:
+            raise OutputError("no space")
+        write(place, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", refuse)
+        outcome, _ = run(tiny_onnx, source, target, options=WriteOptions(strip=True))
+    assert (counts(outcome), results(target)) == ({"failed": 1}, before)
+    assert counts(run(tiny_onnx, source, target, options=WriteOptions(strip=True))[0]) == {"remade": 1}
+
+
+def test_a_picture_that_there_was_too_little_memory_for_is_tried_again(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    draw(tmp_path / "in/a.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("srgan.bulk.stages.read_picture", refuse)
+        outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert counts(outcome) == {"failed": 1}
+    assert (records[0].stage, records[0].error) == ("memory", "not enough memory for this picture and its result")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1}
+
+
+def test_weights_of_ones_own_are_sent_along_however_their_path_is_written(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_onnx.parent)
+    for model in (str(tiny_onnx), tiny_onnx.name, f"./{tiny_onnx.name}"):
+        made = plan_making(model, X4, WriteOptions(), open_place(str(tmp_path)), {}, Limits())
+        assert made.weights == tiny_onnx.read_bytes()
+    assert plan_making("srgan", X4, WriteOptions(), open_place(str(tmp_path)), {}, Limits()).weights is None
+
+
+def test_two_pictures_with_one_result_are_refused(tmp_path: Path, tiny_onnx: Path) -> None:
+    names = ["photo.jpg", "photo.png", "photo.jpg.webp"]
+    draw(*(tmp_path / "in" / name for name in names))
+    with pytest.raises(BulkError) as raised:
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert str(raised.value) == (
+        f"{tmp_path}/in/photo.jpg and {tmp_path}/in/photo.jpg.webp would both become photo.jpg_x4.png:"
+        " give one of them another name"
+    )
+    (tmp_path / "in/list.txt").write_text(f"{tmp_path}/in/photo.jpg\n{str(tmp_path).lstrip('/')}/in/photo.jpg\n")
+    with pytest.raises(BulkError, match=r"would both become .*/in/photo\.jpg_x4\.png"):
+        run(tiny_onnx, tmp_path / "in/list.txt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_tables_of_a_folder_are_named_together(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/x/1.jpg", tmp_path / "in/x/1.png", tmp_path / "in/x/2.png")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for name, paths in {"one": ["x/1.jpg", "x/2.png"], "two": ["x/1.png", "x/2.png"]}.items():
+        column = [f"{tmp_path}/in/{path}" for path in paths]
+        parquet.write_table(pa.table({"path": column}), tables / f"{name}.parquet")
+    outcome, _ = run(tiny_onnx, tables, tmp_path / "out")
+    assert counts(outcome) == {"done": 3}
+    folder = f"{str(tmp_path).lstrip('/')}/in/x"
+    names = ("1.jpg", "1.png", "2")
+    assert results(tmp_path / "out").keys() == {f"{folder}/{name}_x4.png" for name in names}
+    assert counts(run(tiny_onnx, tables, tmp_path / "out")[0]) == {"skipped": 3}
+
+
+def test_archives_whose_results_would_meet_keep_their_suffixes(tmp_path: Path, tiny_onnx: Path) -> None:
+    shards = tmp_path / "shards"
+    draw(tmp_path / "a.png", tmp_path / "b.png", shards / "b/0.png")
+    a, b = ((tmp_path / f"{name}.png").read_bytes() for name in "ab")
+    for name, content in {"a.tar": a, "a.tgz": b, "b.tar": b, "c.tar": a}.items():
+        write_tar(shards / name, {"0.png": content})
+    outcome, _ = run(tiny_onnx, shards, tmp_path / "out")
+    assert counts(outcome) == {"done": 5}
+    names = {f"{folder}/0_x4.png" for folder in ("a.tar", "a.tgz", "b.tar", "b", "c")}
+    assert results(tmp_path / "out").keys() == names
+    assert counts(run(tiny_onnx, shards, tmp_path / "out")[0]) == {"skipped": 5}
+    write_tar(shards / "c.tgz", {"0.png": b})
+    assert counts(run(tiny_onnx, shards, tmp_path / "out")[0]) == {"skipped": 4, "done": 2}, "c is c.tar from now on"
+    assert counts(run(tiny_onnx, shards, tmp_path / "out")[0]) == {"skipped": 6}
+
+
+def test_results_may_lie_beside_a_list_of_pictures(
+    tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path / "a.png")
+    (tmp_path / "list.txt").write_text("a.png")
+    monkeypatch.chdir(tmp_path)
+    assert main(["bulk", "list.txt", "large", "--workers", "1"]) == 0, capfd.readouterr().err
+    assert results(tmp_path / "large").keys() == {"a_x4.png"}
+    assert counts(run(shipped / "srgan.onnx", "a.png", "large", size=Size(scale=2))[0]) == {"done": 1}
 
 
 def test_pictures_that_cannot_be_decoded_are_tried_again_when_asked_or_changed(tmp_path: Path, tiny_onnx: Path) -> None:
@@ -213,6 +320,16 @@ def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
     assert "damaged, or cannot be read to its end" in records[-1].error
 
 
+def test_what_killed_runs_were_writing_is_removed(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    write_tar(tmp_path / "in/0.tar", {"deep/a.png": (tmp_path / "in/a.png").read_bytes()})
+    for folder in ("", "0", "0/deep"):
+        (tmp_path / "out" / folder).mkdir(exist_ok=True)
+        (tmp_path / "out" / folder / ".srgan-0123456789abcdef.part").touch()
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert results(tmp_path / "out").keys() == {"a_x4.png", "0/deep/a_x4.png"}
+
+
 def test_places_that_cannot_be_are_one_line(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png")
     (tmp_path / "empty").mkdir()
@@ -282,6 +399,30 @@ def test_the_status_says_how_fast_and_how_long_still(tmp_path: Path, monkeypatch
     assert list(lines_of(status_of(Manifest(place))))[7].startswith("silent for 0 min 0 s: it has been ended")
 
 
+def test_the_status_is_that_of_the_last_run(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(*(tmp_path / f"in/{number}.png" for number in range(3)))
+    (tmp_path / "in/broken.png").write_bytes(b"no picture")
+    place = open_place(str(tmp_path / "out"))
+
+    def said() -> list[str]:
+        return list(lines_of(status_of(Manifest(place))))[:5]
+
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    expected = [
+        f"{tmp_path}/in, 4 pictures",
+        "             3 done",
+        "             1 failed",
+        "             1 not a picture, or not of a kind that can be read",
+        "             0 to do",
+    ]
+    assert said() == expected
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=WriteOptions("jpeg"))
+    assert said() == expected
+    draw(tmp_path / "in/new.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=WriteOptions("jpeg"))
+    assert said() == [f"{tmp_path}/in, 5 pictures", "             4 done", *expected[2:]]
+
+
 def test_many_files_of_a_manifest_become_one(tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(*(tmp_path / f"in/{number}.png" for number in range(6)))
     monkeypatch.setattr(manifests, "ROWS", 1)
@@ -291,7 +432,9 @@ def test_many_files_of_a_manifest_become_one(tmp_path: Path, tiny_onnx: Path, mo
     assert len(list(folder.iterdir())) == 8  # six, one at the beginning and one at the end
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 6}
     assert len(list(folder.iterdir())) == 1
-    assert status_of(Manifest(open_place(str(tmp_path / "out")))).done == 6
+    status = status_of(Manifest(open_place(str(tmp_path / "out"))))
+    assert status.done == 6
+    assert status.run.ended is not None
     (folder / "foreign.parquet").write_bytes(b"no")
     with pytest.raises(BulkError, match=r"foreign\.parquet: damaged"):
         run(tiny_onnx, tmp_path / "in", tmp_path / "out")

@@ -162,13 +162,14 @@ def test_the_command_killed_halfway(
 
 DEADLY = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from inline import deadly, making
 from srgan.bulk.ray import RayEngine
 from srgan.bulk.sources import list_source
 model, photos, target, address = sys.argv[1:]
 made = making(Path(model), target)
-tasks = [deadly(task) for task in list_source(photos, made.size, "png", None).tasks]
+tasks = [replace(task, place=deadly(task.place)) for task in list_source(photos, made.size, "png", None).tasks]
 for record in RayEngine(address, None).run(made, tasks):
     print(record.target, record.status, record.stage, record.error, sep=",")
 """

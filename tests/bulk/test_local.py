@@ -8,19 +8,21 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from inline import counts, deadly, draw, making, results, run
+from inline import DeadlyModel, counts, deadly, draw, making, results, run
 from PIL import Image
+from stores import write_tar
 
 from srgan.bulk import local
-from srgan.bulk.local import LocalEngine
+from srgan.bulk.local import LocalEngine, gpu_environments
 from srgan.bulk.manifest import Manifest, Record
 from srgan.bulk.places import open_place
 from srgan.bulk.run import run_bulk
 from srgan.bulk.sources import list_source
 from srgan.cli import main
-from srgan.errors import BulkError, WeightsError
+from srgan.errors import ArgumentError, BulkError, WeightsError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -53,7 +55,7 @@ def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Pat
     draw(photos / "deadly.png")
     made = making(tiny_onnx, tmp_path / "out")
     tasks = list_source(str(photos), made.size, "png", None).tasks
-    records = list(LocalEngine(2).run(made, [deadly(task) for task in tasks]))
+    records = list(LocalEngine(2).run(made, [replace(task, place=deadly(task.place)) for task in tasks]))
     assert len(records) == 26
     failed = {record.target: record for record in records if record.status == "failed"}
     assert failed.keys() == {"broken_x4.png", "deadly_x4.png"}
@@ -61,16 +63,90 @@ def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Pat
     assert not failed["deadly_x4.png"].final, "the next run tries it again"
 
 
-def test_workers_that_all_end_as_they_begin_end_the_run(
-    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    draw(tmp_path / "in/deadly.png")
+def test_a_picture_of_an_archive_that_ends_its_workers_fails_alone(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    names = ["0", "1", "deadly", "3", "4", "5", "6", "7", "8", "deadly too", "10", "11"]
+    write_tar(tmp_path / "in/0.tar", {f"{name}.png": (tmp_path / "a.png").read_bytes() for name in names})
     made = making(tiny_onnx, tmp_path / "out")
     (task,) = list_source(str(tmp_path / "in"), made.size, "png", None).tasks
-    tasks = [replace(deadly(task), target=f"{number}.png") for number in range(12)]
+    records: list[Record] = []
+    run_bulk(
+        str(tmp_path / "in"),
+        replace(made, destination=deadly(made.destination)),
+        LocalEngine(1),
+        on_record=records.append,
+    )
+    found = [(record.target, record.status) for record in records if record.target != task.name]
+    failed = {"0/deadly_x4.png", "0/deadly too_x4.png"}
+    assert dict(found) == {
+        target: "failed" if target in failed else "done" for target in (f"0/{name}_x4.png" for name in names)
+    }
+    assert len(found) == len(names)
+    assert results(tmp_path / "out").keys() == dict(found).keys() - failed
+    for record in records:
+        if record.status == "failed":
+            assert record.error.startswith("its process was ended by signal 9, and so was the next")
+            assert (record.source, record.archive) == (
+                f"{tmp_path}/in/0.tar/{Path(record.target).stem[:-3]}.png",
+                task.name,
+            )
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 10, "done": 2}
+    assert run(tiny_onnx, tmp_path / "in", tmp_path / "out")[1] == [], "and that was all"
+
+
+def test_large_orders_and_many_answers_do_not_wait_for_each_other(tmp_path: Path, tiny_onnx: Path) -> None:
+    """Archives whose tasks are more than a pipe holds, as are the records of what is in them."""
+    write_tar(tmp_path / "0.tar", {f"{number:0200d}.png": b"no picture" for number in range(300)})
+    made = making(tiny_onnx, tmp_path / "out")
+    (task,) = list_source(str(tmp_path / "0.tar"), made.size, "png", None).tasks
+    known = tuple((f"0/{number:0200d}_x4.png", "0" * 32) for number in range(5000))
+    records: list[Record] = []
+    working = Thread(target=lambda: records.extend(LocalEngine(1).run(made, [replace(task, members=known)] * 2)))
+    working.daemon = True
+    working.start()
+    working.join(60)
+    assert not working.is_alive()
+    assert len(records) == 2 * 301
+
+
+def test_workers_that_all_end_as_they_begin_end_the_run(
+    photos: Path, tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "broken.png").unlink()
+    made = replace(making(tiny_onnx, tmp_path / "out"), model=DeadlyModel(), weights=b"")  # type: ignore[arg-type]
+    tasks = list_source(str(photos), made.size, "png", None).tasks
     monkeypatch.setattr(local, "STILLBORN", 3)
     with pytest.raises(BulkError, match="3 workers, one after the other, were ended by signal 9 before they did"):
         list(LocalEngine(1).run(made, tasks))
+
+
+def test_pictures_that_end_their_workers_end_no_run_that_makes_others(
+    photos: Path, tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(*(photos / f"{number}.deadly.png" for number in (30, 31, 32)))
+    made = making(tiny_onnx, tmp_path / "out")
+    tasks = list_source(str(photos), made.size, "png", None).tasks
+    monkeypatch.setattr(local, "STILLBORN", 3)
+    records = list(LocalEngine(1).run(made, [replace(task, place=deadly(task.place)) for task in tasks]))
+    failed = {record.target for record in records if record.status == "failed"}
+    assert failed == {"broken_x4.png", *(f"{number}.deadly_x4.png" for number in (30, 31, 32))}
+    assert len(records) == 28
+
+
+def test_workers_share_the_gpus_that_the_process_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shared(workers: int, gpus: int) -> list[str]:
+        return [environment["CUDA_VISIBLE_DEVICES"] for environment in gpu_environments(workers, gpus)]
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert shared(3, 2) == ["0", "1", "0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-5ab")
+    assert shared(3, 2) == ["4", "GPU-5ab", "4"]
+    assert shared(1, 1) == ["4"]
+    with pytest.raises(ArgumentError, match=r"--gpus 3 are more than CUDA_VISIBLE_DEVICES has: '4, GPU-5ab'"):
+        shared(3, 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ArgumentError, match="--gpus 1 are more"):
+        shared(1, 1)
 
 
 def test_an_engine_that_is_not_installed_names_its_extra(
@@ -166,6 +242,7 @@ def test_the_command_says_what_became_of_it(
         (["in", "out", "--model", "gone.onnx"], 1, "gone.onnx: no such file"),
         (["gone", "out"], 1, "gone: no such file or folder"),
         (["--status", "out"], 1, "out: nobody has written a manifest there"),
+        (["--failures", "out"], 1, "out: nobody has written a manifest there"),
         (["hdfs://localhost:1/in", "out"], 1, None),
     ],
 )

@@ -86,6 +86,13 @@ def test_lists_tars_and_tables_in_a_store(store: Store, tmp_path: Path, tiny_onn
     }
 
 
+def test_pictures_below_what_is_a_tar_as_well_are_refused(store: Store, tmp_path: Path, tiny_onnx: Path) -> None:
+    for name in ("a.tar", "a/x.png", "a.tar/x.png"):
+        store.client().put_object(Bucket="bucket", Key=f"up/{name}", Body=b"")
+    with pytest.raises(BulkError, match=r"up/a\.tar and s3://bucket/up/a\.tar/x\.png would both become a\.tar: give"):
+        run(tiny_onnx, store.url("bucket/up"), tmp_path / "out")
+
+
 def test_what_a_store_refuses_is_one_line(
     store: Store, tmp_path: Path, tiny_onnx: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 A worker is a process whose main thread runs the network, while threads beside it read the next pictures and
 write the last results. It is given a few pictures at a time. One that dies is replaced, and what it had is
-done again; a picture that two have died with has failed.
+done again one by one, the pictures of an archive too; one that a second worker dies with has failed.
 """
 
 import atexit
@@ -16,23 +16,21 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from queue import Queue
+from typing import Any, TypeAlias
 
 from srgan.bulk.manifest import Record
 from srgan.bulk.sources import Task
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
-from srgan.errors import BulkError, SrganError
+from srgan.errors import ArgumentError, BulkError, SrganError
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, PATIENCE, Pipeline
 from srgan.inference.threads import processors
 
 LEAST_BESIDE = 2
 """Threads that read beside a network, and as many that write: one of each waits for a disk or a store, one works."""
 
-DEATHS = 2
-"""So many workers may die with a picture before it has failed."""
-
 STILLBORN = 10
-"""So many workers may die one after the other, none of which has done anything, before the run ends."""
+"""So many workers may die, and none has made a result, before the run ends: it is not the pictures that they die of."""
 
 _LEAST_ROOM = 100_000_000
 
@@ -57,12 +55,19 @@ class LocalEngine:
 
 @dataclass
 class _Flight:
-    """A task that a worker has: which results it has told of, and how many there are, where that is known."""
+    """A task that a worker has.
+
+    suspect   whether a worker died that had it: it is done alone, one picture after the other
+    told      the results that the worker has told of
+    expected  how many there are, where that is known
+    at        the picture of a suspect that the worker is at
+    """
 
     task: Task
+    suspect: bool = False
     told: set[str] = field(default_factory=set)
     expected: int | None = None
-    deaths: int = 0
+    at: Task | None = None
 
 
 class _Crew:
@@ -72,7 +77,8 @@ class _Crew:
         self._room = max(BYTES_IN_FLIGHT // workers, _LEAST_ROOM)
         self._number = 0
         self._suspects: deque[_Flight] = deque()
-        self._stillborn = 0
+        self._deaths = 0
+        self._works = False  # a worker has made a result
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
         waiting = deque(_Flight(task) for task in tasks)
@@ -92,7 +98,7 @@ class _Crew:
 
     def _give(self, line: Connection, flights: dict[int, _Flight], waiting: deque[_Flight]) -> None:
         """Give a worker what it has room for; what one died with alone, so that it is known what it dies of."""
-        while len(flights) <= 2 * self._beside and not any(flight.deaths for flight in flights.values()):
+        while len(flights) <= 2 * self._beside and not any(flight.suspect for flight in flights.values()):
             if self._suspects and not flights:
                 flight = self._suspects.popleft()
             elif waiting:
@@ -102,17 +108,20 @@ class _Crew:
             self._number += 1
             flights[self._number] = flight
             with suppress(OSError):  # of one that has died, which is seen elsewhere
-                line.send((self._number, flight.task))
+                line.send((self._number, flight.task, flight.suspect))
 
     def _hear(self, line: Connection, told: Any) -> Iterator[Record]:
         if isinstance(told, BaseException):
             raise told
         number, what = told
-        self._stillborn = 0
         flights = self._crew[line][1]
         flight = flights[number]
-        if isinstance(what, Record):
+        if isinstance(what, Task):
+            flight.at = what
+        elif isinstance(what, Record):
             flight.told.add(what.target)
+            flight.at = None
+            self._works |= what.status in ("done", "remade")
             yield what
         else:
             flight.expected = what
@@ -135,20 +144,26 @@ class _Crew:
         process.join()
         line.close()
         how = f"signal {-process.exitcode}" if process.exitcode and process.exitcode < 0 else "an error"
-        self._stillborn += 1
-        if self._stillborn == STILLBORN:
+        self._deaths += 1
+        if self._deaths >= STILLBORN and not self._works:
             raise BulkError(f"{STILLBORN} workers, one after the other, were ended by {how} before they did anything")
         for flight in flights.values():
-            task = replace(flight.task, settled=flight.task.settled | flight.told)
-            if flight.deaths + 1 < DEATHS:
-                self._suspects.append(_Flight(task, deaths=flight.deaths + 1))
-                continue
-            target = task.target if task.kind == "file" else task.name
-            record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
-            record.stage = "worker"
-            record.error = f"its process was ended by {how}, and so was the next; is there too little memory?"
-            yield record
+            settled = flight.task.settled | (flight.told - {flight.task.name})
+            if flight.suspect:
+                yield self._failed(flight.at or flight.task, how)
+                if flight.task.kind == "file" or flight.at is None:
+                    continue
+                settled |= {flight.at.target}
+            self._suspects.append(_Flight(replace(flight.task, settled=settled), suspect=True))
         self._hire(place)
+
+    def _failed(self, task: Task, how: str) -> Record:
+        """Return the record of a picture that a second worker died with, or of an archive that it died of reading."""
+        target, archive = (task.target, task.archive) if task.kind == "file" else (task.name, "")
+        record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
+        record.archive, record.stage = archive, "worker"
+        record.error = f"its process was ended by {how}, and so was the next; is there too little memory?"
+        return record
 
     def end(self) -> None:
         """Let the workers go: at once those that have something in hand."""
@@ -165,6 +180,20 @@ class _Crew:
                 process.join()
 
 
+def gpu_environments(workers: int, gpus: int) -> list[dict[str, str]]:
+    """Return the variables by which workers share GPUs: of those that this process sees. Raises ArgumentError."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(number) for number in range(gpus)] if visible is None else visible.replace(" ", "").split(",")
+    names = [name for name in names if name not in ("", "-1")]
+    if len(names) < gpus:
+        raise ArgumentError(f"--gpus {gpus} are more than CUDA_VISIBLE_DEVICES has: {visible!r}")
+    return [{"CUDA_VISIBLE_DEVICES": names[number % gpus]} for number in range(workers)]
+
+
+_Job: TypeAlias = tuple[int, Task, threading.Event]
+_Doing: TypeAlias = tuple[int, Work, threading.Event]
+
+
 class _Ended(BaseException):
     """A worker is to end."""
 
@@ -179,30 +208,48 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
     signal.signal(signal.SIGTERM, _end)
     os.environ.update(environment)
     turn = threading.Lock()
+    given: Queue[Any] = Queue()
     read, network, write = Reader(making), Network(making), Writer(making)
+
+    def take() -> None:
+        """Take tasks as they come, so that whoever gives them never waits for what is done here."""
+        with suppress(EOFError, OSError):
+            while True:
+                given.put(line.recv())
+        given.put(None)
 
     def tell(what: object) -> None:
         with turn, suppress(OSError):
             line.send(what)
 
-    def pictures() -> Iterator[tuple[int, Task]]:
-        with suppress(EOFError, OSError):
-            while (given := line.recv()) is not None:
-                number, task = given
-                count = 0
-                for found in expand(task, making):
-                    count += 1
-                    if isinstance(found, Record):
-                        tell((number, found))
-                    else:
-                        yield number, found
-                tell((number, count))
+    def pictures() -> Iterator[_Job]:
+        while (order := given.get()) is not None:
+            number, task, one_by_one = order
+            count = 0
+            for found in expand(task, making):
+                count += 1
+                if isinstance(found, Record):
+                    tell((number, found))
+                    continue
+                if one_by_one:
+                    tell((number, replace(found, content=None)))
+                told = threading.Event()
+                yield number, found, told
+                if one_by_one:
+                    told.wait()
+            tell((number, count))
 
-    pipeline = Pipeline[tuple[int, Task], tuple[int, Work], None](
-        lambda job: (job[0], read(job[1])),
-        lambda work: work[1].held,
-        lambda work: network(work[1]),
-        lambda work: tell((work[0], write(work[1]))),
+    def finish(doing: _Doing) -> None:
+        number, work, told = doing
+        tell((number, write(work)))
+        told.set()
+
+    threading.Thread(target=take, name="srgan-tasks", daemon=True).start()
+    pipeline = Pipeline[_Job, _Doing, None](
+        lambda job: (job[0], read(job[1]), job[2]),
+        lambda doing: doing[1].held,
+        lambda doing: network(doing[1]),
+        finish,
         readers=beside,
         writers=beside,
         ahead=beside,

@@ -5,6 +5,7 @@ The last row of a result counts. In its metadata each file says which run wrote 
 
 import json
 import os
+import re
 import socket
 import time
 import uuid
@@ -41,15 +42,15 @@ class Record:
     source, target  the picture as people call it, the result's name below the destination
     status          done: made where there was nothing; remade: in the place of another; skipped: there already;
                     failed; listed: no picture but an archive, all of whose `members` have been found
-    identity        the fingerprint in the result
+    identity        the fingerprint in the result; of a failed picture that which its result would have had
     settings        stands for the network and all options
     version         of the file that the picture was read from, see `srgan.bulk.places.File`
     archive         the file that the picture is a member of, "" for a file of its own
-    stage           where it failed: read, decode, network, encode, write, worker
+    stage           where it failed: read, decode, network, encode, write, worker; memory, where there was too little
     error           what is wrong, without the picture's name
     read_s ...      seconds of each stage; those of several pictures overlap
     worker          machine and process
-    time            when it was done with
+    time            when the manifest was told of it
     """
 
     source: str
@@ -86,14 +87,15 @@ class Record:
 class Run:
     """What a run is about, in the metadata of its files.
 
-    total     how many pictures the source has, as far as is known
-    settled   of these, those that were settled before it began: done, and failed
+    total          how many pictures the source has, as far as is known
+    done_before    how many of these were done before it began, so that it does nothing for them
+    failed_before  how many had failed for good, by their reasons
     """
 
     source: str
     total: int = 0
     done_before: int = 0
-    failed_before: int = 0
+    failed_before: dict[str, int] = field(default_factory=dict)
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.time)
     ended: float | None = None
@@ -111,6 +113,16 @@ def whoami() -> str:
 def clean(name: str) -> str:
     """Return a name as a manifest can hold it: bytes that are not UTF-8 become backslashes and digits."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def in_short(error: str) -> str:
+    """Return an error without what is of one picture alone: figures, and all behind a colon."""
+    return re.sub(r"\d[\d,.]*", "N", error.split(": ")[0])
+
+
+def newest(runs: Iterable[Run]) -> Run:
+    """Return the last run, as the last of its files has it."""
+    return max(runs, key=lambda run: (run.started, run.ended or 0))
 
 
 class Manifest:
@@ -160,12 +172,13 @@ class Manifest:
         table, runs = self.read(names=names)
         last = {key: number for number, key in enumerate(table["target"].to_pylist())}
         whole = table.take(pa.array(sorted(last.values())))
-        self._put(whole, max(runs, key=lambda run: run.started))
+        self._put(whole, newest(runs))
         for name in names:
             self._place.remove(name)
 
     def add(self, record: Record) -> None:
         """Add a row, and write a file where it is time for one. Raises OutputError."""
+        record.time = datetime.now(UTC)  # by one clock, whatever those of the workers' machines say
         self._rows.append(record)
         if len(self._rows) >= ROWS or time.monotonic() - self._last > SECONDS:
             self.flush()
@@ -198,10 +211,15 @@ class Manifest:
 
 @dataclass(slots=True)
 class Known:
-    """What a manifest knows of a result: its last row, in short."""
+    """What a manifest knows of a result: its last row, in short.
+
+    reason    why it failed
+    identity  "" where it failed: what is in its place is then not what was wanted
+    """
 
     final: bool
     failed: bool
+    reason: str
     version: str
     settings: str
     identity: str
@@ -210,17 +228,20 @@ class Known:
 
 def known(manifest: Manifest) -> tuple[dict[str, Known], dict[str, list[str]]]:
     """Return what is known by the names of results, and which results came of each archive. Raises BulkError."""
-    columns = ["target", "status", "stage", "version", "settings", "identity", "archive", "members", "time"]
+    columns = ["target", "status", "stage", "error", "version", "settings", "identity", "archive", "members", "time"]
     table, _ = manifest.read(columns)
     found: dict[str, Known] = {}
     archives: dict[str, list[str]] = {}
     shared: dict[str, str] = {}
-    for target, status, stage, version, settings, identity, archive, members in _rows(table, columns[:-1]):
+    for target, status, stage, error, version, settings, identity, archive, members in _rows(table, columns[:-1]):
         settings = shared.setdefault(settings, settings)
         failed = status == "failed"
+        reason = in_short(error)
+        reason = shared.setdefault(reason, reason)
         if archive and target not in found:
             archives.setdefault(shared.setdefault(archive, archive), []).append(target)
-        found[target] = Known(not failed or stage == "decode", failed, version, settings, identity, members)
+        final = not failed or stage == "decode"
+        found[target] = Known(final, failed, reason, version, settings, "" if failed else identity, members)
     return found, archives
 
 

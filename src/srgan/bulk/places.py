@@ -7,7 +7,7 @@ import re
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -190,11 +190,13 @@ class Place:
         except (OSError, pa.ArrowException) as error:
             raise OutputError(f"{self.url_of(name)}: cannot be removed: {reason(error)}") from error
 
-    def remove_leftovers(self, names: Iterator[str]) -> None:
-        """Remove, beside results of these names on this machine, what killed runs were writing."""
+    def remove_leftovers(self, names: Iterable[str], folders: Iterable[str]) -> None:
+        """Remove what killed runs were writing on this machine: beside results of these names, below these folders."""
         if self.kind == "local":
-            for folder in {os.path.dirname(self.path_of(name)) for name in names}:  # noqa: PTH120 - of a million
-                remove_leftovers(Path(folder))
+            beside = {os.path.dirname(self.path_of(name)) for name in names}  # noqa: PTH120 - of a million
+            below = {place for folder in folders for place, _, _ in os.walk(self.path_of(folder))}
+            for place in beside | below:
+                remove_leftovers(Path(place))
 
     def holds(self, other: "Place") -> bool:
         """Tell whether another place is this one or below it."""

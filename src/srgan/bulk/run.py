@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from srgan.bulk.manifest import FOLDER, Known, Manifest, Record, Run, clean, known
-from srgan.bulk.sources import Listing, Task, list_source, row_target
+from srgan.bulk.sources import Listing, Task, list_source, row_target, upward
 from srgan.bulk.stages import Making
 from srgan.errors import BulkError, PictureError
 
@@ -41,17 +41,17 @@ class Outcome:
 
 @dataclass
 class Plan:
-    """What there is to do, and what is settled: pictures done, and failed, so that nothing is to be done."""
+    """What there is to do, and what is settled: pictures done, and failed for good, by their reasons."""
 
     tasks: list[Task]
     done: int = 0
-    failed: list[str] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
     errors: list[PictureError] = field(default_factory=list)
 
     @property
     def total(self) -> int:
         """How many pictures there are, as far as is known: a tar that has not been opened counts as one."""
-        return self.done + len(self.failed) + sum(_count(task) for task in self.tasks)
+        return self.done + self.failed.total() + sum(_count(task) for task in self.tasks)
 
 
 def run_bulk(
@@ -76,19 +76,21 @@ def run_bulk(
     """
     destination = making.destination
     listing = list_source(source, making.size, making.options.format, column)
-    if listing.place.holds(destination):
+    if listing.place is not None and listing.place.holds(destination):
         raise BulkError(f"{destination.url} is in {listing.place.url}: results would become pictures; choose another")
     manifest = Manifest(destination)
     manifest.tidy()
     plan = plan_bulk(listing, making, manifest, retry_failed=retry_failed)
     if on_plan is not None:
         on_plan(plan)
-    outcome = Outcome(Counter(skipped=plan.done, failed=len(plan.failed) + len(plan.errors)), plan.errors)
-    run = Run(listing.url, plan.total, plan.done, len(plan.failed))
+    outcome = Outcome(Counter(skipped=plan.done, failed=plan.failed.total() + len(plan.errors)), plan.errors)
+    run = Run(listing.url, plan.total, plan.done, dict(plan.failed))
     if not plan.tasks:
         return outcome
     manifest.begin(run)
-    destination.remove_leftovers(task.target for task in plan.tasks)
+    results = [task.target for task in plan.tasks if task.kind == "file"]
+    folders = {task.target for task in plan.tasks if task.kind != "file"}
+    destination.remove_leftovers(results, folders)
     try:
         with closing(engine.run(making, plan.tasks)) as records:
             for record in records:
@@ -100,7 +102,7 @@ def run_bulk(
         manifest.end(run)
     finally:
         manifest.flush()
-        destination.remove_leftovers(task.target for task in plan.tasks)  # of workers that were killed
+        destination.remove_leftovers(results, folders)  # of workers that were killed
     return outcome
 
 
@@ -120,9 +122,9 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
             return None
         return last if (target in present if not last.failed else not retry_failed) else None
 
-    def count(last: Known, name: str) -> None:
+    def count(last: Known) -> None:
         if last.failed:
-            plan.failed.append(name)
+            plan.failed[last.reason] += 1
         else:
             plan.done += 1
 
@@ -131,7 +133,7 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
             key = clean(task.target)
             last = settled(key, task.version)
             if last is not None:
-                count(last, task.source)
+                count(last)
             else:
                 identity = found[key].identity if key in found and key in present else ""
                 plan.tasks.append(replace(task, present=key in present, identity=identity))
@@ -139,10 +141,11 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
         if task.kind == "rows":
             targets = [row_target(task, row, making.ending) for row in task.rows]
         else:
-            targets = archives.get(clean(task.name), [])
+            folder = f"{clean(task.target)}/"
+            targets = [target for target in archives.get(clean(task.name), []) if target.startswith(folder)]
         done = {target: last for target in targets if (last := settled(clean(target), task.version)) is not None}
-        for target, last in done.items():
-            count(last, f"{task.source}: {target}")
+        for last in done.values():
+            count(last)
         whole = found.get(clean(task.name))
         if task.kind == "rows":
             complete = len(done) == len(targets)
@@ -164,8 +167,7 @@ def _in_folders(present: set[str], folders: set[str]) -> dict[str, list[str]]:
     """Return what is present below each of some folders."""
     found: dict[str, list[str]] = {folder: [] for folder in folders}
     for name in present if folders else ():
-        folder = name
-        while folder := folder.rpartition("/")[0]:
+        for folder in upward(name):
             if folder in found:
                 found[folder].append(name)
     return found

@@ -3,6 +3,7 @@
 import os
 import posixpath
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
@@ -62,12 +63,15 @@ class Task:
 
 @dataclass
 class Listing:
-    """What a source has: tasks whose targets are set, and errors of folders that could not be searched."""
+    """What a source has: tasks whose targets are set, and errors of folders that could not be searched.
+
+    place  the folder or prefix that was searched, None where the source is one file
+    """
 
     url: str
     tasks: list[Task]
     errors: list[PictureError]
-    place: Place
+    place: Place | None
 
 
 def list_source(text: str, size: Size, format: str | None, column: str | None) -> Listing:  # noqa: A002
@@ -78,7 +82,7 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
     format  of the results
     column  of Parquet that has paths or pictures in it; by default the one that has bytes, or is called like paths
 
-    Raises BulkError where there is no such source, or nothing in it.
+    Raises BulkError where there is no such source, or nothing in it, or where two pictures would have one result.
     """
     ending = result_ending(size, format)
     errors: list[PictureError] = []
@@ -91,22 +95,24 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
         files = [File(name, version)]
         if suffix == ".txt":
             lines = (line.strip() for line in place.read(name).decode("utf-8", "surrogateescape").splitlines())
-            tasks = _of_paths([line for line in lines if line], place, text, ending)
-            return Listing(place.url_of(name), tasks, errors, place)
+            tasks = _of_paths(_listed((line for line in lines if line), place, text), ending)
+            return Listing(place.url_of(name), _apart(tasks), errors, None)
+        searched = None
     else:
-        place = open_place(text)
+        searched = place = open_place(text)
         is_result = named_like_result(size)
         files = [file for file in place.files(errors) if _counts(file.name, is_result)]
     tasks = _of_pictures([file for file in files if _suffix(file.name) in PICTURE_SUFFIXES], place, ending)
     tasks += [_of_tar(file, place) for file in files if _suffix(file.name) in TARS]
     if not tasks:
         tables = [file for file in files if _suffix(file.name) == ".parquet"]
-        tasks = [task for file in tables for task in _of_table(file, place, text, ending, column)]
+        tasks = _of_tables(tables, place, text, ending, column)
     if not tasks and not errors:
         missing = place.kind == "local" and not os.path.exists(place.base)  # noqa: PTH110
         what = "no such file or folder" if missing else "no pictures, tars or Parquet files with rows in this place"
         raise BulkError(f"{place.url}: {what}")
-    return Listing(text if place.kind == "local" else place.url_of("").rstrip("/"), tasks, errors, place)
+    url = text if place.kind == "local" else place.url_of("").rstrip("/")
+    return Listing(url, _apart(tasks), errors, searched)
 
 
 def pictures_in(task: Task, ending: str) -> Iterator[Task]:
@@ -163,12 +169,51 @@ def _of_pictures(files: Sequence[File], place: Place, ending: str) -> list[Task]
     ]
 
 
-def _of_paths(lines: Iterable[str], beside: Place, text: str, ending: str) -> list[Task]:
-    """Return the tasks for paths and URLs: relative ones are below the place of the list itself.
+def _apart(tasks: list[Task]) -> list[Task]:
+    """Call the folders of archives by their whole names where those without suffixes would be shared.
+
+    Raises BulkError where results would fall on each other still.
+    """
+    archives = {task.name: task.target for task in tasks if task.kind != "file"}
+    if archives:
+        folders = [*archives.values(), *{posixpath.dirname(task.target) for task in tasks if task.kind == "file"}]
+        uses = Counter(above for folder in folders for above in upward(folder.casefold()))
+        shared = {name for name, folder in archives.items() if uses[folder.casefold()] > 1}
+        tasks = [
+            replace(task, target=task.name) if task.kind != "file" and task.name in shared else task for task in tasks
+        ]
+    first: dict[str, Task] = {}
+    for task in tasks:
+        _refuse(first.setdefault(task.target, task), task, task.target)
+    for task in tasks if archives else ():
+        for above in upward(task.target):
+            if above in first and first[above].kind != "file":
+                _refuse(first[above], task, above)
+    return tasks
+
+
+def upward(name: str) -> Iterator[str]:
+    """Yield a name below a place, and the folders there that it is in."""
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
+
+
+def _refuse(one: Task, other: Task, target: str) -> None:
+    if one.source != other.source:  # parts of one table share its folder
+        raise BulkError(f"{one.source} and {other.source} would both become {target}: give one of them another name")
+
+
+_Listed: TypeAlias = tuple[Place, str, str]
+"""Where a picture is, its name there, and its name below the destination."""
+
+
+def _listed(lines: Iterable[str], beside: Place, text: str) -> list[_Listed]:
+    """Return where the pictures of a list are: relative paths are below the place of the list itself.
 
     The result of s3://bucket/a/b.jpg is bucket/a/b_x4.png, of /data/b.jpg data/b_x4.png, of a/b.jpg a/b_x4.png.
     """
-    places: list[tuple[Place, str, str]] = []  # where it is, its name there, its name below the destination
+    places: list[_Listed] = []
     query = urlsplit(text).query if "://" in text else ""
     scheme = urlsplit(text).scheme if "://" in text else ""
     for given in lines:
@@ -183,6 +228,11 @@ def _of_paths(lines: Iterable[str], beside: Place, text: str, ending: str) -> li
             places.append((open_place("/"), line.lstrip("/"), line.lstrip("/")))
         else:
             places.append((beside, line, line))
+    return places
+
+
+def _of_paths(places: list[_Listed], ending: str) -> list[Task]:
+    """Return the tasks for what is listed, each once."""
     places = list({(place.url, place.path_of(name)): (place, name, below) for place, name, below in places}.values())
     targets = [posixpath.normpath(below) for _, _, below in places]
     if outside := next((target for target in targets if target.startswith("../") or target == ".."), None):
@@ -197,7 +247,7 @@ def _of_paths(lines: Iterable[str], beside: Place, text: str, ending: str) -> li
     ]
 
 
-def _versions(places: list[tuple[Place, str, str]]) -> list[str]:
+def _versions(places: list[_Listed]) -> list[str]:
     """Return the versions of files, asked for by the thousand."""
     found: dict[tuple[str, str], str] = {}
     groups: dict[str, tuple[Place, list[str]]] = {}
@@ -234,27 +284,37 @@ def _in_tar(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
                 yield name, target, content.read()
 
 
-def _of_table(file: File, place: Place, text: str, ending: str, column: str | None) -> list[Task]:
-    """Return the tasks of a Parquet file: of its paths, or one for each part of it where it has pictures."""
-    where = place.url_of(file.name)
-    with place.open(file.name, anywhere=True) as opened:
-        try:
-            table = parquet.ParquetFile(opened)
-            column = column or _find_column(table.schema_arrow, where)
-            if column not in table.schema_arrow.names:
-                raise BulkError(f"{where}: no column {column!r}: {', '.join(table.schema_arrow.names)}")
-            kind = table.schema_arrow.field(column).type
-            if _is_text(kind):
-                folder = replace_base(place, posixpath.dirname(file.name))
-                lines = (path for path in table.read([column])[column].to_pylist() if path)
-                return _of_paths(lines, folder, text, ending)
-            if not _has_bytes(kind):
-                raise BulkError(f"{where}: the column {column} is {kind}, and neither paths nor pictures")
-            counts = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
-        except (pa.ArrowException, OSError) as error:
-            raise BulkError(f"{where}: damaged: {reason(error)}") from error
+def _of_tables(files: Iterable[File], place: Place, text: str, ending: str, column: str | None) -> list[Task]:
+    """Return the tasks of Parquet files: of all their paths, and one for each part of those that have pictures."""
+    listed: list[_Listed] = []
+    tasks: list[Task] = []
+    for file in files:
+        where = place.url_of(file.name)
+        with place.open(file.name, anywhere=True) as opened:
+            try:
+                table = parquet.ParquetFile(opened)
+                name = column or _find_column(table.schema_arrow, where)
+                if name not in table.schema_arrow.names:
+                    raise BulkError(f"{where}: no column {name!r}: {', '.join(table.schema_arrow.names)}")
+                kind = table.schema_arrow.field(name).type
+                if _is_text(kind):
+                    beside = replace_base(place, posixpath.dirname(file.name))
+                    listed += _listed((path for path in table.read([name])[name].to_pylist() if path), beside, text)
+                elif _has_bytes(kind):
+                    tasks += _of_rows(table, file, place, name)
+                else:
+                    raise BulkError(f"{where}: the column {name} is {kind}, and neither paths nor pictures")
+            except (pa.ArrowException, OSError) as error:
+                raise BulkError(f"{where}: damaged: {reason(error)}") from error
+    return _of_paths(listed, ending) + tasks
+
+
+def _of_rows(table: parquet.ParquetFile, file: File, place: Place, column: str) -> list[Task]:
+    """Return a task for each part of a Parquet file that has pictures."""
     stem = file.name.removesuffix(".parquet")
+    where = place.url_of(file.name)
     task = Task("rows", place, file.name, where, stem, file.version, archive=file.name, column=column)
+    counts = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
     starts = accumulate(counts, initial=0)
     return [
         replace(task, rows=range(start, start + count), group=group)

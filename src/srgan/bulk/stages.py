@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -88,7 +87,7 @@ def plan_making(
         how,
         limits,
         overwrite,
-        path.read_bytes() if str(path) == model else None,
+        path.read_bytes() if path == Path(model) else None,
         read_card(path)["scale"],
         all_settings(network, result_format(BytesIO(), options), options),
     )
@@ -115,7 +114,8 @@ class Work:
         setattr(self.record, f"{stage}_s", self.parts.seconds[stage])
         if self.parts.error is not None:
             self.picture = None
-            self.record.status, self.record.stage = "failed", stage
+            of_memory = isinstance(self.parts.error.__cause__, MemoryError)
+            self.record.status, self.record.stage = "failed", "memory" if of_memory else stage
             self.record.error = str(self.parts.error).removeprefix(f"{self.task.source}: ")
 
 
@@ -230,7 +230,6 @@ class Writer:
                     work.record.bytes_out = len(whole.getbuffer())
                     self._making.destination.write(work.task.target, whole.getbuffer())
             work.picture = None
-        work.record.time = datetime.now(UTC)
         return work.record
 
 

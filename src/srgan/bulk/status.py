@@ -1,15 +1,15 @@
 """What a manifest tells of a run: done, failed and why, how fast, how long still."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from srgan.bulk.manifest import Manifest, Run
+from srgan.bulk.manifest import Manifest, Run, in_short, newest
 from srgan.errors import BulkError
 
 RECENT = 600.0
@@ -24,8 +24,8 @@ class Status:
     """What the last run has come to.
 
     run      the last one
-    done     pictures with a result, those of earlier runs included
-    reasons  what pictures failed of, and how many
+    done     its pictures with a result, those that were done before included
+    reasons  what its pictures failed of, and how many, those that had failed before included
     rate     pictures a second, lately; 0 where nothing tells
     last     when the last word came, seconds since 1970
     """
@@ -49,10 +49,9 @@ class Status:
 
 def status_of(manifest: Manifest) -> Status:
     """Return what a manifest tells. Raises BulkError where there is none, or one that is damaged."""
-    table, runs = manifest.read(["target", "status", "error", "time"])
-    if not runs:
-        raise BulkError(f"{manifest.where}: nobody has written a manifest there")
-    run = max(runs, key=lambda run: (run.started, run.ended or 0))
+    table, runs = _read(manifest)
+    run = newest(runs)
+    table = table.filter(pc.greater_equal(table["time"].cast("int64"), int(run.started * 1000)))
     last: dict[str, tuple[str, str]] = {}
     columns = (table[name].to_pylist() for name in ("target", "status", "error"))
     for target, status, error in zip(*columns, strict=True):
@@ -60,18 +59,18 @@ def status_of(manifest: Manifest) -> Status:
     outcomes = Counter(status for status, _ in last.values())
     pictures = table.filter(pc.not_equal(table["status"], "listed"))
     times = pictures["time"].cast("int64").to_numpy() / 1000
-    times = times[times >= run.started]
     word = run.ended or max([run.started, *times[-1:]])
     since = max(run.started, word - RECENT)
     rate = float((times >= since).sum()) / max(word - since, 1e-3)
-    reasons = Counter(_reason(error) for status, error in last.values() if status == "failed")
-    done = outcomes["done"] + outcomes["remade"] + outcomes["skipped"]
+    reasons = Counter(in_short(error) for status, error in last.values() if status == "failed")
+    reasons.update(run.failed_before)
+    done = run.done_before + outcomes["done"] + outcomes["remade"] + outcomes["skipped"]
     return Status(run, done, reasons, rate, word)
 
 
 def failures(manifest: Manifest) -> Iterator[str]:
-    """Yield a line for each picture that has no result: its name, a tab, and why."""
-    table, _ = manifest.read(["source", "target", "status", "error", "time"])
+    """Yield a line for each picture that has no result: its name, a tab, and why. Raises as `status_of` does."""
+    table, _ = _read(manifest, "source")
     last = {row["target"]: row for row in table.to_pylist()}
     for row in last.values():
         if row["status"] == "failed":
@@ -97,9 +96,12 @@ def lines_of(status: Status) -> Iterator[str]:
         yield f"silent for {_span(time.time() - status.last)}: it has been ended, as it seems; run it again to go on"
 
 
-def _reason(error: str) -> str:
-    """Return an error without what is of one picture alone: figures, and all behind a colon."""
-    return re.sub(r"\d[\d,.]*", "N", error.split(": ")[0])
+def _read(manifest: Manifest, *more: str) -> tuple[pa.Table, list[Run]]:
+    """Return what became of the results, and the runs. Raises BulkError where there are none."""
+    table, runs = manifest.read([*more, "target", "status", "error", "time"])
+    if not runs:
+        raise BulkError(f"{manifest.where}: nobody has written a manifest there")
+    return table, runs
 
 
 def _span(seconds: float) -> str:

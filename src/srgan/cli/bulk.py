@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from srgan.bulk.local import LocalEngine
+from srgan.bulk.local import LocalEngine, gpu_environments
 from srgan.bulk.manifest import Manifest, Record
 from srgan.bulk.places import open_place
 from srgan.bulk.run import Engine, Plan, run_bulk
@@ -132,13 +132,13 @@ def bulk(
         if address is not None:
             raise ArgumentError("--address is of --engine ray")
         workers = workers or gpus or processors()
-        runner = LocalEngine(workers, [{"CUDA_VISIBLE_DEVICES": str(n % gpus)} for n in range(workers)] if gpus else [])
+        runner = LocalEngine(workers, gpu_environments(workers, gpus) if gpus else [])
     with PictureBar(debug=settings.debug) as bar:
         total = done = 0
 
         def planned(plan: Plan) -> None:
             nonlocal total, done
-            total, done = plan.total, plan.done + len(plan.failed)
+            total, done = plan.total, plan.done + plan.failed.total()
             for error in plan.errors:
                 bar.error(error)
             bar.update(done, total)
