@@ -8,12 +8,16 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[Sequence[int]]:
-    """Collect SIGTERM and SIGINT in the list returned instead of dying of them; a second one does kill."""
+    """Collect SIGTERM and SIGINT in the list returned instead of dying of them; a second Ctrl-C does kill.
+
+    A second SIGTERM does not: what ends all processes of a run has torchrun send its own another one.
+    """
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         received.append(number)
-        signal.signal(number, earlier[signal.Signals(number)])
+        if number == signal.SIGINT:
+            signal.signal(number, earlier[signal.SIGINT])
 
     earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in earlier:
