@@ -68,7 +68,7 @@ def state_of(path: Path) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key != "seconds"}
 
 
-def at_step(step: int, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def at_step(step: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Have something happen while the batch of a step is cut."""
     cut = PatchSampler.batch
 
@@ -153,11 +153,15 @@ def test_a_run_that_died_at_a_step_goes_on_as_if_it_had_not(
 def test_a_run_that_is_stopped_saves_its_last_step_and_goes_on(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, times: int
 ) -> None:
+    def stop() -> None:
+        for _ in range(times):
+            deliver(number)
+
     recipe = runs.recipe(run={"checkpoint_every": 1000})
     whole = train(recipe, store, tmp_path / "whole")
     earlier = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        at_step(2, lambda: [deliver(number) for _ in range(times)], patch)
+        at_step(2, stop, patch)
         stopped = train(recipe, store, tmp_path / "stopped")
     assert stopped.name == "000000000012.pt"
     assert signal.getsignal(number) == earlier
