@@ -3,6 +3,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from srgan.errors import ArgumentError, OutputError, PictureError
+from srgan.errors import ArgumentError, OutputError, PictureError, TooLargeError
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.size import Size
@@ -207,6 +208,112 @@ def test_a_picture_over_the_limit_is_refused_by_its_header(tmp_path: Path) -> No
         read_picture(io.BytesIO(png_header(10, 10)), Limits(input_pixels=99))
     with pytest.raises(PictureError, match="damaged"):
         read_picture(io.BytesIO(png_header(10, 10)), Limits(input_pixels=100))
+
+
+def tiff(*entries: tuple[int, int, int], data: bytes, end: str = "<", big: bool = False) -> bytes:
+    """Return a gray TIFF of 16x16 pixels with these entries more, tag, type and value, and data from byte 16 on."""
+    whole = ((256, 4, 16), (257, 4, 16), (258, 3, 8), (262, 3, 1), (277, 3, 1), *entries)
+    kinds, further, lines, width = {3: "H", 4: "I", 16: "Q", 17: "q", 18: "Q"}, b"", b"", 8 if big else 4
+    for tag, kind, value in whole:
+        packed = struct.pack(end + kinds[kind], value)
+        if len(packed) > width:
+            further += packed
+            packed = struct.pack(f"{end}I", 16 + len(data) + len(further) - len(packed))
+        lines += struct.pack(f"{end}HH{'Q' if big else 'I'}", tag, kind, 1) + packed.ljust(width, b"\0")
+    place = 16 + len(data) + len(further)
+    head = struct.pack(f"{end}HHHQ", 43, 8, 0, place) if big else struct.pack(f"{end}HI8x", 42, place)
+    count = struct.pack(f"{end}{'Q' if big else 'H'}", len(whole))
+    return (b"II" if end == "<" else b"MM") + head + data + further + count + lines + bytes(width)
+
+
+@pytest.mark.parametrize(
+    ("sides", "how"),
+    [
+        ([(322, 4, 64), (323, 4, 48)], {}),
+        ([(322, 3, 64), (323, 3, 48)], {"end": ">"}),
+        ([(322, 16, 64), (323, 18, 48)], {"big": True}),
+        ([(322, 17, 64), (322, 4, 16), (323, 17, 48), (323, 4, 16)], {}),  # types that Pillow leaves out
+    ],
+)
+def test_the_tiles_of_a_tiff_count_whole(sides: list[tuple[int, int, int]], how: dict[str, Any]) -> None:
+    data = zlib.compress(bytes([7]) * (64 * 48))
+    content = tiff((259, 3, 8), *sides, (324, 4, 16), (325, 4, len(data)), data=data, **how)
+    assert (read_picture(io.BytesIO(content), Limits(input_pixels=3072)).pixels == 7).all()
+    message = "16x16 in such pieces are 3,072 pixels, more than the limit of 3,071 pixels; --max-input-pixels raises it"
+    with pytest.raises(TooLargeError, match=message):
+        read_picture(io.BytesIO(content), Limits(input_pixels=3071))
+
+
+def test_the_tiles_of_all_pages_count(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "pages.tif", np.zeros((3, 40, 50), np.uint8), tile=(32, 32), photometric="minisblack")
+    assert len(read_picture(tmp_path / "pages.tif", Limits(input_pixels=12_288)).frames) == 3
+    with pytest.raises(TooLargeError, match="3 frames or pages or more have 12,288 pixels"):
+        read_picture(tmp_path / "pages.tif", Limits(input_pixels=12_287))
+
+
+def strips(rows: int, *places: int) -> bytes:
+    """Return a gray TIFF of 16x16 pixels that are not compressed, in strips of so many rows at these places."""
+    content = tiff((259, 3, 1), (278, 4, rows), (273, 4, 0), (279, 4, 0), data=bytes(512))
+    lists = struct.pack(f"<{2 * len(places)}I", *places, *[16 * rows] * len(places))
+    for number, tag in enumerate((273, 279)):
+        entry = struct.pack("<HHI", tag, 4, len(places))
+        at = len(content) + 4 * number * len(places)
+        content = content.replace(struct.pack("<HHII", tag, 4, 1, 0), entry + struct.pack("<I", at))
+    return content + lists
+
+
+def test_strips_of_a_tiff_that_are_read_again_and_again_count() -> None:
+    assert read_picture(io.BytesIO(strips(12, 16, 208)), Limits(input_pixels=256)).pixels.shape == (16, 16)
+    again = strips(12, *[16] * 8)
+    assert read_picture(io.BytesIO(again), Limits(input_pixels=1024)).pixels.shape == (16, 16)
+    with pytest.raises(TooLargeError, match="16x16 in such pieces are 1,024 pixels, more than the limit of 1,023"):
+        read_picture(io.BytesIO(again), Limits(input_pixels=1023))
+
+
+def test_strips_of_a_tiff_in_one_another_are_refused() -> None:
+    """Pillow would read the first of them a byte at a time: that took the square of a row's length."""
+    with pytest.raises(PictureError, match="damaged: its strips lie in one another"):
+        read_picture(io.BytesIO(strips(12, 16, 17)))
+
+
+@pytest.mark.parametrize("kind", ["codestream", "boxes", "more boxes", "long box"])
+def test_the_tiles_of_a_jpeg_2000_count(kind: str) -> None:
+    """OpenJPEG has some 10 kB for each, however small: 65,535 tiles of a pixel took 600 MB."""
+    file = io.BytesIO()
+    image = Image.new("RGB", (64, 48))
+    image.save(file, "JPEG2000", tile_size=(16, 16), num_resolutions=1, no_jp2=kind == "codestream")
+    content = file.getvalue()
+    if kind in ("more boxes", "long box"):
+        place = content.index(b"jp2c") - 4
+        box = (
+            b"\0\0\0\x0cfree\xff\x4f\xff\x51" if kind == "more boxes" else b"\0\0\0\1free" + (20).to_bytes(8) + b"long"
+        )
+        content = content[:place] + box + content[place:]
+    pixels = 64 * 48 + 512 * 3 * 11
+    assert read_picture(io.BytesIO(content), Limits(input_pixels=pixels)).pixels.shape == (48, 64, 3)
+    with pytest.raises(TooLargeError, match=f"64x48 in such pieces are {pixels:,} pixels"):
+        read_picture(io.BytesIO(content), Limits(input_pixels=pixels - 1))
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        b"%s",
+        b"%b%s",
+        b"%b!\xff\x0bNETSCAPE2.0\3\1\0\0\0!\xfe\0%s",
+        b"!\xff\x0bNETSCAPE2.0\0\2%b\0%s",  # whose ends Pillow takes for the beginnings of further blocks
+        b"!\x01\0\2%b\0%s",
+    ],
+)
+def test_a_gif_is_measured_before_pillow_fills_its_frames(blocks: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be cleared after a frame is filled as Pillow goes there: 58 bytes took 3.4 GB."""
+    small, huge = (b"\x2c\0\0\0\0" + 2 * side.to_bytes(2, "little") + b"\0\2\2\x4c\1\0" for side in (1, 60_000))
+    clear = b"!\xf9\4\x08\0\0\0\0"
+    content = b"GIF89a\1\0\1\0\x80\0\0" + b"\0\0\0\xff\xff\xff"
+    content += blocks.replace(b"%b", small).replace(b"%s", clear + huge) + b";"
+    monkeypatch.setattr("srgan.image.reading._open", lambda *_: pytest.fail("it is opened"))
+    with pytest.raises(TooLargeError, match="60000x60000 are 3,600 megapixels, more than the limit of 200 megapixels"):
+        read_picture(io.BytesIO(content))
 
 
 def test_the_limits_are_ours_and_those_of_pillow_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -109,9 +110,37 @@ def test_the_published_pictures_are_met_bit_for_bit(name: str) -> None:
         assert np.array_equal(imresize(hr, scale=0.25), np.asarray(Image.open(low))), path.name
 
 
-@pytest.mark.parametrize("shape", [(40, 30, 3), (31, 47)])
-def test_a_picture_resized_in_parts_is_the_same(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scale", [2.5, 0.3])
+@pytest.mark.parametrize("shape", [(40, 30, 3), (31, 47), (1, 700)])
+def test_a_picture_resized_in_parts_is_the_same(
+    shape: tuple[int, ...], scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture = np.random.default_rng(6).integers(0, 256, shape, dtype=np.uint8)
-    whole = imresize(picture, scale=2.5)
+    whole = imresize(picture, scale=scale)
+    monkeypatch.setattr("srgan.image.resize._SUMS", 100)
+    np.testing.assert_array_equal(imresize(picture, scale=scale), whole)
+
+
+@pytest.mark.parametrize("scale", [4.0, 0.5, 1 / 64])
+def test_the_weights_of_a_long_side_take_no_memory_of_its_length(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.image.resize._SUMS", 10_000)
+    picture = np.zeros((1, 100_000), np.uint8)
+    tracemalloc.start()
+    imresize(picture, size=(1, int(100_000 * scale)))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3_000_000, "their weights and places are at least six million bytes"
+
+
+def test_resizing_is_ended_between_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("srgan.image.resize._SUMS", 1000)
-    np.testing.assert_array_equal(imresize(picture, scale=2.5), whole)
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(len(calls))
+        if len(calls) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        imresize(np.zeros((100, 100), np.uint8), scale=2.0, check=check)
+    assert len(calls) == 3

@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import os
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +28,15 @@ import made
 from conftest import card_of
 from fakes import Nearest
 from srgan.cli import main
-from srgan.image.picture import Limits
-from srgan.image.resize import imresize
+from srgan.image.picture import Limits, Picture
+from srgan.image.reading import read_picture
+from srgan.image.resize import bicubic_taps, imresize
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
 from srgan.web.app import Rules
-from srgan.web.work import _scans
+from srgan.web.parameters import Crop
+from srgan.web.work import _cropped, _scans
 from srgan.weights import NAMES
 
 
@@ -176,6 +181,25 @@ def test_bicubic_of_16_bits_and_transparency(running: Running) -> None:
     assert (rows[..., 3] == 65535).all()
 
 
+def test_bicubic_makes_a_side_at_most_64_times_as_small(running: Running) -> None:
+    """What it reads for a pixel would grow with that; Pillow's resampling of what a network makes is another matter."""
+    wide = png(1, 129, channels=1)
+    answer = running.upscale(wide, "model=bicubic&width=2")
+    assert answer.status == 422
+    assert answer.problem["detail"] == "bicubic makes a side at most 64 times as small, and not 129x1 to 2x1"
+    assert running.upscale(wide, "model=bicubic&width=3").status == 200
+    assert running.upscale(wide, "model=bicubic&width=2&crop=0,0,128,1").status == 200
+    assert running.upscale(wide, "model=srresnet&width=1").status == 200
+
+
+def test_a_side_has_its_limit_whatever_says_the_size(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.web.work.MOST_PIXELS", 68)
+    assert running.upscale(png(13, 17), "scale=4").status == 200
+    answer = running.upscale(png(13, 17), "scale=4.1")
+    assert answer.status == 422
+    assert answer.problem["detail"] == "a side of the result has 70 pixels, more than 68"
+
+
 def _chunks(content: bytes, wanted: bytes) -> Iterator[bytes]:
     place = 8
     while place < len(content):
@@ -261,6 +285,7 @@ def bomb() -> bytes:
         (bomb(), 413, "a.png: too large: 50000x50000 are 2,500 megapixels, more than the limit of 20,000 pixels"),
         (b"\xff\xd8" + 101 * b"\xff\xda\0\4..dots", 400, "a.png: a JPEG of more than 100 scans"),
         (b"\xff\xd8" + 10_001 * b"\xff\xe1\0\2", 400, "a.png: a JPEG of more than 100 scans"),
+        (b"\xff\xd8\xff\x01" + 101 * b"\xff\xda\0\4..dots", 400, "a.png: a JPEG of more than 100 scans"),
     ],
 )
 def test_a_picture_that_is_none_is_one_line(running: Running, picture: bytes, status: int, detail: str) -> None:
@@ -284,6 +309,27 @@ def test_a_jpeg_has_few_scans_whatever_follows_it(running: Running, progressive:
     film = 200 * b"\xff\xda\0\4..dots"  # behind a picture, as phones put one
     assert _scans(content.getvalue() + film) <= 6
     assert running.upscale(content.getvalue() + film).status == 200
+
+
+@pytest.mark.parametrize(
+    ("before", "hidden"),
+    [
+        (b"\xff\xc4", b"\xff\x01\xff\xc4"),  # a marker without a length
+        (b"\xff\xd0", b"\xff\x02\xff\xd0"),  # a reserved one, where a restart is looked for
+        (b"\xff\xd8", b"\xff\xd8\xff\xd9\xff\xd8"),  # the end of tables alone
+        (b"\xff\xc4", b"\xff\xff\xff\x00\xff\xff\xff\xc4"),  # what fills, and what was left over
+    ],
+)
+def test_no_scans_of_a_jpeg_hide(before: bytes, hidden: bytes) -> None:
+    """Whatever is put into the first scan, or before the picture: libjpeg finds the scans that follow, and so do we."""
+    content = io.BytesIO()
+    Image.effect_noise((40, 40), 90).save(content, "JPEG", progressive=True, restart_marker_blocks=1)
+    whole = content.getvalue()
+    place = 0 if before == b"\xff\xd8" else whole.index(before, whole.index(b"\xff\xda"))
+    tricky = whole[:place] + hidden + whole[place + len(before) :]
+    with Image.open(content) as image, Image.open(io.BytesIO(tricky)) as other:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(other))
+    assert _scans(tricky) == _scans(whole) == 6
 
 
 def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:
@@ -389,14 +435,14 @@ def slow(weights: None, monkeypatch: pytest.MonkeyPatch) -> Slow:  # noqa: ARG00
 class Asking(threading.Thread):
     """A request in a thread of its own."""
 
-    def __init__(self, running: Running, name: str = "request-0", picture: bytes = png()) -> None:
+    def __init__(self, running: Running, name: str = "request-0", picture: bytes = png(), query: str = "") -> None:
         super().__init__()
-        self._running, self._name, self._picture = running, name, picture
+        self._running, self._name, self._picture, self._query = running, name, picture, query
         self.answer: Answer
         self.start()
 
     def run(self) -> None:
-        self.answer = self._running.upscale(self._picture, X_Request_ID=self._name)
+        self.answer = self._running.upscale(self._picture, self._query, X_Request_ID=self._name)
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -457,6 +503,113 @@ def test_who_goes_away_ends_the_work(slow: Slow) -> None:
         assert running.count("srgan_working") == 0
         assert slow.calls == 1, "of nine tiles"
         assert running.upscale(png()).status == 200
+
+
+@pytest.mark.usefixtures("weights")
+def test_who_goes_away_ends_bicubic(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go, parts = threading.Event(), threading.Event(), []
+
+    def taps(*how: Any) -> Any:
+        parts.append(how)
+        begun.set()
+        assert go.wait(30)
+        return bicubic_taps(*how)
+
+    monkeypatch.setattr("srgan.image.resize.bicubic_taps", taps)
+    monkeypatch.setattr("srgan.image.resize._SUMS", 100)
+    with serving() as running:
+        connection = begin(running, png(30, 30), "model=bicubic")
+        assert begun.wait(10)
+        connection.close()
+        running.wait_for('srgan_requests_total{status="499"}', 1)
+        go.set()
+        running.wait_for("srgan_picture_bytes", 0)
+    assert len(parts) == 1, "of sixteen"
+
+
+def test_what_resampling_takes_is_counted(slow: Slow) -> None:
+    """A weight is a float64: six for each column of what the network makes, three for each of the result."""
+    with serving() as running:
+        asking = Asking(running, query="scale=3", picture=png(1, 2000))
+        assert slow.begun.acquire(timeout=10)
+        running.wait_for("srgan_picture_bytes", 17 * 6000 + 8 * (6 * 4 * 2001 + 3 * 6003))
+        slow.go.set()
+        asking.join()
+        assert asking.answer.status == 200
+
+
+def test_a_crop_does_not_hold_the_whole() -> None:
+    frame = Picture(np.zeros((50, 40, 3), np.uint8), np.zeros((50, 40), np.uint8))
+    part = _cropped(replace(frame, more=(frame,)), Crop(0, 0, 40, 30))
+    for each in part.frames:
+        assert each.alpha is not None
+        assert each.pixels.shape == (30, 40, 3)
+        assert each.pixels.base is None
+        assert each.alpha.base is None
+
+
+def test_what_waits_to_be_decoded_is_counted_until_it_goes(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is at the network, one is decoded and waits for room, the others wait to be decoded."""
+    monkeypatch.setattr("srgan.web.work.BYTES_IN_FLIGHT", 1)
+    size = len(png())
+    with serving(Rules(bytes=size)) as running:
+        first = Asking(running, name="request-1")
+        assert slow.begun.acquire(timeout=10)
+        others = [begin(running, png())]
+        running.wait_for('srgan_stage_seconds_count{stage="decode"}', 2)
+        running.wait_for("srgan_body_bytes", 0)
+        others += [begin(running, png()) for _ in range(4)]
+        running.wait_for("srgan_body_bytes", 4 * size)
+        refused = running.upscale(png())
+        assert refused.status == 429
+        assert refused.problem["detail"] == "too many bytes of pictures arrive or wait"
+        for other in others:
+            other.close()
+        running.wait_for("srgan_body_bytes", 0)
+        assert running.count("srgan_picture_bytes") > 0, "the first one's"
+        slow.go.set()
+        first.join()
+        assert first.answer.status == 200
+        assert running.upscale(png()).status == 200
+        assert running.count("srgan_body_bytes") == 0
+
+
+@pytest.mark.usefixtures("weights")
+def test_what_is_being_decoded_is_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def read(*what: Any, **how: Any) -> Picture:
+        begun.set()
+        assert go.wait(30)
+        return read_picture(*what, **how)
+
+    monkeypatch.setattr("srgan.web.work.read_picture", read)
+    with serving(Rules(seconds=0.5)) as running:
+        asking = Asking(running)
+        assert begun.wait(10)
+        asking.join()
+        assert asking.answer.status == 504
+        assert running.count("srgan_body_bytes") == len(png())
+        go.set()
+        running.wait_for("srgan_body_bytes", 0)
+
+
+def test_what_is_refused_is_held_no_more(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels: list[weakref.ref[Any]] = []
+
+    def read(*what: Any, **how: Any) -> Picture:
+        picture = read_picture(*what, **how)
+        pixels.append(weakref.ref(picture.pixels))
+        return picture
+
+    monkeypatch.setattr("srgan.web.work.read_picture", read)
+    gc.disable()  # an error that has been answered is a circle
+    try:
+        assert running.upscale(png(), "crop=0,0,99,99").status == 422
+    finally:
+        gc.enable()
+    [pixel] = pixels
+    assert pixel() is None
 
 
 def test_who_goes_away_while_waiting_leaves_the_queue(slow: Slow) -> None:

@@ -6,6 +6,7 @@ two passes, and places outside the picture taken from its border.
 """
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 T = TypeVar("T", np.uint8, np.float32, np.float64)
 
-_SUMS = 500_000  # of float64 at a time, so that a large picture needs no eight times its memory
+_SUMS = 500_000  # of float64 at a time, and weights, so that a large picture needs no eight times its memory
 
 
 def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -24,13 +25,13 @@ def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def bicubic_taps(outputs: int, scale: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return where each output of one axis reads and with which weights, both (outputs, taps).
+def bicubic_taps(outputs: int, scale: float, first: int = 0) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return where each output of one axis, from the first on, reads and with which weights, both (outputs, taps).
 
     `scale` is outputs over inputs as the caller means it; weights of a row sum to 1; places are not clamped.
     """
     stretch = max(1.0, 1 / scale)
-    centre = (np.arange(outputs) + 0.5) / scale - 0.5
+    centre = (np.arange(first, first + outputs) + 0.5) / scale - 0.5
     count = math.ceil(4 * stretch) + 2
     places = np.floor(centre - 2 * stretch).astype(np.intp)[:, None] + np.arange(count)
     weights = cubic((centre[:, None] - places) / stretch)
@@ -39,12 +40,18 @@ def bicubic_taps(outputs: int, scale: float) -> tuple[NDArray[np.intp], NDArray[
     return places[:, used], weights[:, used]
 
 
-def imresize(picture: NDArray[T], *, scale: float | None = None, size: tuple[int, int] | None = None) -> NDArray[T]:
+def imresize(
+    picture: NDArray[T],
+    *,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> NDArray[T]:
     """Resample a picture (H, W) or (H, W, C) by `scale`, or to `size` = (height, width), as MATLAB's imresize.
 
     A scale gives ceil(scale * H) rows and ceil(scale * W) columns. uint8 in gives uint8 out, rounded half up
-    after each pass; floats are neither rounded nor clamped. Raises ValueError unless just one of the two is
-    given, and for an empty picture.
+    after each pass; floats are neither rounded nor clamped. `check` is called before every part of the sums, and
+    ends them by raising. Raises ValueError unless just one of scale and size is given, and for an empty picture.
     """
     if (scale is None) == (size is None):
         raise ValueError("give scale or size")
@@ -59,24 +66,29 @@ def imresize(picture: NDArray[T], *, scale: float | None = None, size: tuple[int
         scales = (size[0] / height, size[1] / width)
     axes = (0, 1) if scales[0] <= scales[1] else (1, 0)
     for axis in axes:
-        picture = _resize_axis(picture, axis, size[axis], scales[axis])
+        picture = _resize_axis(picture, axis, size[axis], scales[axis], check)
     return picture
 
 
-def _resize_axis(picture: NDArray[T], axis: int, outputs: int, scale: float) -> NDArray[T]:
-    inputs = picture.shape[axis]
-    places, weights = bicubic_taps(outputs, scale)
-    places = places.clip(0, inputs - 1)
+def _resize_axis(picture: NDArray[T], axis: int, outputs: int, scale: float, check: Callable[[], None]) -> NDArray[T]:
+    shape = list(picture.shape)
+    shape[axis] = outputs
+    result = np.empty(shape, picture.dtype)
     lines: NDArray[T] = np.moveaxis(picture, axis, 0)
-    shape = (-1,) + (1,) * (picture.ndim - 1)
-    result = np.empty((outputs, *lines.shape[1:]), picture.dtype)
-    across = max(1, _SUMS // (outputs * max(1, lines[0, :1].size)))
-    for start in range(0, lines.shape[1], across):
-        part: NDArray[T] = lines[:, start : start + across]
-        total = np.zeros((outputs, *part.shape[1:]))
-        for tap in range(places.shape[1]):
-            total += weights[:, tap].reshape(shape) * part[places[:, tap]]
-        if picture.dtype == np.uint8:
-            total = np.floor(total.clip(0, 255) + 0.5)
-        result[:, start : start + across] = total
-    return np.ascontiguousarray(np.moveaxis(result, 0, axis))
+    resized: NDArray[T] = np.moveaxis(result, axis, 0)
+    along = max(1, int(_SUMS * min(1.0, scale)) // 6)  # outputs whose weights are _SUMS together
+    across = max(1, _SUMS // (min(along, outputs) * max(1, lines[0, :1].size)))
+    for first in range(0, outputs, along):
+        places, weights = bicubic_taps(min(along, outputs - first), scale, first)
+        places = places.clip(0, len(lines) - 1)
+        weights = weights.reshape(*weights.shape, *(1,) * (picture.ndim - 1))
+        for start in range(0, lines.shape[1], across):
+            check()
+            part: NDArray[T] = lines[:, start : start + across]
+            total = np.zeros((len(places), *part.shape[1:]))
+            for tap in range(places.shape[1]):
+                total += weights[:, tap] * part[places[:, tap]]
+            if picture.dtype == np.uint8:
+                total = np.floor(total.clip(0, 255) + 0.5)
+            resized[first : first + len(places), start : start + across] = total
+    return result

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -113,12 +113,12 @@ class Service:
         self._require_origin(request)
         self._require_ready()
         self._require_place()
-        with self.inbox.body() as body:
-            said = request.headers
+        with ExitStack() as stack:
+            body, said = stack.enter_context(self.inbox.body()), request.headers
             await self.inbox.fill(body, request.receive, said.get("content-type", ""), said.get("content-length", ""))
             order = self._order(request, body)
             self._require_place()
-            work = Work(request.state.id, order, bytes(body.picture), self.rules.seconds)
+            work = Work(request.state.id, order, body.take(), self.rules.seconds, stack.pop_all().close)
         self._seen[work.id] = work
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)

@@ -38,9 +38,14 @@ class Body:
         self.name = ""
         self.size = 0  # with all of a form
 
+    def take(self) -> bytes:
+        """Return the picture, which the body has no more."""
+        picture, self.picture = bytes(self.picture), bytearray()
+        return picture
+
 
 class Inbox:
-    """Bodies that arrive, each of at most `most` bytes in `seconds`, and all that are held of `together` bytes."""
+    """Bodies that arrive or wait, each of at most `most` bytes in `seconds`, and all that are held of `together`."""
 
     def __init__(self, most: int, together: int, seconds: float) -> None:
         self._most, self._together, self._seconds = most, together, seconds
@@ -77,7 +82,7 @@ class Inbox:
                 if body.size > self._most:
                     raise self._too_large()
                 if self.held > self._together:
-                    raise Problem("busy", "too many pictures arrive at once", {"Retry-After": "5"})
+                    raise Problem("busy", "too many bytes of pictures arrive or wait", {"Retry-After": "5"})
                 if form is None:
                     body.picture += piece
                 else:

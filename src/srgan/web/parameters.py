@@ -17,7 +17,12 @@ BICUBIC = "bicubic"
 """The model that is no network: MATLAB's bicubic."""
 
 MOST_TIMES = 16
-_MOST_PIXELS = 1_000_000  # of a side; what may be made is a matter of limits
+MOST_TIMES_SMALLER = 64
+"""As bicubic makes a side at most: for a pixel it reads four times as many of the picture's."""
+
+MOST_PIXELS = 1_000_000
+"""Of a side of a result; what may be made is a matter of limits."""
+
 _LONGEST_NAME = 120
 
 
@@ -32,7 +37,12 @@ class Parameter:
 
 
 PARAMETERS = (
-    Parameter("model", {"type": "string"}, "One of /v1/models.", SHARP),
+    Parameter(
+        "model",
+        {"type": "string"},
+        f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small.",
+        SHARP,
+    ),
     Parameter(
         "scale",
         {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_TIMES},
@@ -41,13 +51,13 @@ PARAMETERS = (
     ),
     Parameter(
         "width",
-        {"type": "integer", "minimum": 1, "maximum": _MOST_PIXELS},
+        {"type": "integer", "minimum": 1, "maximum": MOST_PIXELS},
         "In pixels; the height follows. With a height: as large as fits into the two.",
         "1920",
     ),
     Parameter(
         "height",
-        {"type": "integer", "minimum": 1, "maximum": _MOST_PIXELS},
+        {"type": "integer", "minimum": 1, "maximum": MOST_PIXELS},
         "In pixels; the width follows.",
         "1080",
     ),

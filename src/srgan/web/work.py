@@ -11,9 +11,10 @@ import hashlib
 import math
 import re
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
@@ -37,7 +38,7 @@ from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
 from srgan.inference.upscaler import Progress
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
-from srgan.web.parameters import BICUBIC, Crop, Order
+from srgan.web.parameters import BICUBIC, MOST_PIXELS, MOST_TIMES_SMALLER, Crop, Order
 from srgan.web.problems import Problem, problem_of
 from srgan.weights import counterpart
 
@@ -48,7 +49,8 @@ State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
 _ENCODERS = 2
 _MOST_SCANS = 100  # of a JPEG: each goes over all pixels again, and a small file has room for thousands
 _MOST_SEGMENTS = 10_000  # of a JPEG, for which they are counted
-_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")  # of a segment with a length, or the end
+_SCAN, _END = b"\xda", b"\xd9"
 _MUCH_SMALLER = 8  # times as few pixels through a network
 
 
@@ -71,11 +73,17 @@ class Made:
 
 
 class Work:
-    """A picture on its way. What threads see of one another in it are single values."""
+    """A picture on its way. What threads see of one another in it are single values.
 
-    def __init__(self, request_id: str, order: Order, content: bytes, seconds: float) -> None:
+    dropped  is called when the content, the picture's file, is held no more; any number of times
+    """
+
+    def __init__(
+        self, request_id: str, order: Order, content: bytes, seconds: float, dropped: Callable[[], None]
+    ) -> None:
         self.id, self.order = request_id, order
-        self.content = content
+        self.content, self._dropped = content, dropped
+        self._used = False  # by the thread that decodes
         self.start = time.monotonic()
         self.deadline = self.start + seconds
         self.ended = False
@@ -93,7 +101,22 @@ class Work:
     def end(self) -> None:
         """Let it go no further than to the end of the tile that it is at."""
         self.ended = True
+        if not self._used:
+            self._drop()
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Keep the content to the end of the block, whatever happens, and no longer."""
+        self._used = True
+        try:
+            yield
+        finally:
+            self._used = False
+            self._drop()
+
+    def _drop(self) -> None:
         self.content = b""
+        self._dropped()
 
     def check(self) -> None:
         """Raise EndedError where it is to go no further."""
@@ -225,7 +248,8 @@ class Workshop:
         held = 0
         try:
             async with self._next:
-                await self._in(self._decoder, "decode", self._decode, work)
+                with work.decoding():
+                    await self._in(self._decoder, "decode", self._decode, work)
                 await self._room.take(work.needs, work.check)
                 held = work.needs
             if work.order.model == BICUBIC:
@@ -245,7 +269,7 @@ class Workshop:
             return Made(content, work.size_in, work.size_out, seconds, lambda: self._room.change(-size))
         finally:
             del self._at_work[work]
-            work.picture, work.content = None, b""
+            work.picture = None
             self._room.change(-held)
 
     async def _in(self, pool: ThreadPoolExecutor, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
@@ -258,6 +282,9 @@ class Workshop:
         start = time.perf_counter()
         try:
             return step(work)
+        except Exception as error:
+            _forget(error)
+            raise
         finally:
             self._metrics.stages.labels(stage).observe(time.perf_counter() - start)
 
@@ -270,16 +297,18 @@ class Workshop:
             picture = _cropped(picture, order.crop)
         if order.doubt:
             picture = replace(picture, more=(), timing=None)
+        _check_sides(picture, order)
         check_result(BytesIO(), picture, order.size, order.options, self._limits)
         if order.model == BICUBIC:
             work.needs = _bytes_of_bicubic(picture, order.size)
         else:
             scale, times = self._networks.cards[order.model]["scale"], 2 if order.doubt else 1
             work.needs = held_bytes(picture, order.size, scale, self._limits, "result") * times
+            work.needs += _bytes_of_weights(picture, order.size, scale)
             work.cost = _network_pixels(picture, order.size, scale) * times
             work.fingerprint = self._fingerprint(work)
         height, width = picture.pixels.shape[:2]
-        work.size_in, work.picture, work.content = (width, height), picture, b""
+        work.size_in, work.picture = (width, height), picture
         self._metrics.pixels.labels("in").inc(_count(picture))
 
     def _fingerprint(self, work: Work) -> str:
@@ -294,8 +323,11 @@ class Workshop:
         )
         if order.crop is not None:
             settings += f" {order.crop}"
-        result = result_format(BytesIO(), order.options)
-        return fingerprint(hashlib.sha256(work.content).hexdigest(), all_settings(settings, result, order.options))
+        if order.doubt:
+            settings = f"map {settings}"
+        options = _options(order)
+        result = result_format(BytesIO(), options)
+        return fingerprint(hashlib.sha256(work.content).hexdigest(), all_settings(settings, result, options))
 
     def _enlarge(self, work: Work) -> None:
         assert work.picture is not None
@@ -305,16 +337,16 @@ class Workshop:
         self._metrics.stages.labels("wait").observe(work.network_start - work.start)
         order, picture = work.order, work.picture
         if order.model == BICUBIC:
-            work.picture = _bicubic(picture, order.size, work.progress)
+            work.picture = _bicubic(picture, order.size, work.check, work.progress)
             return
         if order.doubt:
             one = self._through(order.model, work, picture, lambda part: self._step(work, part / 2))
             two = self._through(counterpart(order.model), work, picture, lambda part: self._step(work, (1 + part) / 2))
-            work.picture = Picture(heat(one.pixels, two.pixels))
+            result = Picture(heat(one.pixels, two.pixels), maker=one.maker)
         else:
             result = self._through(order.model, work, picture, partial(self._step, work))
-            assert result.maker is not None
-            work.picture = replace(result, maker=replace(result.maker, fingerprint=work.fingerprint))
+        assert result.maker is not None
+        work.picture = replace(result, maker=replace(result.maker, fingerprint=work.fingerprint))
         seconds = time.monotonic() - work.network_start - work.lent
         self._pace += (seconds - self._pace) / 8
         self._rate += (work.cost / seconds - self._rate) / (8 if self._rate else 1)
@@ -331,24 +363,42 @@ class Workshop:
     def _encode(self, work: Work) -> bytes:
         assert work.picture is not None
         content = BytesIO()
-        options = WriteOptions(work.order.options.format) if work.order.doubt else work.order.options
-        write_picture(work.picture, content, options)
+        write_picture(work.picture, content, _options(work.order))
         height, width = work.picture.pixels.shape[:2]
         work.size_out = width, height
         self._metrics.pixels.labels("out").inc(_count(work.picture))
         return content.getvalue()
 
 
+def _forget(error: BaseException) -> None:
+    """Let go of the pictures that are held by the functions which an error came through."""
+    held: BaseException | None = error
+    while held is not None:
+        traceback.clear_frames(held.__traceback__)
+        held = held.__context__
+
+
 def _scans(jpeg: bytes) -> int:
-    """Return how many scans a JPEG has before its end, many for one of very many segments."""
+    """Return how many scans a JPEG has before its end, many for one of very many segments.
+
+    Segments are where libjpeg looks for them: all other markers have no length, and what ends before its first scan
+    are tables for what follows.
+    """
     place, scans = 2, 0
     for _ in range(_MOST_SEGMENTS):
         found = _MARKER.search(jpeg, place)
-        if found is None or found[1] == b"\xd9":
+        if found is None or (found[1] == _END and scans):
             return scans
-        scans += found[1] == b"\xda"
-        place = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2])
+        place = found.end()
+        if found[1] != _END:
+            scans += found[1] == _SCAN
+            place += int.from_bytes(jpeg[place : place + 2])
     return _MOST_SEGMENTS
+
+
+def _options(order: Order) -> WriteOptions:
+    """Return how a result is written: a map is a picture of its own, and keeps the format alone."""
+    return WriteOptions(order.options.format) if order.doubt else order.options
 
 
 def _cropped(picture: Picture, crop: Crop) -> Picture:
@@ -358,12 +408,27 @@ def _cropped(picture: Picture, crop: Crop) -> Picture:
         raise Problem("bad-parameter", f"the crop is not inside the picture, which has {width}x{height} pixels")
     rows, columns = slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
 
-    def part(frame: Picture) -> Picture:
-        alpha = None if frame.alpha is None else frame.alpha[rows, columns]
-        return replace(frame, pixels=frame.pixels[rows, columns], alpha=alpha, more=())
+    def part(frame: Picture) -> Picture:  # a copy, which does not hold the whole
+        alpha = None if frame.alpha is None else frame.alpha[rows, columns].copy()
+        return replace(frame, pixels=frame.pixels[rows, columns].copy(), alpha=alpha, more=())
 
     first, *more = (part(frame) for frame in picture.frames)
     return replace(first, more=tuple(more))
+
+
+def _check_sides(picture: Picture, order: Order) -> None:
+    """Raise Problem where a side of the result is too long, or too short for what bicubic would read for it."""
+    for frame in picture.frames:
+        lr = frame.pixels.shape[:2]
+        sr = order.size.of(*lr)
+        if max(sr) > MOST_PIXELS:
+            raise Problem("bad-parameter", f"a side of the result has {max(sr):,} pixels, more than {MOST_PIXELS:,}")
+        if order.model == BICUBIC and any(side > MOST_TIMES_SMALLER * made for side, made in zip(lr, sr, strict=True)):
+            raise Problem(
+                "bad-parameter",
+                f"bicubic makes a side at most {MOST_TIMES_SMALLER} times as small, and not {lr[1]}x{lr[0]}"
+                f" to {sr[1]}x{sr[0]}",
+            )
 
 
 def _count(picture: Picture) -> int:
@@ -380,23 +445,38 @@ def _network_pixels(picture: Picture, size: Size, scale: int) -> int:
     return total
 
 
+def _bytes_of_weights(picture: Picture, size: Size, scale: int) -> int:
+    """Return the bytes of the weights by which a frame that went through a network gets its size.
+
+    They are of 8 bytes, six for each row and column that there is, and three for each that is made of them.
+    """
+    most = 0
+    for frame in picture.frames:
+        height, width = frame.pixels.shape[:2]
+        sr = size.of(height, width)
+        made = (height + width) * scale ** passes((height, width), sr, scale)
+        most = max(most, 8 * (6 * made + 3 * sum(sr)))
+    return most
+
+
 def _bytes_of_bicubic(picture: Picture, size: Size) -> int:
     total = 0
     for frame in picture.frames:
         height, width = frame.pixels.shape[:2]
         sr_height, sr_width = size.of(height, width)
-        total += frame.pixels.nbytes * (1 + sr_height * sr_width // (height * width))
+        held = frame.pixels.nbytes + (0 if frame.alpha is None else frame.alpha.nbytes)
+        total += held + held * sr_height * sr_width // (height * width)
     return total
 
 
-def _bicubic(picture: Picture, size: Size, progress: Progress) -> Picture:
+def _bicubic(picture: Picture, size: Size, check: Callable[[], None], progress: Progress) -> Picture:
     """Return a picture enlarged by MATLAB's bicubic, frame by frame."""
 
     def resize(pixels: Pixels, height: int, width: int) -> Pixels:
         if pixels.dtype == np.uint8:
-            return imresize(cast(NDArray[np.uint8], pixels), size=(height, width))
+            return imresize(cast(NDArray[np.uint8], pixels), size=(height, width), check=check)
         values = pixels.astype(np.float32) / np.float32(largest(pixels.dtype))
-        return from_floats(imresize(values, size=(height, width)), pixels.dtype)
+        return from_floats(imresize(values, size=(height, width), check=check), pixels.dtype)
 
     frames = []
     for number, frame in enumerate(picture.frames, 1):
