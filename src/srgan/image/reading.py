@@ -8,7 +8,6 @@ import ctypes
 import importlib.util
 import io
 import logging
-import struct
 import sys
 import threading
 import warnings
@@ -16,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from PIL.ExifTags import IFD
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image.colour import Pixels, largest
 from srgan.image.exif import DESCRIPTIVE
+from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
 from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
 
@@ -58,13 +58,8 @@ _PAGED = ("TIFF",)
 _MOST_FRAMES = 10_000
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
-_SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION, _PLANAR = 254, 258, 277, 282, 284  # tags of TIFF
+_SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION = 254, 258, 277, 282  # tags of TIFF
 _NO_PAGE = 1 | 4  # of _SUBFILE: a smaller copy of another page, a mask
-_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
-# the types of whole numbers that libtiff takes
-_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_CODESTREAM = b"\xff\x4f\xff\x51"  # what one of JPEG 2000 begins with
-_TILE_COSTS = 512  # pixels that take as much memory as OpenJPEG has for a tile and each of its channels
 
 
 def read_picture(source: Path | BinaryIO, limits: Limits | None = None, *, name: str = "standard input") -> Picture:
@@ -136,7 +131,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if not file.read(1):
         raise PictureError("the file is empty")
     with _ours():
-        width, height = _gif_canvas(file) if _is_gif(file) else (0, 0)
+        width, height = gif_canvas(file)
         if width * height > limits.input_pixels:
             raise TooLargeError(_too_large(width, height, 0, width * height, limits))
         try:
@@ -160,14 +155,14 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                     break
             if number >= _MOST_FRAMES:
                 raise TooLargeError(f"too large: more than {_MOST_FRAMES:,} frames or pages")
-            if _is_tiff_image(image) and frames and image.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
+            if is_tiff_image(image) and frames and image.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
                 continue
             width, height = image.size
             if animated:  # all frames get the size of the largest
                 canvas = max(canvas[0], width), max(canvas[1], height)
                 pixels = canvas[0] * canvas[1] * (len(frames) + 1)
             else:
-                pixels += _decoded_pixels(image, file)
+                pixels += decoded_pixels(image, file)
             if pixels > limits.input_pixels:
                 raise TooLargeError(_too_large(width, height, len(frames), pixels, limits))
             # frames are put together by Pillow, and so not from halves of their samples
@@ -217,138 +212,6 @@ def _open(file: BinaryIO, number: int = 0) -> ImageFile.ImageFile:
     if number:
         image.seek(number)
     return image
-
-
-def _is_gif(file: BinaryIO) -> bool:
-    file.seek(0)
-    return file.read(6) in (b"GIF87a", b"GIF89a")
-
-
-def _gif_canvas(file: BinaryIO) -> tuple[int, int]:
-    """Return the width and height that a GIF has with all its frames.
-
-    Pillow fills a frame's place as it goes there, before it tells how large that is. So this goes through the blocks
-    just as Pillow does, by the same wrong ways where they are damaged.
-    """
-    width, height, flags = struct.unpack("<HHBxx", file.read(7))
-    _skip_palette(file, flags)
-    first = True
-    while (kind := file.read(1)) not in (b"", b";"):
-        if kind == b"!":
-            label, block = file.read(1), _block(file)
-            if label == b"\xff" and first and block.startswith(b"NETSCAPE2.0"):
-                _block(file)
-            if label != b"\xfe" or block:
-                _skip_blocks(file)
-        elif kind == b",":
-            left, top, across, down, flags = struct.unpack("<HHHHB", file.read(9))
-            width, height, first = max(width, left + across), max(height, top + down), False
-            _skip_palette(file, flags)
-            file.read(1)
-            _skip_blocks(file)
-    return width, height
-
-
-def _skip_palette(file: BinaryIO, flags: int) -> None:
-    if flags & 128:
-        file.read(6 << (flags & 7))
-
-
-def _block(file: BinaryIO) -> bytes:
-    """Return a GIF's next block, an empty one at the end of several."""
-    size = file.read(1)
-    return file.read(size[0]) if size else b""
-
-
-def _skip_blocks(file: BinaryIO) -> None:
-    while _block(file):
-        pass
-
-
-def _decoded_pixels(image: ImageFile.ImageFile, file: BinaryIO) -> int:
-    """Return how many pixels are decoded of an image: in pieces that overhang it, more than it has.
-
-    Raises PictureError for pieces that cannot be.
-    """
-    width, height = image.size
-    if _is_tiff_image(image):
-        return max(width * height, _pixels_in_tiles(image, file), _pixels_in_strips(image))
-    if image.format == "JPEG2000":
-        return width * height + _TILE_COSTS * _further_tiles(file)
-    return width * height
-
-
-def _pixels_in_tiles(image: "TiffImageFile", file: BinaryIO) -> int:
-    """Return the pixels of a TIFF's tiles, which libtiff decodes as a whole, 0 where it has none.
-
-    libtiff takes numbers of types that Pillow leaves out: so the largest that is said counts, in whatever type.
-    """
-    end = ">" if image.tag_v2.prefix == b"MM" else "<"
-    file.seek(2)
-    big = file.read(1) == b"+"
-    number, entry = struct.Struct(end + ("Q" if big else "H")), struct.Struct(end + ("HHQ8s" if big else "HHI4s"))
-    file.seek(image.tag_v2.offset)
-    [entries] = number.unpack(file.read(number.size))
-    sides = {_TILE_WIDTH: 0, _TILE_HEIGHT: 0}
-    for tag, kind, _, value in entry.iter_unpack(file.read(entries * entry.size)):
-        if tag in sides and kind in _NUMBERS:
-            side = struct.Struct(end + _NUMBERS[kind])
-            if side.size > len(value):
-                file.seek(struct.unpack(end + "I", value)[0])
-                value = file.read(side.size)
-            sides[tag] = max(sides[tag], *side.unpack_from(value))
-    if 0 in sides.values():
-        return 0
-    across, down = (
-        -(-int(image.tag_v2[length]) // side) * side
-        for length, side in zip((_WIDTH, _HEIGHT), sides.values(), strict=True)
-    )
-    return across * down
-
-
-def _pixels_in_strips(image: "TiffImageFile") -> int:
-    """Return the pixels of what Pillow reads of a TIFF piece by piece. Raises PictureError where one lies in another.
-
-    That would be read a byte at a time.
-    """
-    pieces = []
-    for tile in image.tile:
-        left, top, right, bottom = tile.extents or (0, 0, 0, 0)
-        pieces.append((tile.offset, (right - left) * (bottom - top)))
-    pieces.sort()
-    if any(0 < 8 * (following - offset) < pixels for (offset, pixels), (following, _) in pairwise(pieces)):
-        raise PictureError("damaged: its strips lie in one another")
-    planes = len(image.getbands()) if image.tag_v2.get(_PLANAR, 1) == 2 else 1
-    return sum(pixels for _, pixels in pieces) // planes
-
-
-def _further_tiles(file: BinaryIO) -> int:
-    """Return how many tiles a JPEG 2000 has after the first, times its channels. Raises PictureError."""
-    file.seek(0)
-    if file.read(4) != _CODESTREAM:
-        file.seek(0)
-        _go_to_codestream(file)
-        if file.read(4) != _CODESTREAM:
-            raise PictureError("damaged: its size is not where it belongs")
-    right, bottom, _, _, width, height, left, top, channels = struct.unpack(">4x8IH", file.read(38))
-    across, down = (
-        max(1, -(-length // max(1, side))) for length, side in ((right - left, width), (bottom - top, height))
-    )
-    return int((across * down - 1) * channels)
-
-
-def _go_to_codestream(file: BinaryIO) -> None:
-    """Go on from box to box, to what is in the one of the codestream."""
-    while True:
-        length, kind = struct.unpack(">I4s", file.read(8))
-        rest = length - 8
-        if length == 1:
-            rest = int.from_bytes(file.read(8)) - 16
-        if kind == b"jp2c":
-            return
-        if rest < 0:
-            raise PictureError("damaged: a box without an end")
-        file.seek(rest, 1)
 
 
 def _too_large(width: int, height: int, before: int, pixels: int, limits: Limits) -> str:
@@ -454,9 +317,9 @@ def _halves(image: ImageFile.ImageFile) -> tuple[str, ...] | None:
         return ("RGBA",)  # four bytes a pixel, both halves of both
     if image.tile[0].codec_name == "ppm" and raw == "RGB" and _maximum(image) > 255:
         return "RGB;16B", "RGB;16L"
-    if _is_tiff_image(image):
+    if is_tiff_image(image):
         samples, bits = image.tag_v2.get(_SAMPLES, 1), image.tag_v2.get(_BITS, (1,))
-        if samples > 1 and 16 in bits and image.tag_v2.get(_PLANAR, 1) == 2:
+        if samples > 1 and 16 in bits and image.tag_v2.get(PLANAR, 1) == 2:
             raise UnknownKindError("16 bits in separate planes cannot be read: save it with its channels side by side")
     name, _, order = raw.partition(";16")
     if name not in ("RGB", "RGBX", "RGBA", "RGBa") or order not in ("B", "L", "N"):
@@ -519,7 +382,7 @@ def _keyed(samples: NDArray[np.uint16], key: Any) -> NDArray[np.uint16] | None:
 
 
 def _metadata(image: Image.Image) -> Metadata:
-    exif = _tiff_exif(image) if _is_tiff_image(image) else image.info.get("exif")
+    exif = _tiff_exif(image) if is_tiff_image(image) else image.info.get("exif")
     xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
     if isinstance(xmp, str):
         xmp = xmp.encode()
@@ -528,10 +391,6 @@ def _metadata(image: Image.Image) -> Metadata:
         xmp if isinstance(xmp, bytes) else None,
         _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
     )
-
-
-def _is_tiff_image(image: Image.Image) -> TypeGuard["TiffImageFile"]:
-    return image.format == "TIFF"
 
 
 def _tiff_exif(image: "TiffImageFile") -> bytes | None:
@@ -550,7 +409,7 @@ def _tiff_exif(image: "TiffImageFile") -> bytes | None:
 
 def _tells_dpi(image: Image.Image) -> bool:
     """Tell whether a resolution is in the file: for JPEG and TIFF Pillow has one where there is none."""
-    if _is_tiff_image(image):
+    if is_tiff_image(image):
         return _X_RESOLUTION in image.tag_v2
     return image.info.get("jfif_unit", 1) != 0 or _X_RESOLUTION in image.getexif()
 
