@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -42,13 +44,23 @@ def test_what_is_consistent_already_stays() -> None:
     assert np.array_equal(consistent(sr, lr), sr)
 
 
-def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    hr = (scene(4 * 90, 4 * 20) * 255).astype(np.uint8)
+@pytest.mark.parametrize("lr_shape", [(90, 20), (20, 90), (75, 70)])
+def test_blocks_do_not_show(lr_shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    hr = (scene(4 * lr_shape[0], 4 * lr_shape[1]) * 255).astype(np.uint8)
     lr = imresize(hr, scale=0.25)
     sr = np.roll(hr, 3, axis=1)
     whole = consistent(sr, lr).astype(int)
-    monkeypatch.setattr("srgan.image.consistent._BAND", 30)
+    monkeypatch.setattr("srgan.image.consistent._SIDE", 30)
     assert np.abs(consistent(sr, lr) - whole).max() <= 1
+
+
+def test_a_long_picture_takes_no_memory_of_its_length() -> None:
+    lr, sr = np.zeros((1, 40_000), dtype=np.uint8), np.zeros((4, 160_000), dtype=np.uint8)
+    tracemalloc.start()
+    consistent(sr, lr)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * sr.nbytes
 
 
 def test_heat_is_black_where_nothing_differs_and_pale_where_much_does() -> None:
