@@ -17,7 +17,7 @@ from srgan.bulk.manifest import Record, whoami
 from srgan.bulk.places import Place
 from srgan.bulk.sources import Task, pictures_in
 from srgan.errors import OutputError, PictureError, SrganError
-from srgan.image.picture import Limits, Picture
+from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
@@ -206,8 +206,7 @@ class Network:
             self._upscaler = Upscaler(_model_file(self._making), size=self._making.size, **self._making.how)
         with work.part("network"):
             picture = self._upscaler.upscale_picture(work.picture)
-            assert picture.maker is not None
-            work.picture = replace(picture, maker=replace(picture.maker, fingerprint=work.record.identity))
+            work.picture = signed(picture, work.record.identity)
             work.record.worker = whoami()
             work.record.height_out, work.record.width_out = picture.pixels.shape[:2]
         return work

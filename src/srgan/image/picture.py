@@ -1,6 +1,6 @@
 """Decoded pictures, and Pillow images and arrays made of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,12 @@ class Picture:
     def frames(self) -> tuple["Picture", ...]:
         """This picture and those in `more`."""
         return (self, *self.more)
+
+
+def signed(result: Picture, fingerprint: str | None) -> Picture:
+    """Return a network's result that tells what it was made of."""
+    assert result.maker is not None
+    return replace(result, maker=replace(result.maker, fingerprint=fingerprint))
 
 
 def picture_from_array(array: NDArray[Any]) -> Picture:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -21,12 +21,12 @@ import numpy as np
 
 from srgan.atomic import remove_leftovers
 from srgan.errors import OutputError, PictureError, SrganError
-from srgan.image.picture import Limits, Picture
+from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
 from srgan.image.xmp import read_fingerprint
-from srgan.inference.fingerprint import all_settings, fate, fingerprint
+from srgan.inference.fingerprint import all_settings, fate, fingerprint, map_settings
 from srgan.inference.jobs import Job
 from srgan.inference.pipeline import Parts, Pipeline, held_bytes
 from srgan.inference.upscaler import Progress, Upscaler
@@ -152,7 +152,7 @@ class _Batch:
             content = _content(source)
             status, work.mark = self._status(job.target, content, self._settings, self._options)
             if job.confidence is not None:
-                options, settings = _of_map(self._options), f"map {self._settings}"
+                options, settings = _of_map(self._options), map_settings(self._settings)
                 of_map, work.mark_of_map = self._status(job.confidence, content, settings, options)
                 status = of_map if status == "skipped" else status
             work.result.status = status
@@ -206,8 +206,8 @@ class _Batch:
         with work.part("network"):
             picture = self.upscaler.upscale_picture(work.picture, progress)
             if work.mark_of_map is not None:
-                work.confidence = _signed(self.upscaler.doubt(work.picture, picture), work.mark_of_map)
-            work.picture = _signed(picture, work.mark)
+                work.confidence = signed(self.upscaler.doubt(work.picture, picture), work.mark_of_map)
+            work.picture = signed(picture, work.mark)
 
     def _write(self, work: _Work) -> Result:
         if work.picture is not None:
@@ -226,12 +226,6 @@ class _Batch:
 def _of_map(options: WriteOptions) -> WriteOptions:
     """Return how the map beside a result is written: as its name says, and as silent of what made it."""
     return WriteOptions(provenance=options.provenance)
-
-
-def _signed(picture: Picture, fingerprint: str | None) -> Picture:
-    """Return a network's result that tells what it was made of."""
-    assert picture.maker is not None
-    return replace(picture, maker=replace(picture.maker, fingerprint=fingerprint))
 
 
 def _source(job: Job) -> Path | BytesIO:

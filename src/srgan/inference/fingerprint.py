@@ -22,6 +22,11 @@ def network_settings(model: str | Path, *, precision: str, size: Size, detail: f
     return f"{checksum(find_weights(model).one)} {precision} {size} {detail} {consistent}"
 
 
+def map_settings(network: str) -> str:
+    """Return what the map of confidence beside a result adds in place of that: see `network_settings`."""
+    return f"map {network}"
+
+
 def all_settings(network: str, result: ResultFormat, options: WriteOptions) -> str:
     """Return all that tells results of a picture apart; the defaults said or not are the same."""
     quality = options.quality or result.quality

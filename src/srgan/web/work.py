@@ -28,12 +28,12 @@ from srgan.errors import SrganError
 from srgan.image.alpha import bleed
 from srgan.image.colour import Pixels, from_floats, largest
 from srgan.image.heat import heat
-from srgan.image.picture import Limits, Picture
+from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size, passes
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
-from srgan.inference.fingerprint import all_settings, fingerprint, network_settings
+from srgan.inference.fingerprint import all_settings, fingerprint, map_settings, network_settings
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
 from srgan.inference.upscaler import Progress
 from srgan.web.metrics import Metrics
@@ -324,7 +324,7 @@ class Workshop:
         if order.crop is not None:
             settings += f" {order.crop}"
         if order.doubt:
-            settings = f"map {settings}"
+            settings = map_settings(settings)
         options = _options(order)
         result = result_format(BytesIO(), options)
         return fingerprint(hashlib.sha256(work.content).hexdigest(), all_settings(settings, result, options))
@@ -345,8 +345,7 @@ class Workshop:
             result = Picture(heat(one.pixels, two.pixels), maker=one.maker)
         else:
             result = self._through(order.model, work, picture, partial(self._step, work))
-        assert result.maker is not None
-        work.picture = replace(result, maker=replace(result.maker, fingerprint=work.fingerprint))
+        work.picture = signed(result, work.fingerprint)
         seconds = time.monotonic() - work.network_start - work.lent
         self._pace += (seconds - self._pace) / 8
         self._rate += (work.cost / seconds - self._rate) / (8 if self._rate else 1)
