@@ -663,20 +663,24 @@ def events(content: bytes) -> list[dict[str, Any]]:
 
 def test_the_progress_of_a_request_is_told(slow: Slow) -> None:
     with serving() as running:
-        asked: list[Answer] = []
-        watching = threading.Thread(target=lambda: asked.append(running.ask("GET", "/v1/progress/request-2")))
-        watching.start()  # before there is such a request
         first = Asking(running, name="request-1")
         assert slow.begun.acquire(timeout=10)
-        second = Asking(running, name="request-2")
-        running.wait_for("srgan_waiting", 1)
-        time.sleep(0.3)
-        slow.go.set()
-        for thread in (first, second, watching):
+        with running.connect() as watching:
+            watching.sendall(b"GET /v1/progress/request-2 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            time.sleep(0.1)  # there is no such request yet
+            second = Asking(running, name="request-2")
+            answer = b""
+            while b"data: " not in answer:
+                part = watching.recv(1 << 16)
+                assert part
+                answer += part
+            slow.go.set()
+            while part := watching.recv(1 << 16):
+                answer += part
+        for thread in (first, second):
             thread.join()
-        [answer] = asked
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        told = events(answer.body)
+        assert b"content-type: text/event-stream" in answer.lower()
+        told = events(answer)
         assert told[0] == {"state": "waiting", "before": 1}
         assert told[-1] == {"state": "done"}
         assert events(running.ask("GET", "/v1/progress/request-1").body) == [{"state": "done"}]
