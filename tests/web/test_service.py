@@ -675,8 +675,7 @@ def test_the_progress_of_a_request_is_told(slow: Slow) -> None:
                 assert part
                 answer += part
             slow.go.set()
-            while part := watching.recv(1 << 16):
-                answer += part
+            answer += everything(watching)
         for thread in (first, second):
             thread.join()
         assert b"content-type: text/event-stream" in answer.lower()
