@@ -40,7 +40,11 @@ class ResidualBlock(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Conv 3x3 to four times the channels, PixelShuffle x2, PReLU; (N, C, H, W) to (N, C, 2H, 2W)."""
+    """Conv 3x3 to four times the channels, PixelShuffle x2, PReLU; (N, C, H, W) to (N, C, 2H, 2W).
+
+    The convolution's outputs, which PixelShuffle wants as C times (2, 2), are computed as (2, 2) times C: in
+    channels_last each of the four pixels then lies in one piece.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -49,11 +53,18 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the picture of features at twice the size."""
-        return F.pixel_shuffle(self.unshuffled(x), 2)
+        n, channels, h, w = x.shape
+        pixels = self.unshuffled(x).permute(0, 2, 3, 1).reshape(n, h, w, 2, 2, channels)
+        return pixels.transpose(2, 3).reshape(n, 2 * h, 2 * w, channels).permute(0, 3, 1, 2)
 
     def unshuffled(self, x: Tensor) -> Tensor:
-        """Return (N, 4C, H, W), whose PixelShuffle(2) is the block's output: the PReLU goes channel by channel."""
-        return F.prelu(self.conv(x), self.act.weight.repeat_interleave(4))
+        """Return (N, 4C, H, W), the four pixels that follow from each, C channels of one after those of another."""
+        assert self.conv.bias is not None
+        y = F.conv2d(x, phases_first(self.conv.weight), phases_first(self.conv.bias), padding=1)
+        n, channels, h, w = y.shape
+        beside = y.permute(0, 2, 3, 1).reshape(n, h, 4 * w, channels // 4).permute(0, 3, 1, 2)
+        z: Tensor = self.act(beside)
+        return z.permute(0, 2, 3, 1).reshape(n, h, w, channels).permute(0, 3, 1, 2)
 
 
 class Generator(nn.Module):
@@ -85,7 +96,7 @@ class Generator(nn.Module):
         taps = tail_before_shuffle(torch.arange(1, count + 1).view_as(self.tail.weight)) - 1
         absent = taps < 0
         taps[absent] = torch.arange(count, count + int(absent.sum()))
-        self.register_buffer("_taps", taps, persistent=False)
+        self.register_buffer("_taps", phases_first(taps.transpose(0, 1)).transpose(0, 1), persistent=False)
         if plain:
             for stage in self.upsample:
                 assert isinstance(stage, Upsample)
@@ -144,6 +155,11 @@ def tail_before_shuffle(weight: Tensor) -> Tensor:
                     (y, p), (x, q) = divmod(a + dy, 2), divmod(b + dx, 2)
                     result[:, a, b, :, p, q, y + wide, x + wide] = weight[:, :, dy + reach, dx + reach]
     return result.reshape(4 * outputs, 4 * channels, 2 * wide + 1, 2 * wide + 1)
+
+
+def phases_first(values: Tensor) -> Tensor:
+    """Reorder the first dimension from PixelShuffle(2)'s C times (2, 2) to (2, 2) times C."""
+    return values.reshape(-1, 4, *values.shape[1:]).transpose(0, 1).flatten(0, 1)
 
 
 def alike_before_shuffle(conv: nn.Conv2d) -> None:
