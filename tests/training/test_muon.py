@@ -1,3 +1,5 @@
+import math
+
 import torch
 
 from srgan.training.muon import Muon, orthogonalised
@@ -18,6 +20,16 @@ def test_singular_values_go_through_the_polynomial_and_singular_vectors_stay() -
         assert torch.allclose(orthogonalised(x), expected, atol=1e-10)
         assert torch.linalg.svdvals(orthogonalised(x)).min() > 0.65
     assert not orthogonalised(torch.zeros(1, 3, 5)).any()
+
+
+def test_float32_is_enough_for_what_is_nearly_singular() -> None:
+    torch.manual_seed(0)
+    u, v = (torch.linalg.qr(torch.randn(n, 8, dtype=torch.float64)).Q for n in (8, 40))
+    for least in (1e-2, 1e-4, 1e-7):
+        s = torch.logspace(0, math.log10(least), 8, dtype=torch.float64)
+        expected = u @ torch.diag(polynomial(s / s.norm())) @ v.T
+        found = orthogonalised((u @ torch.diag(s) @ v.T).float()[None])[0]
+        assert (found - expected).abs().max() < 1e-3
 
 
 def test_steps_are_torchs_on_the_flattened_weight() -> None:

@@ -47,13 +47,25 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     """Return matrices (N, R, C) with their singular vectors and with singular values of 0.7 to 1.2.
 
     Five Newton-Schulz steps of the quintic 3.4445 s - 4.7750 s^3 + 2.0315 s^5, which Jordan et al. chose for its speed
-    near zero: values under some 0.002 of the matrix's Frobenius norm come out smaller.
+    near zero: values under some 0.002 of the matrix's Frobenius norm come out smaller. Each step multiplies from the
+    left by a polynomial of the square X X^T, so all five are taken on the square, the smaller one, and X is multiplied
+    once by their product.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)
-    for _ in range(5):
-        square = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    result: Tensor = x.mT if tall else x
-    return result
+    square = x @ x.mT
+    product = step = _factor(square)
+    for _ in range(4):
+        square = step @ square @ step
+        step = _factor(square)
+        product = step @ product
+    result: Tensor = product @ x
+    return result.mT if tall else result
+
+
+def _factor(square: Tensor) -> Tensor:
+    """Return 3.4445 - 4.7750 S + 2.0315 S^2 of the squares S (N, R, R)."""
+    step = torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315)
+    step.diagonal(dim1=1, dim2=2).add_(3.4445)
+    return step
