@@ -50,8 +50,7 @@ class ContentLoss(nn.Module):
         """Return the loss; gradients flow to `sr` alone."""
         target = self.vgg(hr.detach())
         maps = self.vgg(sr)
-        measure = F.mse_loss if self.distance == "l2" else F.l1_loss
-        distances = [w * measure(maps[phi].float(), target[phi].float()) for phi, w in self.weights.items()]
+        distances = [w * _distance_of_maps(maps[phi], target[phi], self.distance) for phi, w in self.weights.items()]
         return self.factor * sum(distances, start=distances[0].new_zeros(()))
 
     def calibrate(self, blurred: Tensor, hr: Tensor) -> float:
@@ -62,6 +61,14 @@ class ContentLoss(nn.Module):
         self.factor = 1.0
         self.factor = float(pixel_loss(blurred, hr, self.distance) / self(blurred, hr))
         return self.factor
+
+
+def _distance_of_maps(ours: Tensor, theirs: Tensor, distance: Distance) -> Tensor:
+    """Return the mean distance of two maps (N, C, H, W): their difference in their own type, its sum in float32."""
+    order = 2 if distance == "l2" else 1
+    norms = torch.linalg.vector_norm(ours - theirs, order, dim=(1, 2, 3), dtype=torch.float32)
+    sums: Tensor = norms**order
+    return sums.mean() / ours[0].numel()
 
 
 def adversarial_loss(fake: Tensor) -> Tensor:

@@ -168,7 +168,8 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         networks.content.factor = recipe.loss.content_factor
         if not recipe.loss.content_factor:
             lr, hr = sampler.batch(0, 16)
-            networks.content.calibrate(bicubic(lr, networks.average.scale), hr)
+            with autocast(recipe, sampler.device):
+                networks.content.calibrate(bicubic(lr, networks.average.scale), hr)
     return Progress()
 
 

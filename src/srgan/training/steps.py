@@ -139,7 +139,7 @@ def build_networks(
         generator=generator,
         average=copy.deepcopy(generator.network).eval().requires_grad_(False),
         discriminator=discriminator,
-        content=None if content is None else _placed(content, ranks.device),
+        content=None if content is None else _content_on(content, recipe, ranks.device),
         lpips=None if lpips is None else _placed(lpips, ranks.device),
     )
 
@@ -255,6 +255,13 @@ def _optimisers(network: nn.Module, rates: Rates) -> dict[str, Optimizer]:
     if matrices:
         optimisers["muon"] = Muon(matrices, rates.learning_rate)
     return optimisers
+
+
+def _content_on(content: ContentLoss, recipe: Recipe, device: torch.device) -> ContentLoss:
+    """Return the content loss on the device, VGG19's weights, which never change, in the precision they are used in."""
+    if recipe.run.precision == "bf16":
+        content.vgg.convs.bfloat16()
+    return _placed(content, device)
 
 
 def _placed(network: N, device: torch.device) -> N:
