@@ -36,7 +36,7 @@ from srgan.models.discriminator import srgan_discriminator
 from srgan.models.vgg import VGG19Features
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe, recipe_from
-from srgan.training.steps import autocast, build_networks, discriminator_step, generator_step, update_average
+from srgan.training.steps import build_networks, discriminator_step, generated, generator_step, update_average
 
 PICTURES = Path(__file__).parents[1] / "examples" / "pictures"
 CROP = 480
@@ -124,12 +124,10 @@ def time_ours(recipe: Recipe, store: Store, seconds: float) -> Speed:
     def step() -> None:
         lr, hr = sampler.batch(next(numbers), size)
         networks.set_learning_rate(1e-4)
-        lr = lr.contiguous(memory_format=torch.channels_last)
-        with autocast(recipe, DEVICE):
-            sr = networks.generator.call(lr)
+        batch = generated(networks, recipe, lr, hr)
         if networks.discriminator:
-            discriminator_step(networks, recipe, sr, hr)
-        generator_step(networks, recipe, lr, sr, hr)
+            discriminator_step(networks, recipe, batch)
+        generator_step(networks, recipe, batch)
         update_average(networks, 0.999)
 
     whole = timed(step, seconds)

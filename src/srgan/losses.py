@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgan.image.resize import bicubic_taps
-from srgan.models.vgg import Phi, VGG19Features
+from srgan.models.vgg import Maps, Phi, VGG19Features
 
 Distance: TypeAlias = Literal["l2", "l1"]
 """The mean squared difference, or the mean absolute one."""
@@ -48,9 +48,11 @@ class ContentLoss(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Return the loss; gradients flow to `sr` alone."""
-        target = self.vgg(hr.detach())
-        maps = self.vgg(sr)
-        distances = [w * _distance_of_maps(maps[phi], target[phi], self.distance) for phi, w in self.weights.items()]
+        return self.between(self.vgg(sr), self.vgg(hr.detach()))
+
+    def between(self, sr: Maps, hr: Maps) -> Tensor:
+        """Return the loss from VGG19's maps of both."""
+        distances = [w * _distance_of_maps(sr[phi], hr[phi], self.distance) for phi, w in self.weights.items()]
         return self.factor * sum(distances, start=distances[0].new_zeros(()))
 
     def calibrate(self, blurred: Tensor, hr: Tensor) -> float:

@@ -9,10 +9,19 @@ from torch.nn import functional as F
 from srgan.models.discriminator import (
     Discriminator,
     SpectralConv2d,
+    feature_discriminator,
     patch_discriminator,
     srgan_discriminator,
     unet_discriminator,
 )
+from srgan.models.vgg import WIDTHS, Phi
+
+ESRGANS = [Phi(1, 2), Phi(2, 2), Phi(3, 4), Phi(4, 4), Phi(5, 4)]
+
+
+def maps(size: int) -> dict[Phi, torch.Tensor]:
+    """Return what VGG19 might give for two pictures of this size."""
+    return {phi: torch.randn(2, WIDTHS[phi.i - 1], size >> phi.i - 1, size >> phi.i - 1) for phi in ESRGANS}
 
 
 def test_the_papers_discriminator_has_23563649_parameters() -> None:
@@ -97,6 +106,41 @@ def test_the_u_nets_skips_lead_round_the_narrow_middle() -> None:
     (gradient,) = torch.autograd.grad(discriminator(picture)[0, 16, 16], picture)
     rows = gradient[0].abs().sum((0, 2)).nonzero().flatten()
     assert rows.tolist() == list(range(12, 21))  # four convolutions 3x3: head, two at the end, and the logits'
+
+
+def test_the_feature_discriminators_parameters_by_hand() -> None:
+    """On each map a 1x1 with a bias, a 3x3 with a batch norm, and a 3x3 to the logit."""
+    expected = sum(channels * 64 + 64 for channels in (64, 128, 256, 512, 512))
+    expected += 5 * (64 * 64 * 9 + 2 * 64 + 64 * 9 + 1)
+    assert expected == 282_373
+    assert sum(p.numel() for p in feature_discriminator(ESRGANS).parameters()) == expected
+
+
+def test_every_map_has_a_plane_of_its_own_and_the_same_say() -> None:
+    torch.manual_seed(0)
+    judge = feature_discriminator(ESRGANS, width=4, spectral=True).eval()
+    seen = maps(48)
+    logits = judge(seen)
+    assert logits.shape == (2, 5, 48, 48)
+    for plane, phi in enumerate(ESRGANS):
+        alone = judge.heads[f"{phi.i},{phi.j}"](seen[phi])[:, 0]
+        torch.testing.assert_close(logits[:, plane].mean(), alone.mean())
+        assert torch.equal(logits[:, plane].unique(), alone.unique())
+    other = judge(seen | {Phi(3, 4): torch.zeros(2, 256, 12, 12)})
+    assert [torch.equal(logits[:, plane], other[:, plane]) for plane in range(5)] == [True, True, False, True, True]
+
+
+def test_the_feature_discriminator_with_batch_or_spectral_norm() -> None:
+    for spectral in (False, True):
+        judge = feature_discriminator(ESRGANS, width=4, spectral=spectral)
+        kinds = {type(module) for module in judge.modules()}
+        assert (nn.BatchNorm2d in kinds) is not spectral
+        assert (SpectralConv2d in kinds) is spectral
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = judge(maps(32))
+        assert logits.dtype == torch.float32
+        torch.autograd.backward(logits.sum())
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in judge.parameters())
 
 
 @pytest.mark.parametrize("build", [srgan_discriminator, patch_discriminator, unet_discriminator])

@@ -1,3 +1,4 @@
+import copy
 import os
 import signal
 import subprocess
@@ -20,15 +21,16 @@ from srgan.data.patches import PatchSampler
 from srgan.data.store import Store
 from srgan.errors import CheckpointError, TrainingError, WeightsError
 from srgan.image.resize import imresize
-from srgan.losses import ContentLoss, Distance
+from srgan.losses import ContentLoss, Distance, adversarial_loss, discriminator_loss
 from srgan.metrics import DISTS, LPIPS, as_tensor, lr_psnr, luma, psnr
+from srgan.models.discriminator import feature_discriminator
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi, VGG19Features
 from srgan.training import checkpoint
 from srgan.training.loop import train
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Discriminator, Recipe
-from srgan.training.steps import autocast, build_networks
+from srgan.training.steps import autocast, build_networks, discriminator_step, generated, generator_step
 from srgan.training.validation import held_out_pairs, upscaled
 from srgan.training.watch import read_log
 
@@ -230,7 +232,10 @@ def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -
             assert not torch.equal(state[network][key], value), f"{network}.{key} was not trained"
 
 
-@pytest.mark.parametrize(("discriminator", "patch_size"), [({}, 32), ({"kind": "unet", "width": 4}, 24)])
+@pytest.mark.parametrize(
+    ("discriminator", "patch_size"),
+    [({}, 32), ({"kind": "unet", "width": 4}, 24), ({"kind": "features", "width": 4}, 24)],
+)
 def test_a_run_begins_with_the_networks_of_another_one(
     store: Store, tmp_path: Path, discriminator: dict[str, Any], patch_size: int
 ) -> None:
@@ -267,7 +272,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["srgan", "patch", "unet"])
+@pytest.mark.parametrize("kind", ["srgan", "patch", "unet", "features"])
 def test_with_every_lever_a_run_goes_on_as_if_it_had_not_died(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -335,6 +340,51 @@ def test_the_content_loss_in_bf16_is_that_of_float32(distance: Distance) -> None
     (value, gradient), (rounded, its) = found
     assert rounded == pytest.approx(value, rel=0.02)
     assert torch.cosine_similarity(gradient.flatten(), its.flatten(), dim=0) > 0.99
+
+
+def test_a_discriminator_of_features_teaches_the_generator_through_vgg19() -> None:
+    """Its term's gradient is that of the whole way from the picture, and a step changes the heads, never VGG19."""
+    recipe = replace(adversarial(run={"precision": "fp32"}), discriminator=Discriminator("features", 4, spectral=True))
+    networks = build_networks(recipe, content(), Ranks())
+    assert networks.content is not None
+    assert networks.discriminator is not None
+    judge, vgg = networks.discriminator.network, networks.content.vgg
+    before = copy.deepcopy([judge.state_dict(), vgg.state_dict()])
+    lr, hr = (torch.rand(2, 3, size, size) for size in (8, 32))
+    batch = generated(networks, recipe, lr, hr)
+    terms = discriminator_step(networks, recipe, batch)
+    assert all(p.grad is None for p in networks.generator.network.parameters())
+    fresh = feature_discriminator([Phi(1, 2)], 4, spectral=True)
+    fresh.load_state_dict(before[0])
+    with torch.no_grad():
+        expected = discriminator_loss(*(fresh(vgg(picture)) for picture in (hr, batch.sr)))
+    assert float(terms["discriminator"]) == pytest.approx(float(expected), rel=1e-5)
+    assert runs.differences(before[1], dict(vgg.state_dict())) == []
+    assert {key.split(".")[0] for key in runs.differences(before[0], dict(judge.state_dict()))} == {"/heads"}
+
+    judge.eval()  # so that it judges twice alike
+    only = replace(recipe, loss=replace(recipe.loss, total_variation=0.0, adversarial=1.0))
+    weights = list(networks.generator.network.parameters())
+    sr = networks.generator.network(lr)
+    whole = torch.autograd.grad(networks.content(sr, hr) + adversarial_loss(judge(vgg(sr))), weights)
+    generator_step(networks, only, batch)
+    for weight, gradient in zip(weights, whole, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_is_in_bf16_where_the_processor_has_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: there, raising=False)
+    states = {}
+    for asked in ("auto", "bf16", "fp32"):
+        recipe = runs.recipe(run={"precision": asked}, optimiser={"patches": 4})
+        states[asked] = state_of(train(recipe, store, tmp_path / asked))
+    expected, other = ("bf16", "fp32") if there else ("fp32", "bf16")
+    assert [state["origin"]["precision"] for state in states.values()] == [expected, "bf16", "fp32"]
+    assert runs.differences(states["auto"]["generator"], states[expected]["generator"]) == []
+    assert runs.differences(states["auto"]["generator"], states[other]["generator"]) != []
 
 
 def test_a_plain_generator_begins_with_the_values_of_one_with_batch_norm(store: Store, tmp_path: Path) -> None:

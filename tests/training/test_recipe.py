@@ -77,7 +77,7 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[optimiser]\nlearning_rate = '1e-4'\n", "optimiser.learning_rate: '1e-4' is not a number"),
         (PLAIN + "[optimiser]\nlearning_rate = nan\n", "optimiser.learning_rate: nan is negative or not finite"),
         (PLAIN + "[optimiser]\nlearning_rate = -1.0\n", "optimiser.learning_rate: -1.0 is negative or not finite"),
-        (PLAIN + "[run]\nprecision = 'fp16'\n", "run.precision: 'fp16' is none of 'bf16', 'fp32'"),
+        (PLAIN + "[run]\nprecision = 'fp16'\n", "run.precision: 'fp16' is none of 'auto', 'bf16', 'fp32'"),
         (PLAIN + "[run]\nseed = -1\n", "run.seed: -1 is negative or not finite"),
         (PLAIN + "content_layers = { '9,9' = 1.0 }\n", "loss.content_layers: VGG19 has no layer phi_9,9"),
         (PLAIN + "content_layers = {}\n", "loss.content_layers: names no layer"),
@@ -90,6 +90,10 @@ def test_it_is_frozen() -> None:
         (
             PLAIN + "[discriminator]\nkind = 'u-net'\n",
             "discriminator.kind: 'u-net' is none of 'srgan', 'patch'",
+        ),
+        (
+            PLAIN + "adversarial = 1e-3\n[discriminator]\nkind = 'features'\n",
+            'discriminator.kind: "features" judges the maps of loss.content, which has no weight',
         ),
         (PLAIN + "[discriminator]\nwidth = 0\n", "discriminator.width: 0 is not a positive number"),
         (

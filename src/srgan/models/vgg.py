@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,10 @@ class Phi(NamedTuple):
         if not (1 <= phi.i <= len(DEPTHS) and 1 <= phi.j <= DEPTHS[phi.i - 1]):
             raise ValueError(f"VGG19 has no layer phi_{text}")
         return phi
+
+
+Maps: TypeAlias = Mapping[Phi, Tensor]
+"""Feature maps, (N, C_i, H / 2^(i-1), W / 2^(i-1)) each."""
 
 
 class VGG19Features(nn.Module):

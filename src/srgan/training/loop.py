@@ -27,7 +27,9 @@ from srgan.training.steps import (
     autocast,
     build_networks,
     discriminator_step,
+    generated,
     generator_step,
+    in_bf16,
     update_average,
 )
 from srgan.training.stopping import stop_signals
@@ -81,7 +83,12 @@ def train(
     )
     pairs = held_out_pairs(store, outside, crop=recipe.data.held_out_crop, scale=scale)
     megapixels = sum(e.height * e.width for e in inside) / 1e6
-    origin = {"pictures": len(inside), "megapixels": round(megapixels, 1), "device": device_name(ranks)}
+    origin = {
+        "pictures": len(inside),
+        "megapixels": round(megapixels, 1),
+        "device": device_name(ranks),
+        "precision": "bf16" if in_bf16(recipe, device) else "fp32",
+    }
 
     progress = _begin(recipe, networks, sampler, folder, resume=resume)
     if recipe.run.compile:
@@ -104,11 +111,9 @@ def train(
             # one update of each network
             learning_rate = recipe.optimiser.learning_rate_at(progress.patches)
             networks.set_learning_rate(learning_rate)
-            lr = lr.contiguous(memory_format=torch.channels_last)
-            with autocast(recipe, device):
-                sr = networks.generator.call(lr)
-            terms = discriminator_step(networks, recipe, sr, hr) if networks.discriminator else {}
-            recent.add(terms | generator_step(networks, recipe, lr, sr, hr))
+            batch = generated(networks, recipe, lr, hr)
+            terms = discriminator_step(networks, recipe, batch) if networks.discriminator else {}
+            recent.add(terms | generator_step(networks, recipe, batch))
             progress.patches += batch_size
             decay = 0.5 ** (batch_size / recipe.run.average_over)
             update_average(networks, min(decay, progress.patches / (progress.patches + 9 * batch_size)))

@@ -61,13 +61,14 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Discriminator:
-    """Which network judges: the paper's, a PatchGAN or a U-Net, `width` channels in its first convolution.
+    """Which network judges: the paper's, a PatchGAN, a U-Net, or heads on the maps that the content loss takes
+    ("features"); `width` channels in its first convolution.
 
     `spectral` divides its convolutions by their largest singular value, in place of batch norm. It learns at
     `learning_rate_factor` times the generator's learning rate.
     """
 
-    kind: Literal["srgan", "patch", "unet"] = "srgan"
+    kind: Literal["srgan", "patch", "unet", "features"] = "srgan"
     width: int = 64
     spectral: bool = False
     learning_rate_factor: float = 1.0
@@ -111,13 +112,14 @@ class Run:
 
     `average_over` is the half-life, in patches, of the generator's exponential moving average, which is what
     is validated and exported. The `keep` newest checkpoints are kept, and the one that is `best` on the pictures
-    held out. A discriminator that has won or lost for `alarm_after` patches is reported. With several
-    processes `share_batch_norm` normalises over all of them. `compile` has PyTorch's compiler write kernels for the
-    networks: it takes minutes at the start, and needs a C++ compiler on a CPU.
+    held out. A discriminator that has won or lost for `alarm_after` patches is reported. `precision` "auto" is bf16
+    where the device has it in hardware, else fp32. With several processes `share_batch_norm` normalises over all of
+    them. `compile` has PyTorch's compiler write kernels for the networks: it takes minutes at the start, and needs a
+    C++ compiler on a CPU.
     """
 
     seed: int = 0
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     average_over: int = 10_000
     checkpoint_every: int = 100_000
     validate_every: int = 100_000
@@ -153,6 +155,8 @@ class Recipe:
             raise RecipeError(f"network: unknown {self.network!r}{_nearest(self.network, GENERATORS)}")
         if not loss.pixel and not loss.content:
             raise RecipeError("loss: pixel or content must have a weight")
+        if self.discriminator.kind == "features" and loss.adversarial and not loss.content:
+            raise RecipeError('discriminator.kind: "features" judges the maps of loss.content, which has no weight')
         try:
             if not loss.layers():
                 raise RecipeError("loss.content_layers: names no layer")

@@ -15,8 +15,14 @@ from torch.optim import Adam, Optimizer
 from srgan import losses
 from srgan.losses import GAMES, ContentLoss
 from srgan.metrics import LPIPS
-from srgan.models.discriminator import patch_discriminator, srgan_discriminator, unet_discriminator
+from srgan.models.discriminator import (
+    feature_discriminator,
+    patch_discriminator,
+    srgan_discriminator,
+    unet_discriminator,
+)
 from srgan.models.generator import GENERATORS, Generator
+from srgan.models.vgg import Maps
 from srgan.training.checkpoint import State
 from srgan.training.muon import Muon
 from srgan.training.ranks import Ranks, share_batch_norm
@@ -147,25 +153,50 @@ def build_networks(
 def build_discriminator(recipe: Recipe) -> nn.Module:
     """Return the recipe's discriminator, fresh."""
     choice = recipe.discriminator
+    if choice.kind == "features":
+        return feature_discriminator(recipe.loss.layers(), choice.width, spectral=choice.spectral)
     if choice.kind == "srgan":
         return srgan_discriminator(recipe.data.patch_size, choice.width, spectral=choice.spectral)
     build = patch_discriminator if choice.kind == "patch" else unet_discriminator
     return build(choice.width, spectral=choice.spectral)
 
 
-def discriminator_step(networks: Networks, recipe: Recipe, sr: Tensor, hr: Tensor) -> Terms:
+class Batch(NamedTuple):
+    """What a step looks at: the pictures and, where there is a content loss, VGG19's maps of sr and hr."""
+
+    lr: Tensor
+    sr: Tensor
+    hr: Tensor
+    sr_maps: Maps
+    hr_maps: Maps
+
+
+def generated(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Batch:
+    """Return the batch with the generator's sr, which carries the graph, as do its maps."""
+    lr = lr.contiguous(memory_format=torch.channels_last)
+    with autocast(recipe, lr.device):
+        sr = networks.generator.call(lr)
+        if networks.content is None:
+            return Batch(lr, sr, hr, {}, {})
+        return Batch(lr, sr, hr, networks.content.vgg(sr), networks.content.vgg(hr))
+
+
+def discriminator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
     """Update the discriminator on hr and the generator's sr, each a batch of its own."""
     assert networks.discriminator is not None
-    with autocast(recipe, sr.device):
-        real, fake = networks.discriminator.call(hr), networks.discriminator.call(sr.detach())
+    hr, sr = _judged(recipe, batch)
+    sr = sr.detach() if isinstance(sr, Tensor) else {phi: values.detach() for phi, values in sr.items()}
+    with autocast(recipe, batch.sr.device):
+        real, fake = networks.discriminator.call(hr), networks.discriminator.call(sr)
     loss = GAMES[recipe.loss.adversarial_kind].discriminator(real, fake)
     networks.discriminator.update(loss)
     return {"discriminator": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
 
 
-def generator_step(networks: Networks, recipe: Recipe, lr: Tensor, sr: Tensor, hr: Tensor) -> Terms:
-    """Update the generator, whose sr carries the graph, on the weighted sum of the recipe's terms."""
+def generator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
+    """Update the generator on the weighted sum of the recipe's terms."""
     weights = recipe.loss
+    lr, sr, hr = batch[:3]
     terms: Terms = {}
     if weights.pixel:
         terms["pixel"] = losses.pixel_loss(sr, hr, weights.pixel_distance)
@@ -184,12 +215,11 @@ def generator_step(networks: Networks, recipe: Recipe, lr: Tensor, sr: Tensor, h
     if weights.grid:
         terms["grid"] = losses.grid_loss(sr, hr)
     if networks.content is not None:
-        with autocast(recipe, sr.device):
-            terms["content"] = networks.content(sr, hr)
+        terms["content"] = networks.content.between(batch.sr_maps, batch.hr_maps)
     if networks.lpips is not None:
         terms["lpips"] = _lpips(networks.lpips, recipe, sr, hr)
     if networks.discriminator is not None:
-        terms["adversarial"] = _adversarial(networks.discriminator.network, recipe, sr, hr)
+        terms["adversarial"] = _adversarial(networks.discriminator.network, recipe, batch)
     total = sr.new_zeros(())
     for name, value in terms.items():
         total = total + getattr(weights, name) * value
@@ -197,10 +227,16 @@ def generator_step(networks: Networks, recipe: Recipe, lr: Tensor, sr: Tensor, h
     return {name: value.detach() for name, value in terms.items()} | {"generator": total.detach()}
 
 
-def _adversarial(judge: nn.Module, recipe: Recipe, sr: Tensor, hr: Tensor) -> Tensor:
+def _judged(recipe: Recipe, batch: Batch) -> tuple[Tensor, Tensor] | tuple[Maps, Maps]:
+    """Return what the recipe's discriminator looks at, of hr and of sr."""
+    return (batch.hr_maps, batch.sr_maps) if recipe.discriminator.kind == "features" else (batch.hr, batch.sr)
+
+
+def _adversarial(judge: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     """Return the generator's loss in the recipe's game."""
     game = GAMES[recipe.loss.adversarial_kind]
-    with frozen(judge), autocast(recipe, sr.device):
+    hr, sr = _judged(recipe, batch)
+    with frozen(judge), autocast(recipe, batch.sr.device):
         fake = judge(sr)
         real = judge(hr) if game.needs_real else fake
     return game.generator(real, fake)
@@ -223,7 +259,21 @@ def update_average(networks: Networks, decay: float) -> None:
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     """Return the context in which networks run in the recipe's precision."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.run.precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe, device))
+
+
+def in_bf16(recipe: Recipe, device: torch.device) -> bool:
+    """Return whether networks run in bf16: as the recipe says or, where it leaves that open, if the device has it.
+
+    PyTorch takes bf16 on processors without instructions for it too, but is many times slower then than in float32.
+    """
+    if recipe.run.precision != "auto":
+        return recipe.run.precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.backends.mkldnn.is_available() and bool(  # type: ignore[no-untyped-call]
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 @contextmanager
@@ -259,7 +309,7 @@ def _optimisers(network: nn.Module, rates: Rates) -> dict[str, Optimizer]:
 
 def _content_on(content: ContentLoss, recipe: Recipe, device: torch.device) -> ContentLoss:
     """Return the content loss on the device, VGG19's weights, which never change, in the precision they are used in."""
-    if recipe.run.precision == "bf16":
+    if in_bf16(recipe, device):
         content.vgg.convs.bfloat16()
     return _placed(content, device)
 
