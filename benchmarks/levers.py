@@ -61,6 +61,9 @@ LEVERS = (
     Lever("patch discriminator, spectral norm", "local feedback, no dense layers", (
         "discriminator.kind=patch", "discriminator.spectral=true", "loss.adversarial=5e-3",
     )),
+    Lever("heads on VGG19's maps, spectral norm", "knows textures from the first step on (Projected GAN)", (
+        "discriminator.kind=features", "discriminator.spectral=true", "loss.adversarial=2e-2",
+    )),
     Lever("spectral norm", "a steadier discriminator than with batch norm", (
         "discriminator.spectral=true", "loss.adversarial=1e-2",
     )),
