@@ -183,7 +183,8 @@ def device_name(ranks: Ranks) -> str:
     if ranks.device.type == "cuda":
         name = torch.cuda.get_device_name(ranks.device)
         return name if ranks.world == 1 else f"{ranks.world} x {name}"
-    return f"{ranks.world * torch.get_num_threads()} CPU cores"
+    cores = ranks.world * torch.get_num_threads()
+    return f"{cores} CPU core{'s' if cores > 1 else ''}"
 
 
 def _check(values: dict[str, list[float]], networks: Networks, patches: int, batch_size: int, folder: Path) -> None:
