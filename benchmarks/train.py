@@ -114,7 +114,13 @@ def time_ours(recipe: Recipe, store: Store, seconds: float) -> Speed:
     size = recipe.optimiser.batch_size
     networks = build_networks(recipe, content_of(recipe), Ranks())
     sampler = PatchSampler(
-        store, store.entries, patch_size=recipe.data.patch_size, scale=SCALE, seed=recipe.run.seed, device=DEVICE
+        store,
+        store.entries,
+        patch_size=recipe.data.patch_size,
+        scale=SCALE,
+        seed=recipe.run.seed,
+        candidates=recipe.data.candidates,
+        device=DEVICE,
     )
     numbers = iter(range(10**9))
 

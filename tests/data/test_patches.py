@@ -25,8 +25,8 @@ def store(tmp_path: Path) -> Store:
     return prepare_store([str(tmp_path)], tmp_path / "cache", min_side=16)
 
 
-def sampler(store: Store, *, patch_size: int = 16, scale: int = 4, seed: int = 0) -> PatchSampler:
-    return PatchSampler(store, store.entries, patch_size=patch_size, scale=scale, seed=seed)
+def sampler(store: Store, *, patch_size: int = 16, scale: int = 4, seed: int = 0, candidates: int = 1) -> PatchSampler:
+    return PatchSampler(store, store.entries, patch_size=patch_size, scale=scale, seed=seed, candidates=candidates)
 
 
 def levels(picture: Tensor) -> NDArray[np.uint8]:
@@ -42,9 +42,11 @@ def flips_and_turns(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return turned + [t[:, ::-1] for t in turned]
 
 
-@pytest.mark.parametrize(("patch_size", "scale"), [(16, 4), (12, 4), (8, 2), (4, 4)])
+@pytest.mark.parametrize(
+    ("patch_size", "scale", "candidates"), [(16, 4, 1), (12, 4, 1), (8, 2, 1), (4, 4, 1), (16, 4, 2)]
+)
 def test_a_patch_is_a_place_of_its_picture_and_lr_the_same_place_of_the_pictures_lr(
-    store: Store, patch_size: int, scale: int
+    store: Store, patch_size: int, scale: int, candidates: int
 ) -> None:
     """Bit for bit, up to the borders, in all flips and turns, and every place is met."""
     places: dict[bytes, tuple[NDArray[np.uint8], tuple[int, ...]]] = {}
@@ -58,7 +60,7 @@ def test_a_patch_is_a_place_of_its_picture_and_lr_the_same_place_of_the_pictures
                 patches = [hr[y : y + patch_size, x : x + patch_size], lr[top : top + small, left : left + small]]
                 for turn, (high, low) in enumerate(zip(*map(flips_and_turns, patches), strict=True)):
                     places[high.tobytes()] = (low, (i, top, left, turn))
-    source = sampler(store, patch_size=patch_size, scale=scale)
+    source = sampler(store, patch_size=patch_size, scale=scale, candidates=candidates)
     met = set()
     for step in range(40):
         lr_batch, hr_batch = source.batch(step, 64)
@@ -95,6 +97,20 @@ def test_ranks_share_a_batch(store: Store, world: int) -> None:
         part = sampler(store).batch(5, 12, rank=rank, world=world)
         for a, b in zip(part, whole, strict=True):
             assert torch.equal(a, b[rank::world])
+
+
+def test_of_candidates_the_one_with_most_detail_is_kept(tmp_path: Path) -> None:
+    """Three pictures of one size and one noise, once, twice and thrice as strong.
+
+    The strongest is kept unless both candidates are of the others, the weakest only if both are: 5/9 and 1/9.
+    """
+    noise = np.random.default_rng(0).integers(-40, 41, (24, 24, 3))
+    for strength in (1, 2, 3):
+        Image.fromarray((128 + strength * noise).astype(np.uint8)).save(tmp_path / f"{strength}.png")
+    three = prepare_store([str(tmp_path)], tmp_path / "cache", min_side=16)
+    hr = sampler(three, candidates=2).batch(0, 9000)[1]
+    strengths = (hr.std((1, 2, 3)) * 255 / noise.std()).round().int()
+    assert strengths.bincount().tolist()[1:] == pytest.approx([1000, 3000, 5000], rel=0.06)
 
 
 def test_patches_that_do_not_fit_are_errors(store: Store) -> None:

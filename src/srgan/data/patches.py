@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from srgan.data.store import Entry, Store
 from srgan.errors import DataError
@@ -20,9 +21,10 @@ from srgan.image.resize import bicubic_taps
 class PatchSampler:
     """Cuts square patches uniformly over all places of all pictures, and makes their lr side.
 
-    The pictures are cropped at the right and bottom to a multiple of `scale`, as test pictures are, and
-    patches begin at multiples of it. A patch's lr is bit for bit the same place of the whole picture's
-    `imresize(..., scale=1/scale)`.
+    With `candidates` above 1 it cuts as many for each sample and keeps the one that loses most by its lr side: where
+    a picture is smooth there is little to learn. The pictures are cropped at the right and bottom to a multiple of
+    `scale`, as test pictures are, and patches begin at multiples of it. A patch's lr is bit for bit the same place
+    of the whole picture's `imresize(..., scale=1/scale)`.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class PatchSampler:
         patch_size: int,
         scale: int,
         seed: int,
+        candidates: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         if patch_size % scale:
             raise DataError(f"patch_size {patch_size} is not a multiple of the scale {scale}")
-        self.patch_size, self.scale, self.seed = patch_size, scale, seed
+        self.patch_size, self.scale, self.seed, self.candidates = patch_size, scale, seed, candidates
         self.device = torch.device(device)
         shapes = np.array([(e.height // scale, e.width // scale) for e in entries])
         steps = shapes - patch_size // scale + 1
@@ -60,16 +63,18 @@ class PatchSampler:
         Both are float32 in [0, 1], rounded to 8 bits as a file would be.
         """
         draws = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
-        uniform = draws.random((size, 2))[rank::world]
-        place = (uniform[:, 0] * self._ends[-1]).astype(np.int64)
+        uniform = draws.random((size, self.candidates + 1))[rank::world]
+        place = (uniform[:, :-1].ravel() * self._ends[-1]).astype(np.int64)
         which = np.searchsorted(self._ends, place, side="right")
         place -= np.where(which > 0, self._ends[which - 1], 0)
         top, left = np.divmod(place, self._steps[which, 1])
-        turns = (uniform[:, 1] * 8).astype(np.int64)
+        turns = (uniform[:, -1] * 8).astype(np.int64)
         hr = self._cut(which, top * self.scale, left * self.scale)
         lr = self._downsample(hr)
         margin = self._margin
         hr = hr[:, :, margin:-margin, margin:-margin]
+        if self.candidates > 1:
+            lr, hr = self._best(lr, hr)
         eight = _sent(torch.from_numpy(turns), self.device).view(-1, 1, 1, 1)
         return _turn(lr, eight) / 255, _turn(hr, eight) / 255
 
@@ -82,6 +87,12 @@ class PatchSampler:
         down, right = (_sent(torch.from_numpy(lines), self._pixels.device) for lines in (rows, columns))
         patches = self._pixels[down[:, :, None] + right[:, None]]
         return _sent(patches, self.device).permute(0, 3, 1, 2).float()
+
+    def _best(self, lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+        """Return of each sample's candidates the one whose hr lies farthest from its lr, pixel by pixel."""
+        lost = (hr - F.interpolate(lr, scale_factor=self.scale)).abs().mean((1, 2, 3)).view(-1, self.candidates)
+        best = lost.argmax(1) + torch.arange(0, len(hr), self.candidates, device=lost.device)
+        return lr[best], hr[best]
 
     def _downsample(self, hr: Tensor) -> Tensor:
         """Return the lr side of patches with their margin; every product and sum is exact in float32."""

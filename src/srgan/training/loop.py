@@ -79,7 +79,13 @@ def train(
     scored = {name: network.to(device) for name, network in scored.items()}
     scale = networks.average.scale
     sampler = PatchSampler(
-        store, inside, patch_size=recipe.data.patch_size, scale=scale, seed=recipe.run.seed, device=device
+        store,
+        inside,
+        patch_size=recipe.data.patch_size,
+        scale=scale,
+        seed=recipe.run.seed,
+        candidates=recipe.data.candidates,
+        device=device,
     )
     pairs = held_out_pairs(store, outside, crop=recipe.data.held_out_crop, scale=scale)
     megapixels = sum(e.height * e.width for e in inside) / 1e6

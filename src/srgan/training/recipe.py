@@ -18,9 +18,13 @@ from srgan.models.vgg import Phi
 
 @dataclass(frozen=True)
 class Data:
-    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation."""
+    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation.
+
+    Of so many `candidates` at random places the patch with most detail is taken, 1 being any place.
+    """
 
     patch_size: int = 96
+    candidates: int = 1
     gray: Literal["convert", "skip"] = "convert"
     held_out: int = 8
     held_out_crop: int = 192
@@ -166,6 +170,7 @@ class Recipe:
             ("optimiser.patches", self.optimiser.patches),
             ("optimiser.batch_size", self.optimiser.batch_size),
             ("data.patch_size", self.data.patch_size),
+            ("data.candidates", self.data.candidates),
             ("data.held_out", self.data.held_out),
             ("discriminator.width", self.discriminator.width),
             ("run.average_over", self.run.average_over),
@@ -180,6 +185,7 @@ class Recipe:
             ("optimiser.beta1", self.optimiser.beta1, 1),
             ("optimiser.beta2", self.optimiser.beta2, 1),
             ("run.seed", self.run.seed, 1 << 63),
+            ("data.candidates", self.data.candidates, 1_000),
         ]:
             if number >= limit:
                 raise RecipeError(f"{name}: {number} is not under {limit}")
