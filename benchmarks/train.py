@@ -28,12 +28,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from plain import PlainGenerator, device_name, matrix_peak, synchronise
-from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
 from srgan.models.discriminator import srgan_discriminator
 from srgan.models.vgg import VGG19Features
+from srgan.training.loop import patch_sampler
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe, recipe_from
 from srgan.training.steps import build_networks, discriminator_step, generated, generator_step, update_average
@@ -113,15 +113,7 @@ def time_ours(recipe: Recipe, store: Store, seconds: float) -> Speed:
     """Time the steps of srgan.training.loop, with all that it does at every one."""
     size = recipe.optimiser.batch_size
     networks = build_networks(recipe, content_of(recipe), Ranks())
-    sampler = PatchSampler(
-        store,
-        store.entries,
-        patch_size=recipe.data.patch_size,
-        scale=SCALE,
-        seed=recipe.run.seed,
-        candidates=recipe.data.candidates,
-        device=DEVICE,
-    )
+    sampler = patch_sampler(recipe, store, store.entries, scale=SCALE, device=DEVICE)
     numbers = iter(range(10**9))
 
     def cut() -> None:

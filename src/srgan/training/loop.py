@@ -1,7 +1,7 @@
 """The training loop."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,7 +13,7 @@ import torch
 
 from srgan.atomic import remove_leftovers
 from srgan.data.patches import PatchSampler
-from srgan.data.store import Store
+from srgan.data.store import Entry, Store
 from srgan.errors import CheckpointError, RecipeError, TrainingError
 from srgan.image.resize import imresize
 from srgan.losses import GAMES, ContentLoss
@@ -78,15 +78,7 @@ def train(
     networks = build_networks(recipe, content, ranks, lpips=lpips)
     scored = {name: network.to(device) for name, network in scored.items()}
     scale = networks.average.scale
-    sampler = PatchSampler(
-        store,
-        inside,
-        patch_size=recipe.data.patch_size,
-        scale=scale,
-        seed=recipe.run.seed,
-        candidates=recipe.data.candidates,
-        device=device,
-    )
+    sampler = patch_sampler(recipe, store, inside, scale=scale, device=device)
     pairs = held_out_pairs(store, outside, crop=recipe.data.held_out_crop, scale=scale)
     megapixels = sum(e.height * e.width for e in inside) / 1e6
     origin = {
@@ -153,6 +145,21 @@ def train(
                     checkpoint.save(folder, recipe, state, keep=recipe.run.keep, best=best)
     ranks.wait()
     return checkpoint.found(folder)[-1]
+
+
+def patch_sampler(
+    recipe: Recipe, store: Store, entries: Sequence[Entry], *, scale: int, device: torch.device
+) -> PatchSampler:
+    """Return what cuts the recipe's patches of these pictures of the store."""
+    return PatchSampler(
+        store,
+        entries,
+        patch_size=recipe.data.patch_size,
+        scale=scale,
+        seed=recipe.run.seed,
+        candidates=recipe.data.candidates,
+        device=device,
+    )
 
 
 def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, *, resume: bool) -> Progress:
