@@ -61,6 +61,39 @@ def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(prepare(folder, cache=tmp_path / "cache").entries) == 3
 
 
+def test_pictures_are_kept_in_smaller_sizes_too(tmp_path: Path) -> None:
+    """Halving a ramp gives the means of its pairs, away from the border; 20 pixels of 40 are under min_side."""
+    ramp = np.arange(64, dtype=np.uint8)[None, :, None].repeat(48, 0).repeat(3, 2) * 4
+    (tmp_path / "in").mkdir()
+    Image.fromarray(ramp).save(tmp_path / "in" / "ramp.png")
+    Image.fromarray(scene(40, 90, seed=0)).save(tmp_path / "in" / "scene.png")
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache", min_side=24, sizes=[0.5, 1.0, 0.75])
+    assert [(Path(e.name).stem, e.size, e.height, e.width) for e in store.entries] == [
+        ("ramp", 1.0, 48, 64),
+        ("ramp", 0.75, 36, 48),
+        ("ramp", 0.5, 24, 32),
+        ("scene", 1.0, 40, 90),
+        ("scene", 0.75, 30, 68),
+    ]
+    assert np.array_equal(store.picture(store.entries[0]), ramp)
+    assert np.array_equal(store.picture(store.entries[3]), scene(40, 90, seed=0))
+    half = store.picture(store.entries[2])
+    assert (half[:, 4:-4] == np.arange(2, 254, 8)[4:-4, None]).all()
+    assert len(prepare(tmp_path / "in", cache=tmp_path / "cache", min_side=24).entries) == 2
+
+
+def test_a_picture_held_out_is_trained_on_in_no_size(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "in", count=6)
+    store = prepare(folder, cache=tmp_path / "cache", sizes=[0.75, 0.5])
+    inside, outside = store.split(2, [0.75, 0.5])
+    assert [(Path(e.name).stem, e.size) for e in outside] == [("01", 1.0), ("04", 1.0)]
+    assert [(Path(e.name).stem, e.size) for e in inside] == [
+        (name, size) for name in ("00", "02", "03", "05") for size in (0.75, 0.5)
+    ]
+    with pytest.raises(DataError, match=r"no picture to train on is large enough, or decoded, in size 0\.25"):
+        store.split(2, [0.5, 0.25])
+
+
 def test_gray_palette_and_turned_pictures_become_rgb(tmp_path: Path) -> None:
     plane = scene(20, 30, seed=0)[..., 0]
     (tmp_path / "in").mkdir()

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import runs
 from srgan.data.patches import PatchSampler
-from srgan.data.store import Store
+from srgan.data.store import Store, prepare_store
 from srgan.errors import CheckpointError, TrainingError, WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss, Distance, adversarial_loss, discriminator_loss
@@ -131,6 +131,17 @@ def test_a_run_learns_and_leaves_what_it_should(store: Store, tmp_path: Path) ->
         _, outside = store.split(1)
         hr = store.picture(outside[0])[8:40, 16:48]
         assert np.array_equal(np.asarray(strip)[:, 96:], hr)
+
+
+def test_pictures_in_several_sizes_are_trained_on_and_counted_once(tmp_path: Path) -> None:
+    folder = runs.photographs(tmp_path / "photographs")
+    several = prepare_store([str(folder)], tmp_path / "cache", min_side=32, sizes=[0.75])
+    ends = []
+    for sizes in ([1.0], [0.75], [1.0, 0.75]):
+        state = checkpoint.load(train(runs.recipe(data={"sizes": sizes}), several, tmp_path / f"{sizes}"))[1]
+        assert state["origin"]["pictures"] == 3
+        ends.append(state["generator"])
+    assert all(runs.differences(ends[i], ends[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
 @pytest.mark.parametrize(("step", "kind"), [(0, "adam"), (1, "adam"), (2, "muon"), (3, "adam"), (5, "muon")])

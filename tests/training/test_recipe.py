@@ -105,6 +105,11 @@ def test_it_is_frozen() -> None:
             "data.patch_size: a U-Net discriminator needs 8, not 4",
         ),
         (PLAIN + "[data]\nheld_out_crop = 31\n", "data.held_out_crop: LPIPS needs 32, not 31"),
+        (PLAIN + "[data]\nsizes = [0.5, 0]\n", "data.sizes: [0.5, 0.0] are not sizes above 0 and up to 1"),
+        (PLAIN + "[data]\nsizes = [2.0]\n", "data.sizes: [2.0] are not sizes above 0 and up to 1"),
+        (PLAIN + "[data]\nsizes = []\n", "data.sizes: [] are not sizes above 0 and up to 1"),
+        (PLAIN + "[data]\nsizes = 0.5\n", "data.sizes: a list, not 0.5"),
+        (PLAIN + '[data]\nsizes = [1, "0.5"]\n', "data.sizes[1]: '0.5' is not a number"),
         (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),
         (
             PLAIN + "[run]\nseed = 9223372036854775808\n",
@@ -140,6 +145,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('optimiser.decay="constant"', "constant"),
         ("loss.content_activated=false", False),
         ('loss.content_layers={"2,2"=0.5}', {"2,2": 0.5}),
+        ("data.sizes=[1, 0.5]", [1.0, 0.5]),
         ("name=1e5", None),
     ],
 )

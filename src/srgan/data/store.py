@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
@@ -35,12 +36,16 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of a store: `offset` counts pixels from the start of the file."""
+    """One picture of a store, `size` times as wide and high as its file.
+
+    `offset` counts pixels from the start of `pictures.bin`.
+    """
 
     name: str
     height: int
     width: int
     offset: int
+    size: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,20 @@ class Store:
         end = entry.offset + entry.height * entry.width
         return self.pixels[entry.offset : end].reshape(entry.height, entry.width, 3)
 
-    def split(self, held_out: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-        """Return the entries to train on and `held_out` others, spread evenly over the store."""
-        if held_out >= len(self.entries):
-            raise DataError(f"{held_out} pictures cannot be held out of {len(self.entries)}")
-        chosen = {(2 * i + 1) * len(self.entries) // (2 * held_out) for i in range(held_out)}
-        inside = tuple(e for i, e in enumerate(self.entries) if i not in chosen)
-        return inside, tuple(e for i, e in enumerate(self.entries) if i in chosen)
+    def split(self, held_out: int, sizes: Sequence[float] = (1.0,)) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """Return the entries to train on, in these sizes, and `held_out` whole pictures that are in none of them.
+
+        These are spread evenly over the store. Raises DataError where too few pictures are left, or none of a size.
+        """
+        whole = [e for e in self.entries if e.size == 1]
+        if held_out >= len(whole):
+            raise DataError(f"{held_out} pictures cannot be held out of {len(whole)}")
+        outside = tuple(whole[(2 * i + 1) * len(whole) // (2 * held_out)] for i in range(held_out))
+        names = {e.name for e in outside}
+        inside = tuple(e for e in self.entries if e.size in sizes and e.name not in names)
+        for size in set(sizes) - {e.size for e in inside}:
+            raise DataError(f"no picture to train on is large enough, or decoded, in size {size:g}")
+        return inside, outside
 
 
 def open_store(folder: Path) -> Store:
@@ -82,22 +94,29 @@ def open_store(folder: Path) -> Store:
 
 
 def prepare_store(
-    sources: Sequence[str], cache: Path, *, min_side: int, gray: Literal["convert", "skip"] = "convert"
+    sources: Sequence[str],
+    cache: Path,
+    *,
+    min_side: int,
+    gray: Literal["convert", "skip"] = "convert",
+    sizes: Sequence[float] = (1.0,),
 ) -> Store:
     """Return the store of all pictures in `sources`, decoding them into `cache` unless that was done before.
 
     A source is a folder (read recursively), a tar, a picture, a glob of these, or a store. Pictures that
-    cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Raises
+    cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Each picture
+    is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side` pixels. Raises
     DataError where a source is missing, nothing usable is left, or the disk has no room.
     """
     files = _expand(sources)
     if len(files) == 1 and (files[0] / "index.json").is_file():
         return open_store(files[0])
     state = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    key = hashlib.sha256(json.dumps([VERSION, state, min_side, gray]).encode()).hexdigest()[:16]
-    folder = cache / key
+    smaller = sorted({size for size in sizes if size < 1}, reverse=True)
+    about = [VERSION, state, min_side, gray, *smaller]
+    folder = cache / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     if not folder.is_dir():
-        _build(files, folder, min_side=min_side, gray=gray)
+        _build(files, folder, min_side=min_side, gray=gray, smaller=smaller)
     return open_store(folder)
 
 
@@ -142,13 +161,14 @@ def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
             raise DataError(f"{file}: cannot be read: {error}") from error
 
 
-def _check_room(files: Sequence[Path], folder: Path, min_side: int) -> None:
+def _check_room(files: Sequence[Path], folder: Path, min_side: int, smaller: Sequence[float]) -> None:
     """Raise DataError where the decoded pictures, whose sizes their headers tell, would not fit on the disk."""
-    needed = 0
+    needed = 0.0
     for _, content in _opened(files):
         try:
             with Image.open(content) as picture:
-                needed += 3 * picture.width * picture.height * (min(picture.size) >= min_side)
+                copies = sum(size**2 for size in (1.0, *smaller) if size * min(picture.size) >= min_side)
+                needed += 3 * picture.width * picture.height * copies
         except Exception:
             continue
     free = shutil.disk_usage(folder).free
@@ -158,8 +178,10 @@ def _check_room(files: Sequence[Path], folder: Path, min_side: int) -> None:
         )
 
 
-def _decode(data: bytes, *, min_side: int, gray: str) -> NDArray[np.uint8] | str:
-    """Return the picture as (H, W, 3) uint8, upright, or why it is left out."""
+def _decode(
+    data: bytes, *, min_side: int, gray: str, smaller: Sequence[float]
+) -> list[tuple[float, NDArray[np.uint8]]] | str:
+    """Return the picture, upright, and it smaller: each size with its (H, W, 3) uint8. Or why it is left out."""
     try:
         with Image.open(io.BytesIO(data)) as file:
             if min(file.size) < min_side:
@@ -168,23 +190,30 @@ def _decode(data: bytes, *, min_side: int, gray: str) -> NDArray[np.uint8] | str
                 return "not of 8 bits a channel"
             if gray == "skip" and file.mode in ("1", "L", "LA"):
                 return "gray"
-            return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+            picture = ImageOps.exif_transpose(file).convert("RGB")
+            shapes = [(size, round(size * picture.width), round(size * picture.height)) for size in smaller]
+            return [(1.0, np.asarray(picture))] + [
+                (size, np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)))
+                for size, width, height in shapes
+                if min(width, height) >= min_side
+            ]
     except UnidentifiedImageError:
         return "not a picture, or not of a kind that can be read"
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes happen
         return f"cannot be decoded: {error}"
 
 
-def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> None:
+def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str, smaller: Sequence[float]) -> None:
     """Decode everything into `folder` with all cores, in order, with bounded memory."""
     entries: list[Entry] = []
     offset = 0
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pending: deque[tuple[str, Future[NDArray[np.uint8] | str]]] = deque()
+    pending: deque[tuple[str, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
+    decode = partial(_decode, min_side=min_side, gray=gray, smaller=smaller)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder.parent)
-        _check_room(files, folder.parent, min_side)
+        _check_room(files, folder.parent, min_side, smaller)
         with (
             filled_whole(folder) as beside,
             (beside / "pictures.bin").open("wb") as out,
@@ -195,18 +224,19 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str) -> 
             def take() -> None:
                 nonlocal offset
                 name, future = pending.popleft()
-                picture = future.result()
+                pictures = future.result()
                 progress.update()
-                if isinstance(picture, str):
-                    progress.write(f"left out: {name}: {picture}", file=sys.stderr)
+                if isinstance(pictures, str):
+                    progress.write(f"left out: {name}: {pictures}", file=sys.stderr)
                     return
-                out.write(picture.tobytes())
-                height, width, _ = picture.shape
-                entries.append(Entry(name, height, width, offset))
-                offset += height * width
+                for size, picture in pictures:
+                    out.write(picture.tobytes())
+                    height, width, _ = picture.shape
+                    entries.append(Entry(name, height, width, offset, size))
+                    offset += height * width
 
             for name, content in _opened(files):
-                pending.append((name, pool.submit(_decode, content.read(), min_side=min_side, gray=gray)))
+                pending.append((name, pool.submit(decode, content.read())))
                 if len(pending) > 2 * workers:
                     take()
             while pending:

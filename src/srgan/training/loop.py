@@ -72,7 +72,7 @@ def train(
     batch_size = recipe.optimiser.batch_size
     if batch_size % ranks.world:
         raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
-    inside, outside = store.split(recipe.data.held_out)
+    inside, outside = store.split(recipe.data.held_out, recipe.data.sizes)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
     torch.backends.cudnn.allow_tf32 = False  # what is not bf16 is fp32: scores, and a run in that precision
     networks = build_networks(recipe, content, ranks, lpips=lpips)
@@ -82,7 +82,7 @@ def train(
     pairs = held_out_pairs(store, outside, crop=recipe.data.held_out_crop, scale=scale)
     megapixels = sum(e.height * e.width for e in inside) / 1e6
     origin = {
-        "pictures": len(inside),
+        "pictures": len({e.name for e in inside}),
         "megapixels": round(megapixels, 1),
         "device": device_name(ranks),
         "precision": "bf16" if in_bf16(recipe, device) else "fp32",

@@ -20,10 +20,13 @@ from srgan.models.vgg import Phi
 class Data:
     """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation.
 
-    Of so many `candidates` at random places the patch with most detail is taken, 1 being any place.
+    They come from each picture in all of these `sizes`, 1 being its own and 0.5 half as wide and high: a photograph
+    is sharper, pixel for pixel, where it is smaller. Of so many `candidates` at random places the patch with most
+    detail is taken, 1 being any place.
     """
 
     patch_size: int = 96
+    sizes: list[float] = field(default_factory=lambda: [1.0])
     candidates: int = 1
     gray: Literal["convert", "skip"] = "convert"
     held_out: int = 8
@@ -191,6 +194,8 @@ class Recipe:
                 raise RecipeError(f"{name}: {number} is not under {limit}")
         if self.optimiser.decay == "drop" and not (self.optimiser.drop_at and self.optimiser.final_learning_rate):
             raise RecipeError('optimiser.decay: "drop" needs drop_at and final_learning_rate')
+        if not self.data.sizes or not all(0 < size <= 1 for size in self.data.sizes):
+            raise RecipeError(f"data.sizes: {self.data.sizes} are not sizes above 0 and up to 1")
         if self.data.held_out_crop < 32:
             raise RecipeError(f"data.held_out_crop: LPIPS needs 32, not {self.data.held_out_crop}")
         for least, needed, what in [
@@ -275,6 +280,10 @@ def _value(kind: Any, value: object, key: str) -> object:
         if not isinstance(value, Mapping):
             raise RecipeError(f"{key}: a table, not {value!r}")
         return {str(k): _value(get_args(kind)[1], v, f"{key}.{k}") for k, v in value.items()}
+    if origin is list:
+        if not isinstance(value, list):
+            raise RecipeError(f"{key}: a list, not {value!r}")
+        return [_value(get_args(kind)[0], v, f"{key}[{i}]") for i, v in enumerate(value)]
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -42,7 +42,9 @@ def run(
     with joined() as ranks:
         if ranks.local > 0:
             ranks.wait()
-        store = prepare_store(sources, cache or default_cache(), min_side=side, gray=recipe.data.gray)
+        store = prepare_store(
+            sources, cache or default_cache(), min_side=side, gray=recipe.data.gray, sizes=recipe.data.sizes
+        )
         if ranks.local == 0:
             ranks.wait()
         last = train(recipe, store, out, content=content, lpips=lpips, scored=scored, resume=resume, ranks=ranks)
