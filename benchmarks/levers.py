@@ -54,7 +54,7 @@ LEVERS = (
     Lever("five layers before activation, L1", "ESRGAN's features: structure and texture at all depths", (
         FIVE, BEFORE, ABSOLUTE, "loss.adversarial=2e-3",
     )),
-    Lever("together", "recipes/cpu/srgan-plus.toml in small", (*TOGETHER, "loss.adversarial=5e-3")),
+    Lever("together", "the first srgan-plus in small", (*TOGETHER, "loss.adversarial=5e-3")),
     Lever("together, weaker adversary", "the same, nearer to the pixels", (*TOGETHER, "loss.adversarial=2e-3")),
     Lever("together, stronger adversary", "the same, sharper", (*TOGETHER, "loss.adversarial=2e-2")),
     Lever("U-Net, spectral norm", "feedback for each pixel: texture in its place", (*UNET, "loss.adversarial=1e-2")),
