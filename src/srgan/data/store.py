@@ -71,8 +71,8 @@ class Store:
         outside = tuple(whole[(2 * i + 1) * len(whole) // (2 * held_out)] for i in range(held_out))
         names = {e.name for e in outside}
         inside = tuple(e for e in self.entries if e.size in sizes and e.name not in names)
-        for size in set(sizes) - {e.size for e in inside}:
-            raise DataError(f"no picture to train on is large enough, or decoded, in size {size:g}")
+        if missing := set(sizes) - {e.size for e in inside}:
+            raise DataError(f"no picture to train on is large enough, or decoded, in size {min(missing):g}")
         return inside, outside
 
 
@@ -112,11 +112,11 @@ def prepare_store(
     if len(files) == 1 and (files[0] / "index.json").is_file():
         return open_store(files[0])
     state = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    smaller = sorted({size for size in sizes if size < 1}, reverse=True)
-    about = [VERSION, state, min_side, gray, *smaller]
+    sizes = [1.0, *sorted({size for size in sizes if size < 1}, reverse=True)]
+    about = [VERSION, state, min_side, gray, *sizes[1:]]
     folder = cache / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     if not folder.is_dir():
-        _build(files, folder, min_side=min_side, gray=gray, smaller=smaller)
+        _build(files, folder, min_side=min_side, gray=gray, sizes=sizes)
     return open_store(folder)
 
 
@@ -161,13 +161,13 @@ def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
             raise DataError(f"{file}: cannot be read: {error}") from error
 
 
-def _check_room(files: Sequence[Path], folder: Path, min_side: int, smaller: Sequence[float]) -> None:
+def _check_room(files: Sequence[Path], folder: Path, min_side: int, sizes: Sequence[float]) -> None:
     """Raise DataError where the decoded pictures, whose sizes their headers tell, would not fit on the disk."""
     needed = 0.0
     for _, content in _opened(files):
         try:
             with Image.open(content) as picture:
-                copies = sum(size**2 for size in (1.0, *smaller) if size * min(picture.size) >= min_side)
+                copies = sum(size**2 for size in sizes if round(size * min(picture.size)) >= min_side)
                 needed += 3 * picture.width * picture.height * copies
         except Exception:
             continue
@@ -179,9 +179,9 @@ def _check_room(files: Sequence[Path], folder: Path, min_side: int, smaller: Seq
 
 
 def _decode(
-    data: bytes, *, min_side: int, gray: str, smaller: Sequence[float]
+    data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]
 ) -> list[tuple[float, NDArray[np.uint8]]] | str:
-    """Return the picture, upright, and it smaller: each size with its (H, W, 3) uint8. Or why it is left out."""
+    """Return the picture, upright, in each size that it is large enough for, (H, W, 3) uint8, or why it is left out."""
     try:
         with Image.open(io.BytesIO(data)) as file:
             if min(file.size) < min_side:
@@ -191,11 +191,11 @@ def _decode(
             if gray == "skip" and file.mode in ("1", "L", "LA"):
                 return "gray"
             picture = ImageOps.exif_transpose(file).convert("RGB")
-            shapes = [(size, round(size * picture.width), round(size * picture.height)) for size in smaller]
-            return [(1.0, np.asarray(picture))] + [
-                (size, np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)))
-                for size, width, height in shapes
-                if min(width, height) >= min_side
+            shapes = [(size, (round(size * picture.width), round(size * picture.height))) for size in sizes]
+            return [
+                (size, np.asarray(picture.resize(shape, Image.Resampling.LANCZOS)))
+                for size, shape in shapes
+                if min(shape) >= min_side
             ]
     except UnidentifiedImageError:
         return "not a picture, or not of a kind that can be read"
@@ -203,17 +203,17 @@ def _decode(
         return f"cannot be decoded: {error}"
 
 
-def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str, smaller: Sequence[float]) -> None:
+def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str, sizes: Sequence[float]) -> None:
     """Decode everything into `folder` with all cores, in order, with bounded memory."""
     entries: list[Entry] = []
     offset = 0
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pending: deque[tuple[str, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
-    decode = partial(_decode, min_side=min_side, gray=gray, smaller=smaller)
+    decode = partial(_decode, min_side=min_side, gray=gray, sizes=sizes)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder.parent)
-        _check_room(files, folder.parent, min_side, smaller)
+        _check_room(files, folder.parent, min_side, sizes)
         with (
             filled_whole(folder) as beside,
             (beside / "pictures.bin").open("wb") as out,
