@@ -10,6 +10,7 @@ pixels of the original) and `PAGE-SET.svg`, LPIPS against PSNR; `srgan evaluate`
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def main() -> None:
         parser.error("; ".join(f"no picture of {folder} has {name}: --metrics without it" for name, folder in missing))
     blocks = {"pictures": "\n\n".join(shown)} if shown else {}
     for folder in arguments.data:
-        of_set = [r for r in results if r.folder == folder.name]
+        of_set = [replace(r, model=short(r.model)) for r in results if r.folder == folder.name]
         blocks[f"table {folder.name}"] = table(of_set)
         svg = plot(of_set, published(folder.name))
         svg = re.sub(
@@ -92,7 +93,7 @@ def short(model: str) -> str:
 
 def table(results: list[SetScores]) -> str:
     """Return the means of models on one folder as a table of Markdown, the best of each column in bold."""
-    means = {short(r.model): r.mean() for r in results}
+    means = {r.model: r.mean() for r in results}
     metrics = [name for name in METRICS if any(name in mean for mean in means.values())]
     best = {m: (max if m.endswith(("psnr", "_y")) else min)(mean[m] for mean in means.values()) for m in metrics}
     lines = [f"| | {' | '.join(METRICS[m] for m in metrics)} |", "|---" * (len(metrics) + 1) + "|"]
