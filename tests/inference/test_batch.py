@@ -186,14 +186,14 @@ def test_ctrl_c_ends_the_batch_with_whole_results_alone(
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Interrupted())
     monkeypatch.setattr(pipeline, "BYTES_IN_FLIGHT", room)
     draw(*(tmp_path / f"in/{number}.png" for number in range(9)))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "in", output=tmp_path / "out")
     for _ in range(1000):
-        if threading.active_count() == before:
+        if not set(threading.enumerate()) - before:
             break
         time.sleep(0.01)
-    assert threading.active_count() == before, "what has nothing to do any more ends"
+    assert not set(threading.enumerate()) - before, "what has nothing to do any more ends"
     for path in (tmp_path / "out").iterdir():
         assert path.name in ("0_x4.png", "1_x4.png")
         with Image.open(path) as image:
