@@ -159,19 +159,18 @@ def artefact_map(sr: Tensor, hr: Tensor, stable: Tensor, window: int = 7) -> Ten
     return torch.where(residual < steady, 0.0, whole * local)
 
 
-def consistency_loss(sr: Tensor, lr: Tensor) -> Tensor:
-    """Return the mean squared error, in [-1, 1], between sr made small by MATLAB's bicubic and lr.
+def consistency_loss(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
+    """Return the mean squared error, in [-1, 1], between sr and hr, both made small by MATLAB's bicubic.
 
-    Pixels of lr whose taps reach out of sr are left out: what lies there is not known.
+    Where lr was not degraded it is what hr becomes, but for rounding. Pixels whose taps reach out of the pictures are
+    left out: what lies there is not known.
     """
-    scale = sr.shape[-1] // lr.shape[-1]
     place, taps = _bicubic(scale, sr.device)
-    first = -(place // scale)  # the first lr pixel with all of its taps inside
-    small = sr[..., place + first * scale :, place + first * scale :]
+    first = place % scale  # of the first pixel with all of its taps inside
+    small, theirs = (picture[..., first:, first:] for picture in (sr, hr))
     for axis in (2, 3):
-        small = (small.unfold(axis, len(taps), scale) * taps).sum(-1)
-    rows, columns = small.shape[2:]
-    return 4 * F.mse_loss(small, lr[..., first : first + rows, first : first + columns])
+        small, theirs = ((picture.unfold(axis, len(taps), scale) * taps).sum(-1) for picture in (small, theirs))
+    return 4 * F.mse_loss(small, theirs)
 
 
 @lru_cache

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from srgan.data.degradation import Degradation
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
 from srgan.errors import DataError
@@ -90,11 +91,13 @@ def test_a_sample_is_a_function_of_seed_step_and_number(store: Store) -> None:
     assert not torch.equal(first.batch(9, 16)[1], sampler(store, seed=1).batch(9, 16)[1])
 
 
+@pytest.mark.parametrize("degradation", [None, Degradation((30, 90), 8.0)])
 @pytest.mark.parametrize("world", [2, 3])
-def test_ranks_share_a_batch(store: Store, world: int) -> None:
-    whole = sampler(store).batch(5, 12)
+def test_ranks_share_a_batch(store: Store, world: int, degradation: Degradation | None) -> None:
+    source = PatchSampler(store, store.entries, patch_size=16, scale=4, seed=0, degradation=degradation)
+    whole = source.batch(5, 12)
     for rank in range(world):
-        part = sampler(store).batch(5, 12, rank=rank, world=world)
+        part = source.batch(5, 12, rank=rank, world=world)
         for a, b in zip(part, whole, strict=True):
             assert torch.equal(a, b[rank::world])
 
@@ -111,6 +114,19 @@ def test_of_candidates_the_one_with_most_detail_is_kept(tmp_path: Path) -> None:
     hr = sampler(three, candidates=2).batch(0, 9000)[1]
     strengths = (hr.std((1, 2, 3)) * 255 / noise.std()).round().int()
     assert strengths.bincount().tolist()[1:] == pytest.approx([1000, 3000, 5000], rel=0.06)
+
+
+def test_the_lr_side_alone_is_degraded_each_sample_by_draws_of_its_own(store: Store) -> None:
+    degradation = Degradation((30, 90), 8.0)
+    degraded = PatchSampler(store, store.entries, patch_size=16, scale=4, seed=0, degradation=degradation)
+    (lr, hr), (clean, same) = (source.batch(3, 100) for source in (degraded, sampler(store)))
+    assert torch.equal(hr, same)
+    assert lr.dtype == torch.float32
+    assert [levels(patch).shape for patch in lr] == [(4, 4, 3)] * 100
+    changed = (lr != clean).flatten(1).any(1)
+    assert 70 <= int(changed.sum()) <= 90  # a fifth stays clean
+    errors = (lr - clean)[changed]
+    assert len(torch.unique(errors, dim=0)) == len(errors)
 
 
 def test_patches_that_do_not_fit_are_errors(store: Store) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from srgan.data.degradation import Degradation
 from srgan.data.store import Entry, Store
 from srgan.errors import DataError
 from srgan.image.resize import bicubic_taps
@@ -24,7 +25,7 @@ class PatchSampler:
     With `candidates` above 1 it cuts as many for each sample and keeps the one that loses most by its lr side: where
     a picture is smooth there is little to learn. The pictures are cropped at the right and bottom to a multiple of
     `scale`, as test pictures are, and patches begin at multiples of it. A patch's lr is bit for bit the same place
-    of the whole picture's `imresize(..., scale=1/scale)`.
+    of the whole picture's `imresize(..., scale=1/scale)`, before it is degraded where `degradation` says so.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class PatchSampler:
         scale: int,
         seed: int,
         candidates: int = 1,
+        degradation: Degradation | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if patch_size % scale:
             raise DataError(f"patch_size {patch_size} is not a multiple of the scale {scale}")
         self.patch_size, self.scale, self.seed, self.candidates = patch_size, scale, seed, candidates
+        self.degradation = degradation
         self.device = torch.device(device)
         shapes = np.array([(e.height // scale, e.width // scale) for e in entries])
         steps = shapes - patch_size // scale + 1
@@ -62,8 +65,7 @@ class PatchSampler:
 
         Both are float32 in [0, 1], rounded to 8 bits as a file would be.
         """
-        draws = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], np.uint64)))
-        uniform = draws.random((size, self.candidates + 1))[rank::world]
+        uniform = _draws(self.seed, step).random((size, self.candidates + 1))[rank::world]
         place = (uniform[:, :-1].ravel() * self._ends[-1]).astype(np.int64)
         which = np.searchsorted(self._ends, place, side="right")
         place -= np.where(which > 0, self._ends[which - 1], 0)
@@ -76,7 +78,10 @@ class PatchSampler:
         if self.candidates > 1:
             lr, hr = self._best(lr, hr)
         eight = _sent(torch.from_numpy(turns), self.device).view(-1, 1, 1, 1)
-        return _turn(lr, eight) / 255, _turn(hr, eight) / 255
+        lr = _turn(lr, eight)
+        if self.degradation is not None:
+            lr = self._degraded(lr, self.degradation, step, range(size)[rank::world])
+        return lr / 255, _turn(hr, eight) / 255
 
     def _cut(self, which: NDArray[np.int64], top: NDArray[np.int64], left: NDArray[np.int64]) -> Tensor:
         """Return float32 (n, 3, P + 2 margin, P + 2 margin) in 0..255, repeated from the border outside."""
@@ -94,12 +99,25 @@ class PatchSampler:
         best = lost.argmax(1) + torch.arange(0, len(hr), self.candidates, device=lost.device)
         return lr[best], hr[best]
 
+    def _degraded(self, lr: Tensor, degradation: Degradation, step: int, samples: Sequence[int]) -> Tensor:
+        """Return the lr side of these samples of a step, in 0..255, degraded."""
+        pictures = lr.permute(0, 2, 3, 1).byte().cpu().numpy()
+        for picture, sample in zip(pictures, samples, strict=True):
+            picture[:] = degradation(picture, _draws(self.seed, step, sample + 1))
+        return _sent(torch.from_numpy(pictures), self.device).permute(0, 3, 1, 2).float()
+
     def _downsample(self, hr: Tensor) -> Tensor:
         """Return the lr side of patches with their margin; every product and sum is exact in float32."""
         for axis in (2, 3):
             lines = hr.unfold(axis, len(self._taps), self.scale)
             hr = ((lines * self._taps).sum(-1).clamp(0, 255) + 0.5).floor()
         return hr
+
+
+def _draws(seed: int, step: int, stream: int = 0) -> np.random.Generator:
+    """Return one of a step's streams of random numbers; no two of them meet."""
+    key, counter = (np.array(numbers, np.uint64) for numbers in ([seed, step], [0, 0, 0, stream]))
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:

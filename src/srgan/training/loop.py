@@ -79,7 +79,9 @@ def train(
     scored = {name: network.to(device) for name, network in scored.items()}
     scale = networks.average.scale
     sampler = patch_sampler(recipe, store, inside, scale=scale, device=device)
-    pairs = held_out_pairs(store, outside, crop=recipe.data.held_out_crop, scale=scale)
+    pairs = held_out_pairs(
+        store, outside, crop=recipe.data.held_out_crop, scale=scale, degradation=recipe.data.degradation()
+    )
     megapixels = sum(e.height * e.width for e in inside) / 1e6
     origin = {
         "pictures": len({e.name for e in inside}),
@@ -158,6 +160,7 @@ def patch_sampler(
         scale=scale,
         seed=recipe.run.seed,
         candidates=recipe.data.candidates,
+        degradation=recipe.data.degradation(),
         device=device,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from srgan.data.degradation import Degradation
 from srgan.errors import RecipeError
 from srgan.losses import Distance
 from srgan.models.generator import GENERATORS
@@ -22,15 +23,22 @@ class Data:
 
     They come from each picture in all of these `sizes`, 1 being its own and 0.5 half as wide and high: a photograph
     is sharper, pixel for pixel, where it is smaller. Of so many `candidates` at random places the patch with most
-    detail is taken, 1 being any place.
+    detail is taken, 1 being any place. Then their lr side gets Gaussian noise of up to `noise` levels of 255, and
+    is kept as JPEG of a quality between the two of `jpeg`, such as [40, 95]; 0 and [] leave it as it is.
     """
 
     patch_size: int = 96
     sizes: list[float] = field(default_factory=lambda: [1.0])
     candidates: int = 1
+    noise: float = 0.0
+    jpeg: list[int] = field(default_factory=list)
     gray: Literal["convert", "skip"] = "convert"
     held_out: int = 8
     held_out_crop: int = 192
+
+    def degradation(self) -> Degradation | None:
+        """Return what becomes of the lr side, None where it stays as it is."""
+        return Degradation(tuple(self.jpeg), self.noise) if self.jpeg or self.noise else None
 
 
 @dataclass(frozen=True)
@@ -189,6 +197,7 @@ class Recipe:
             ("optimiser.beta2", self.optimiser.beta2, 1),
             ("run.seed", self.run.seed, 1 << 63),
             ("data.candidates", self.data.candidates, 1_000),
+            ("data.noise", self.data.noise, 256),
         ]:
             if number >= limit:
                 raise RecipeError(f"{name}: {number} is not under {limit}")
@@ -196,6 +205,8 @@ class Recipe:
             raise RecipeError('optimiser.decay: "drop" needs drop_at and final_learning_rate')
         if not self.data.sizes or not all(0 < size <= 1 for size in self.data.sizes):
             raise RecipeError(f"data.sizes: {self.data.sizes} are not sizes above 0 and up to 1")
+        if self.data.jpeg and not (len(self.data.jpeg) == 2 and 1 <= self.data.jpeg[0] <= self.data.jpeg[1] <= 100):
+            raise RecipeError(f"data.jpeg: {self.data.jpeg} are not a lowest and a highest quality of 1 to 100")
         if self.data.held_out_crop < 32:
             raise RecipeError(f"data.held_out_crop: LPIPS needs 32, not {self.data.held_out_crop}")
         for least, needed, what in [

@@ -207,7 +207,7 @@ def generator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
             stable = networks.average(lr)
         terms["artefacts"] = losses.artefact_loss(sr, hr, stable)
     if weights.consistency:
-        terms["consistency"] = losses.consistency_loss(sr, lr)
+        terms["consistency"] = losses.consistency_loss(sr, hr, networks.average.scale)
     if weights.fourier:
         terms["fourier"] = losses.fourier_loss(sr, hr)
     if weights.wavelet:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from srgan.data.degradation import Degradation
 from srgan.data.store import Entry, Store
 from srgan.image.colour import to_uint8
 from srgan.image.resize import imresize
@@ -28,15 +29,20 @@ class Pair:
         return len(self.hr) // len(self.lr)
 
 
-def held_out_pairs(store: Store, entries: Sequence[Entry], *, crop: int, scale: int) -> list[Pair]:
-    """Return the middle of each picture, at most `crop` hr pixels a side, with its bicubic lr."""
+def held_out_pairs(
+    store: Store, entries: Sequence[Entry], *, crop: int, scale: int, degradation: Degradation | None = None
+) -> list[Pair]:
+    """Return the middle of each picture, at most `crop` hr pixels a side, with its bicubic lr, degraded or not."""
     pairs = []
-    for entry in entries:
+    for number, entry in enumerate(entries):
         picture = store.picture(entry)
         height, width = (min(crop, side) // scale * scale for side in picture.shape[:2])
         top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
         hr = np.ascontiguousarray(picture[top : top + height, left : left + width])
-        pairs.append(Pair(entry.name, imresize(hr, scale=1 / scale), hr))
+        lr = imresize(hr, scale=1 / scale)
+        if degradation is not None:
+            lr = degradation(lr, np.random.default_rng(number))
+        pairs.append(Pair(entry.name, lr, hr))
     return pairs
 
 

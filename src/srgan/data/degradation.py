@@ -1,0 +1,48 @@
+"""What becomes of pictures on their way: noise, then JPEG; an lr of training gets its share of both."""
+
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+CLEAN = 0.2
+"""The share of pictures that stay as they are, so that a network leaves alone what needs no repair."""
+
+BLOCK = 16
+"""Pixels a side of what JPEG codes as one where colours are halved; a patch of a picture begins anywhere in it."""
+
+
+class Degradation(NamedTuple):
+    """Gaussian noise of a standard deviation from 0 to `noise` levels of 255, then JPEG of a quality in `jpeg`.
+
+    `jpeg` is a pair, the lowest and the highest of 1 to 100, or empty for none. All is drawn uniformly for each
+    picture, and whether its colours are halved in width and height (4:2:0) or not (4:4:4).
+    """
+
+    jpeg: tuple[int, ...] = ()
+    noise: float = 0.0
+
+    def __call__(self, picture: NDArray[np.uint8], draws: np.random.Generator) -> NDArray[np.uint8]:
+        """Return an RGB picture (h, w, 3) degraded as `draws` has it."""
+        if draws.random() < CLEAN:
+            return picture
+        if self.noise:
+            noisy = picture + draws.normal(0.0, draws.uniform(0, self.noise), picture.shape)
+            picture = np.rint(noisy.clip(0, 255)).astype(np.uint8)
+        if self.jpeg:
+            lowest, highest = self.jpeg
+            quality = int(draws.integers(lowest, highest, endpoint=True))
+            top, left = draws.integers(0, BLOCK, 2)
+            picture = _as_jpeg(picture, quality, halved=bool(draws.integers(2)), top=int(top), left=int(left))
+        return picture
+
+
+def _as_jpeg(picture: NDArray[np.uint8], quality: int, *, halved: bool, top: int, left: int) -> NDArray[np.uint8]:
+    """Return the picture as JPEG keeps it, its first pixel `top` rows and `left` columns into a block."""
+    larger = np.pad(picture, ((top, 0), (left, 0), (0, 0)), mode="edge")
+    file = BytesIO()
+    Image.fromarray(larger).save(file, "JPEG", quality=quality, subsampling=2 if halved else 0)
+    with Image.open(file) as image:
+        return np.asarray(image)[top:, left:]

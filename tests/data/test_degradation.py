@@ -1,0 +1,50 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from srgan.data.degradation import CLEAN, Degradation
+
+
+def drawn(degradation: Degradation, picture: NDArray[np.uint8], times: int = 400) -> list[NDArray[np.uint8]]:
+    """Return what becomes of the picture each time, but where it stays clean."""
+    results = [degradation(picture, np.random.default_rng(seed)) for seed in range(times)]
+    degraded = [result for result in results if not np.array_equal(result, picture)]
+    assert len(degraded) == pytest.approx((1 - CLEAN) * times, rel=0.1)
+    return degraded
+
+
+def test_noise_has_no_mean_and_all_deviations_up_to_the_largest() -> None:
+    """Uniform from 0 to 12 levels: 6 on average, and 12 / sqrt(12) around that."""
+    gray = np.full((40, 40, 3), 128, np.uint8)
+    errors = np.array([result - 128.0 for result in drawn(Degradation(noise=12.0), gray)])
+    deviations = errors.std((1, 2, 3))
+    assert abs(errors.mean()) < 0.02
+    assert deviations.max() < 12.5
+    assert deviations.mean() == pytest.approx(6, rel=0.1)
+    assert deviations.std() == pytest.approx(12 / np.sqrt(12), rel=0.1)
+
+
+def test_noise_stays_within_white() -> None:
+    white = np.full((8, 8, 3), 255, np.uint8)
+    assert min(result.min() for result in drawn(Degradation(noise=12.0), white)) > 255 - 6 * 12
+
+
+def test_jpeg_is_what_pillow_writes_at_one_of_the_qualities_from_one_of_the_places_in_a_block() -> None:
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (6, 6, 3), np.uint8).repeat(3, 0).repeat(3, 1)
+    possible: dict[bytes, tuple[int, ...]] = {}
+    for top in range(16):
+        for left in range(16):
+            larger = np.pad(picture, ((top, 0), (left, 0), (0, 0)), mode="edge")
+            for quality in (60, 61):
+                for subsampling in (0, 2):
+                    file = BytesIO()
+                    Image.fromarray(larger).save(file, "JPEG", quality=quality, subsampling=subsampling)
+                    image = np.asarray(Image.open(file))[top:, left:]
+                    possible[image.tobytes()] = (top, left, quality, subsampling)
+    met = {possible[result.tobytes()] for result in drawn(Degradation((60, 61)), picture)}
+    for number, values in enumerate((range(16), range(16), (60, 61), (0, 2))):
+        assert {place[number] for place in met} == set(values)
