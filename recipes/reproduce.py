@@ -79,15 +79,21 @@ def train(file: Path, run: Path, arguments: argparse.Namespace) -> int:
         return 0
     print(f"{run}: {int(done[-1].stem) if done else 0:,} of {recipe.optimiser.patches:,} patches", flush=True)
     command = ["train", str(file), f"--out={run}", *(f"--data={source}" for source in arguments.data)]
-    command += [f"--set={setting}" for setting in (*arguments.settings, f"initial={recipe.initial}")]
+    command += [
+        f"--set={setting}" for setting in (*arguments.settings, f"initial={recipe.initial}", f"shift={recipe.shift}")
+    ]
     command += [*given("perceptual", arguments), *given("cache", arguments), *(["--resume"] if done else [])]
     return srgan(command)
 
 
 def initial_in(runs: Path, recipe: Recipe) -> Recipe:
-    """Return the recipe starting from the run of the same name in `runs`, where it starts from one in runs/."""
-    start = Path(recipe.initial)
-    return replace(recipe, initial=str(runs / start.relative_to("runs"))) if start.parts[:1] == ("runs",) else recipe
+    """Return the recipe starting from the runs of the same names in `runs`, where it starts from ones in runs/."""
+
+    def place(name: str) -> str:
+        start = Path(name)
+        return str(runs / start.relative_to("runs")) if start.parts[:1] == ("runs",) else name
+
+    return replace(recipe, initial=place(recipe.initial), shift=[place(name) for name in recipe.shift])
 
 
 def given(name: str, arguments: argparse.Namespace) -> list[str]:

@@ -24,7 +24,7 @@ from srgan.image.resize import imresize
 from srgan.losses import ContentLoss, Distance, adversarial_loss, discriminator_loss
 from srgan.metrics import DISTS, LPIPS, as_tensor, lr_psnr, luma, psnr
 from srgan.models.discriminator import feature_discriminator
-from srgan.models.generator import GENERATORS
+from srgan.models.generator import GENERATORS, balanced
 from srgan.models.vgg import Phi, VGG19Features
 from srgan.training import checkpoint
 from srgan.training.loop import train
@@ -413,6 +413,26 @@ def test_a_plain_generator_begins_with_the_values_of_one_with_batch_norm(store: 
         train(replace(recipe, initial=str(last)), store, tmp_path / "third")
     with pytest.raises(WeightsError, match="a tiny_x4, where the recipe trains a srresnet_mini_plain_x4"):
         train(replace(recipe, network="srresnet_mini_plain_x4"), store, tmp_path / "third")
+
+
+def test_what_a_network_learned_is_added_to_the_one_that_a_run_begins_with(store: Store, tmp_path: Path) -> None:
+    """b + (b - a) by hand, all three balanced; and b's discriminator."""
+    plain = replace(adversarial(), network="tiny_plain_x4")
+    a = train(plain, store, tmp_path / "a", content=content())
+    b = train(replace(plain, initial=str(a)), store, tmp_path / "b", content=content())
+    still = replace(plain, optimiser=replace(plain.optimiser, patches=4, learning_rate=0.0))
+    last = train(replace(still, initial=str(b), shift=[str(b), str(a)]), store, tmp_path / "c", content=content())
+    weights = []
+    for file in (a, b):
+        generator = runs.tiny_plain_x4()
+        generator.load_state_dict(checkpoint.load(file)[1]["average"])
+        weights.append(balanced(generator).state_dict())
+    ours = checkpoint.load(last)[1]
+    for key, value in ours["generator"].items():
+        torch.testing.assert_close(value, 2 * weights[1][key] - weights[0][key], rtol=0, atol=1e-6)
+    assert not torch.equal(ours["generator"]["tail.weight"], weights[1]["tail.weight"])
+    theirs = checkpoint.load(b)[1]["discriminator"]
+    assert torch.equal(ours["discriminator"]["classifier.1.weight"], theirs["classifier.1.weight"])
 
 
 def test_a_run_is_not_resumed_with_another_discriminator(store: Store, tmp_path: Path) -> None:

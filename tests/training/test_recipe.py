@@ -34,10 +34,10 @@ def test_the_head_of_a_recipe_gets_all_that_it_needs(path: Path) -> None:
     fetched = {word for line in lines if line.startswith("srgan fetch ") for word in line.split()[2:]}
     needed = {"vgg19": recipe.loss.content, "lpips": recipe.run.best == "lpips", "lpips-vgg": recipe.loss.lpips}
     assert fetched >= {name for name, weight in needed.items() if weight}
-    start = Path(recipe.initial).parts[:2]
-    assert not start or any(
-        line.startswith("srgan train ") and line.endswith(f"--out {'/'.join(start)}") for line in lines
-    )
+    for start in (Path(name).parts[:2] for name in (recipe.initial, *recipe.shift)):
+        assert start[:1] != ("runs",) or any(
+            line.startswith("srgan train ") and line.endswith(f"--out {'/'.join(start)}") for line in lines
+        )
 
 
 @pytest.mark.parametrize("folder", ["paper", "large-batch", "cpu"])
@@ -71,6 +71,8 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[optimiser]\nbatchsize = 3\n", "unknown key optimiser.batchsize; did you mean batch_size?"),
         (PLAIN + "zzzz = 1\n", "unknown key loss.zzzz; known are pixel, pixel_distance,"),
         ("[loss]\npixel = 1.0\n", "key name is missing"),
+        ('shift = ["a", "b"]\n' + PLAIN, "shift: ['a', 'b'] are not two networks beside an initial one"),
+        ('initial = "a"\nshift = ["b"]\n' + PLAIN, "shift: ['b'] are not two networks beside an initial one"),
         (PLAIN + "[optimiser]\nbatch_size = 1.5\n", "optimiser.batch_size: 1.5 is not a whole number"),
         (PLAIN + "[optimiser]\nbatch_size = true\n", "optimiser.batch_size: True is not a whole number"),
         (PLAIN + "[optimiser]\nbatch_size = 0\n", "optimiser.batch_size: 0 is not a positive number"),

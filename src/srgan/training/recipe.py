@@ -151,12 +151,14 @@ class Recipe:
     """A training run of one generator, and of a discriminator where `loss.adversarial` is not 0.
 
     `initial` names the weights to start from: a shipped model, a checkpoint or a .safetensors file; empty is
-    a fresh network.
+    a fresh network. `shift` names two more, whose difference is added to it: what training the second to the first
+    has taught (task arithmetic, Ilharco et al. 2023, "Editing models with task arithmetic").
     """
 
     name: str
     network: str = "srresnet_x4"
     initial: str = ""
+    shift: list[str] = field(default_factory=list)
     data: Data = field(default_factory=Data)
     optimiser: Optimiser = field(default_factory=Optimiser)
     loss: Loss = field(default_factory=Loss)
@@ -168,6 +170,8 @@ class Recipe:
         loss = self.loss
         if self.network not in GENERATORS:
             raise RecipeError(f"network: unknown {self.network!r}{_nearest(self.network, GENERATORS)}")
+        if self.shift and not (self.initial and len(self.shift) == 2):
+            raise RecipeError(f"shift: {self.shift} are not two networks beside an initial one")
         if not loss.pixel and not loss.content:
             raise RecipeError("loss: pixel or content must have a weight")
         if self.discriminator.kind == "features" and loss.adversarial and not loss.content:

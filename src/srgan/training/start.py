@@ -34,36 +34,46 @@ def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
 def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
-    A generator with batch norm may become one without, which gives the same values; one without is balanced. A
-    checkpoint of a run with the same discriminator gives that as well, at whatever rate it learned; the paper's, whose
-    dense layers fix it, only for the same patch size. Raises WeightsError or CheckpointError.
+    What `recipe.shift` names is added. A generator with batch norm may become one without, which gives the same
+    values; one without is balanced. A checkpoint of a run with the same discriminator gives that as well, at whatever
+    rate it learned; the paper's, whose dense layers fix it, only for the same patch size. Raises WeightsError or
+    CheckpointError.
     """
-    path = Path(recipe.initial)
-    if path.suffix == ".pt":
-        theirs, state = checkpoint.load(path)
-        network, tensors = theirs.network, checkpoint.generator_state(state)
+    tensors = _initial(recipe.initial, recipe, networks)
+    if recipe.shift:
+        towards, away = (_initial(name, recipe, networks) for name in recipe.shift)
+        for key, tensor in tensors.items():
+            if tensor.is_floating_point():
+                tensor += towards[key] - away[key]
+    networks.generator.network.load_state_dict(tensors)
+    networks.average.load_state_dict(tensors)
+    if recipe.initial.endswith(".pt"):
+        theirs, state = checkpoint.load(Path(recipe.initial))
         fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
         rate = recipe.discriminator.learning_rate_factor
         same = fits and replace(theirs.discriminator, learning_rate_factor=rate) == recipe.discriminator
         if networks.discriminator and "discriminator" in state and same:
             networks.discriminator.network.load_state_dict(state["discriminator"])
+
+
+def _initial(name: str, recipe: Recipe, networks: Networks) -> dict[str, Tensor]:
+    """Return the weights of a shipped model, a file or a checkpoint, as the recipe's network has them."""
+    if name.endswith(".pt"):
+        theirs, state = checkpoint.load(Path(name))
+        network, tensors = theirs.network, checkpoint.generator_state(state)
     else:
-        file = find_weights(recipe.initial).safetensors
+        file = find_weights(name).safetensors
         if file is None:
-            raise WeightsError(f"{recipe.initial}: training starts from .safetensors or a checkpoint, not from ONNX")
-        generator, card = load_generator(file)
-        network, tensors = str(card["network"]), generator.state_dict()
+            raise WeightsError(f"{name}: training starts from .safetensors or a checkpoint, not from ONNX")
+        shipped, card = load_generator(file)
+        network, tensors = str(card["network"]), shipped.state_dict()
     generator = GENERATORS[network]()
     generator.load_state_dict(tensors)
     if network != recipe.network:
         if not networks.average.plain or generator.shape != networks.average.shape:
-            raise WeightsError(f"{recipe.initial}: a {network}, where the recipe trains a {recipe.network}")
+            raise WeightsError(f"{name}: a {network}, where the recipe trains a {recipe.network}")
         generator = folded(generator)
-    if generator.plain:
-        generator = balanced(generator)
-    tensors = generator.state_dict()
-    networks.generator.network.load_state_dict(tensors)
-    networks.average.load_state_dict(tensors)
+    return (balanced(generator) if generator.plain else generator).state_dict()
 
 
 def bicubic(lr: Tensor, scale: int) -> Tensor:
