@@ -3,14 +3,17 @@
 import json
 import runpy
 import sys
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from runs import photographs
 from srgan.errors import WeightsError
+from srgan.evaluation.pictures import TestFolder
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -71,6 +74,32 @@ def test_the_smallest_crop_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run(monkeypatch, "before_after.py", picture, "--crop", "63,47,1,1", "-o", tmp_path / "out")
     with Image.open(tmp_path / "out/00_before_after.png") as image:
         assert image.size == (2 * 4 + 6, 4 + 26)
+
+
+def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photographs(tmp_path / "Set2", 2)
+    (clean, *_), again = TestFolder(tmp_path / "Set2"), tmp_path / "again"
+    run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-q60", "--quality", 60, "--noise", 4)
+    pair, *_ = TestFolder(tmp_path / "Set2-q60")
+    assert np.array_equal(pair.hr, clean.hr)
+    noisy = clean.lr + np.random.default_rng(0).normal(0, 4, clean.lr.shape)
+    file = BytesIO()
+    Image.fromarray(noisy.clip(0, 255).round().astype(np.uint8)).save(file, "JPEG", quality=60)
+    assert np.array_equal(pair.lr, np.asarray(Image.open(file)))
+    for wrong, message in [
+        (["--quality", 0], "--quality goes from 1 to 100, not 0"),
+        (["--noise", -1], "--noise goes from 0 to 255 levels, not -1"),
+        ([], f"{tmp_path / 'empty'}: no pictures in this folder"),
+    ]:
+        with pytest.raises(SystemExit, match="2"):
+            run(monkeypatch, "degraded.py", tmp_path / ("Set2" if wrong else "empty"), "-o", again, *wrong)
+        assert capsys.readouterr().err.endswith(f"{message}\n")
+        assert not again.exists()
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-q60")
+    assert "Set2-q60 is there already" in capsys.readouterr().err
 
 
 def test_results_with_a_column_missing_are_not_put_into_the_page(

@@ -1,0 +1,49 @@
+"""Copy a test folder with low-resolution pictures that have noise, or were saved as JPEG, for `srgan evaluate --data`.
+
+python examples/degraded.py Set14 -o Set14-q50 --quality 50
+srgan evaluate bicubic srgan-plus srgan-photo --data Set14-q50
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from srgan.errors import DataError
+from srgan.evaluation.pictures import TestFolder
+
+
+def main() -> None:
+    """Write the folder, the originals as they are."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="test folder, with LRx4 or without")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
+    parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100; else PNG")
+    parser.add_argument("--noise", type=float, default=0, help="its standard deviation in levels of 255")
+    arguments = parser.parse_args()
+    if arguments.output.exists():
+        parser.error(f"{arguments.output} is there already")
+    if arguments.quality is not None and not 1 <= arguments.quality <= 100:
+        parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
+    if not 0 <= arguments.noise < 256:
+        parser.error(f"--noise goes from 0 to 255 levels, not {arguments.noise:g}")
+    try:
+        pairs = list(TestFolder(arguments.data))
+    except DataError as error:
+        parser.error(str(error))
+    small = arguments.output / "LRx4"
+    small.mkdir(parents=True)
+    for number, pair in enumerate(pairs):
+        noise = np.random.default_rng(number).normal(0, arguments.noise, pair.lr.shape)
+        lr = Image.fromarray(np.rint((pair.lr + noise).clip(0, 255)).astype(np.uint8))
+        if arguments.quality is None:
+            lr.save(small / f"{pair.file.stem}.png")
+        else:
+            lr.save(small / f"{pair.file.stem}.jpg", quality=arguments.quality)
+        shutil.copy(pair.file, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
