@@ -3,7 +3,7 @@
     python examples/before_after.py PICTURE --crop LEFT,TOP,WIDTH,HEIGHT -o FOLDER
 
 The crop is in pixels of PICTURE. With --original PICTURE is a photograph that is first made four times as small,
-so that the network's result stands beside the truth; --quality keeps that as JPEG first, as the web does.
+so that the network's result stands beside the truth. --quality saves what is upscaled as JPEG first, as the web does.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--crop", type=box, required=True, help="left,top,width,height in pixels of the picture")
     parser.add_argument("--models", nargs="+", default=[NAMES[0]])
     parser.add_argument("--original", action="store_true", help="shrink the picture first and show the original too")
-    parser.add_argument("--quality", type=int, help="with --original: keep the small picture as JPEG of 1 to 100")
+    parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100, which is upscaled")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
 
@@ -38,8 +38,8 @@ def main() -> None:
         else picture
     )
     if arguments.quality is not None:
-        if not (arguments.original and 1 <= arguments.quality <= 100):
-            parser.error("--quality goes from 1 to 100, and with --original")
+        if not 1 <= arguments.quality <= 100:
+            parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
         file = io.BytesIO()
         Image.fromarray(lr).save(file, "JPEG", quality=arguments.quality)
         lr = np.asarray(Image.open(file))
