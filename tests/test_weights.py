@@ -18,7 +18,7 @@ def safetensors(path: Path, header: object) -> Path:
 
 
 def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
-    assert NAMES == ("srgan-plus", "srgan", "srresnet")
+    assert NAMES == ("srgan-plus", "srgan-photo", "srgan", "srresnet")
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
@@ -26,9 +26,9 @@ def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
 def test_what_is_shipped_comes_with_its_cards(tiny_onnx: Path) -> None:
 
     networks = weights.shipped()
-    assert [network.name for network in networks] == ["srgan-plus", "srgan", "srresnet"]
+    assert [network.name for network in networks] == ["srgan-plus", "srgan-photo", "srgan", "srresnet"]
     assert networks[0].size == tiny_onnx.stat().st_size
-    assert networks[2].card["name"] == "srresnet"
+    assert networks[-1].card["name"] == "srresnet"
     assert networks[1].card["halo"] == 12
 
 
@@ -50,7 +50,8 @@ def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
     [
         (
             "esrgan",
-            r"esrgan: no model of this name \(srgan-plus, srgan, srresnet\), and no \.onnx or \.safetensors file",
+            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan, srresnet\), and no \.onnx or "
+            r"\.safetensors file",
         ),
         ("net.pth", r"net\.pth: no model of this name"),
         ("gone.onnx", r"gone\.onnx: no such file"),

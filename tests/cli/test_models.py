@@ -13,13 +13,14 @@ def test_what_is_shipped_is_listed(shipped: Path, capsys: pytest.CaptureFixture[
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     size = f"{(shipped / 'srgan.onnx').stat().st_size / 1e6:.1f} MB"
-    assert [re.split("  +", line) for line in lines[:4]] == [
+    assert [re.split("  +", line) for line in lines[:5]] == [
         ["model", "parameters", "size", "licence", "summary"],
         ["srgan-plus", "11,571", size, "Apache-2.0", "random numbers, for tests"],
+        ["srgan-photo", "11,571", size, "Apache-2.0", "random numbers, for tests"],
         ["srgan", "11,571", size, "Apache-2.0", "random numbers, for tests"],
         ["srresnet", "11,571", size, "Apache-2.0", "random numbers, for tests"],
     ]
-    assert lines[4:10] == [
+    assert lines[5:11] == [
         "",
         "srgan-plus",
         "  training  data: none",

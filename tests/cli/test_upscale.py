@@ -98,7 +98,8 @@ def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[s
         (
             ["--model", "esrgan"],
             1,
-            "esrgan: no model of this name (srgan-plus, srgan, srresnet), and no .onnx or .safetensors file",
+            "esrgan: no model of this name (srgan-plus, srgan-photo, srgan, srresnet), and no .onnx or .safetensors"
+            " file",
         ),
         (["--model", "gone.onnx"], 1, "gone.onnx: no such file"),
         (["--runtime", "torch"], 1, "of an unknown network, 'tiny_x4'"),
@@ -416,7 +417,11 @@ def test_sizes_and_details_that_cannot_be(
             1,
             "map.webp: 17000x13000 pixels are more than WEBP can hold",
         ),
-        (["--confidence", "map.png", "--model", "own.onnx"], 2, "--confidence compares srgan-plus, srgan, srresnet;"),
+        (
+            ["--confidence", "map.png", "--model", "own.onnx"],
+            2,
+            "--confidence compares srgan-plus, srgan-photo, srgan, srresnet;",
+        ),
     ],
 )
 def test_a_map_that_cannot_be_is_refused_before_the_work(

@@ -246,11 +246,11 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("format=jpeg", "JPEG has no transparency and the picture has; choose .png or .webp"),
         ("detail=2", "detail goes from 0 to 1, not '2'"),
         ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not of srresnet"),
-        ("model=esrgan", "no model 'esrgan': srgan-plus, srgan, srresnet, bicubic"),
-        ("model=/etc/passwd", "no model '/etc/passwd': srgan-plus, srgan, srresnet, bicubic"),
+        ("model=esrgan", "no model 'esrgan': srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
+        ("model=/etc/passwd", "no model '/etc/passwd': srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
         (
             "model=bicubic&show=confidence",
-            "the map of confidence compares srgan-plus, srgan, srresnet; bicubic is none of them",
+            "the map of confidence compares srgan-plus, srgan-photo, srgan, srresnet; bicubic is none of them",
         ),
         ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
         ("consistent=yes", "consistent is true or false, not 'yes'"),
@@ -384,8 +384,8 @@ def test_what_is_not_there(running: Running) -> None:
 
 def test_the_models(running: Running) -> None:
     said = json.loads(running.ask("GET", "/v1/models").body)
-    assert [model["name"] for model in said["models"]] == ["srgan-plus", "srgan", "srresnet", "bicubic"]
-    assert [model["detail"] for model in said["models"]] == [True, False, False, False]
+    assert [model["name"] for model in said["models"]] == ["srgan-plus", "srgan-photo", "srgan", "srresnet", "bicubic"]
+    assert [model["detail"] for model in said["models"]] == [True, False, False, False, False]
     assert said["default"] == "srgan-plus"
     assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
     assert said["limits"] == {

@@ -52,8 +52,9 @@ class Upscaler:
     ) -> None:
         """Load a network.
 
-        model      "srgan-plus" (sharp, invents plausible detail), "srgan" (by the paper's losses), "srresnet" (closest
-                   pixel by pixel), or the path of an .onnx or .safetensors file
+        model      "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
+                   JPEG's blocks), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or the path of
+                   an .onnx or .safetensors file
         size       what size results have, or how many times the size; by default what the network makes, 4 times.
                    Other sizes are resampled from what it makes of the picture, or of its own result
         detail     from 0, the network srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
@@ -195,7 +196,7 @@ def upscale(picture: Any, model: str | Path = SHARP, *, size: Size | float | Non
     """Return a picture enlarged, four times as wide and high.
 
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
-    model    "srgan-plus", "srgan", "srresnet", or the path of an .onnx or .safetensors file
+    model    "srgan-plus", "srgan-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, say
 
     For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only

@@ -13,7 +13,7 @@ from srgan.weights import FAITHFUL, NAMES, SHARP, Card, checksum, find_weights, 
 MOST_LOADED = 4
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
 
-_TITLES = {SHARP: "sharp", "srgan": "the paper's", FAITHFUL: "faithful"}
+_TITLES = {SHARP: "sharp", "srgan-photo": "repairs", "srgan": "the paper's", FAITHFUL: "faithful"}
 
 
 class Networks:

@@ -18,7 +18,7 @@ from srgan.weights.protobuf import fields
 Card: TypeAlias = dict[str, Any]
 
 SHARP, FAITHFUL = "srgan-plus", "srresnet"
-NAMES = (SHARP, "srgan", FAITHFUL)
+NAMES = (SHARP, "srgan-photo", "srgan", FAITHFUL)
 """What is shipped; the first is the default, and the one whose weights lead to those of the last."""
 
 METADATA_KEY = "srgan"
