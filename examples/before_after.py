@@ -7,7 +7,6 @@ so that the network's result stands beside the truth. --quality saves what is up
 """
 
 import argparse
-import io
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from srgan import Upscaler
+from srgan.data.degradation import as_jpeg
 from srgan.image.resize import imresize
 from srgan.weights import NAMES
 
@@ -40,9 +40,7 @@ def main() -> None:
     if arguments.quality is not None:
         if not 1 <= arguments.quality <= 100:
             parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
-        file = io.BytesIO()
-        Image.fromarray(lr).save(file, "JPEG", quality=arguments.quality)
-        lr = np.asarray(Image.open(file))
+        lr = as_jpeg(lr, arguments.quality)
     left, top, width, height = (n // 4 if arguments.original else n for n in arguments.crop)
     if not (0 <= left < left + width <= lr.shape[1] and 0 <= top < top + height <= lr.shape[0]):
         size = f"{picture.shape[1]}x{picture.shape[0]}"

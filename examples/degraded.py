@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from srgan.data.degradation import with_noise
 from srgan.errors import DataError
 from srgan.evaluation.pictures import TestFolder
 
@@ -36,8 +37,7 @@ def main() -> None:
     small = arguments.output / "LRx4"
     small.mkdir(parents=True)
     for number, pair in enumerate(pairs):
-        noise = np.random.default_rng(number).normal(0, arguments.noise, pair.lr.shape)
-        lr = Image.fromarray(np.rint((pair.lr + noise).clip(0, 255)).astype(np.uint8))
+        lr = Image.fromarray(with_noise(pair.lr, arguments.noise, np.random.default_rng(number)))
         if arguments.quality is None:
             lr.save(small / f"{pair.file.stem}.png")
         else:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,8 @@ def store(tmp_path: Path) -> Store:
     return prepare_store([str(tmp_path)], tmp_path / "cache", min_side=16)
 
 
-def sampler(store: Store, *, patch_size: int = 16, scale: int = 4, seed: int = 0, candidates: int = 1) -> PatchSampler:
-    return PatchSampler(store, store.entries, patch_size=patch_size, scale=scale, seed=seed, candidates=candidates)
+def sampler(store: Store, *, patch_size: int = 16, scale: int = 4, seed: int = 0, **options: Any) -> PatchSampler:
+    return PatchSampler(store, store.entries, patch_size=patch_size, scale=scale, seed=seed, **options)
 
 
 def levels(picture: Tensor) -> NDArray[np.uint8]:
@@ -94,7 +95,7 @@ def test_a_sample_is_a_function_of_seed_step_and_number(store: Store) -> None:
 @pytest.mark.parametrize("degradation", [None, Degradation((30, 90), 8.0)])
 @pytest.mark.parametrize("world", [2, 3])
 def test_ranks_share_a_batch(store: Store, world: int, degradation: Degradation | None) -> None:
-    source = PatchSampler(store, store.entries, patch_size=16, scale=4, seed=0, degradation=degradation)
+    source = sampler(store, degradation=degradation)
     whole = source.batch(5, 12)
     for rank in range(world):
         part = source.batch(5, 12, rank=rank, world=world)
@@ -118,7 +119,7 @@ def test_of_candidates_the_one_with_most_detail_is_kept(tmp_path: Path) -> None:
 
 def test_the_lr_side_alone_is_degraded_each_sample_by_draws_of_its_own(store: Store) -> None:
     degradation = Degradation((30, 90), 8.0)
-    degraded = PatchSampler(store, store.entries, patch_size=16, scale=4, seed=0, degradation=degradation)
+    degraded = sampler(store, degradation=degradation)
     (lr, hr), (clean, same) = (source.batch(3, 100) for source in (degraded, sampler(store)))
     assert torch.equal(hr, same)
     assert lr.dtype == torch.float32

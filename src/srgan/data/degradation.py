@@ -29,18 +29,26 @@ class Degradation(NamedTuple):
         if draws.random() < CLEAN:
             return picture
         if self.noise:
-            noisy = picture + draws.normal(0.0, draws.uniform(0, self.noise), picture.shape)
-            picture = np.rint(noisy.clip(0, 255)).astype(np.uint8)
+            picture = with_noise(picture, draws.uniform(0, self.noise), draws)
         if self.jpeg:
             lowest, highest = self.jpeg
             quality = int(draws.integers(lowest, highest, endpoint=True))
             top, left = draws.integers(0, BLOCK, 2)
-            picture = _as_jpeg(picture, quality, halved=bool(draws.integers(2)), top=int(top), left=int(left))
+            picture = as_jpeg(picture, quality, halved=bool(draws.integers(2)), top=int(top), left=int(left))
         return picture
 
 
-def _as_jpeg(picture: NDArray[np.uint8], quality: int, *, halved: bool, top: int, left: int) -> NDArray[np.uint8]:
-    """Return the picture as JPEG keeps it, its first pixel `top` rows and `left` columns into a block."""
+def with_noise(picture: NDArray[np.uint8], deviation: float, draws: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the picture, of any shape, with Gaussian noise of a standard deviation in levels of 255."""
+    noisy = picture + draws.normal(0.0, deviation, picture.shape)
+    levels: NDArray[np.uint8] = np.rint(noisy.clip(0, 255)).astype(np.uint8)
+    return levels
+
+
+def as_jpeg(
+    picture: NDArray[np.uint8], quality: int, *, halved: bool = True, top: int = 0, left: int = 0
+) -> NDArray[np.uint8]:
+    """Return an RGB picture as JPEG keeps it, its first pixel `top` rows and `left` columns into a block."""
     larger = np.pad(picture, ((top, 0), (left, 0), (0, 0)), mode="edge")
     file = BytesIO()
     Image.fromarray(larger).save(file, "JPEG", quality=quality, subsampling=2 if halved else 0)

@@ -39,16 +39,16 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     rate it learned; the paper's, whose dense layers fix it, only for the same patch size. Raises WeightsError or
     CheckpointError.
     """
-    tensors = _initial(recipe.initial, recipe, networks)
+    tensors, run = _initial(recipe.initial, recipe, networks)
     if recipe.shift:
-        towards, away = (_initial(name, recipe, networks) for name in recipe.shift)
+        (towards, _), (away, _) = (_initial(name, recipe, networks) for name in recipe.shift)
         for key, tensor in tensors.items():
             if tensor.is_floating_point():
                 tensor += towards[key] - away[key]
     networks.generator.network.load_state_dict(tensors)
     networks.average.load_state_dict(tensors)
-    if recipe.initial.endswith(".pt"):
-        theirs, state = checkpoint.load(Path(recipe.initial))
+    if run is not None:
+        theirs, state = run
         fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
         rate = recipe.discriminator.learning_rate_factor
         same = fits and replace(theirs.discriminator, learning_rate_factor=rate) == recipe.discriminator
@@ -56,10 +56,16 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
             networks.discriminator.network.load_state_dict(state["discriminator"])
 
 
-def _initial(name: str, recipe: Recipe, networks: Networks) -> dict[str, Tensor]:
-    """Return the weights of a shipped model, a file or a checkpoint, as the recipe's network has them."""
-    if name.endswith(".pt"):
-        theirs, state = checkpoint.load(Path(name))
+def _initial(
+    name: str, recipe: Recipe, networks: Networks
+) -> tuple[dict[str, Tensor], tuple[Recipe, checkpoint.State] | None]:
+    """Return the weights of a shipped model, a file or a checkpoint, as the recipe's network has them.
+
+    And, of a checkpoint, the recipe and the state of its run.
+    """
+    run = None
+    if Path(name).suffix == ".pt":
+        theirs, state = run = checkpoint.load(Path(name))
         network, tensors = theirs.network, checkpoint.generator_state(state)
     else:
         file = find_weights(name).safetensors
@@ -73,7 +79,7 @@ def _initial(name: str, recipe: Recipe, networks: Networks) -> dict[str, Tensor]
         if not networks.average.plain or generator.shape != networks.average.shape:
             raise WeightsError(f"{name}: a {network}, where the recipe trains a {recipe.network}")
         generator = folded(generator)
-    return (balanced(generator) if generator.plain else generator).state_dict()
+    return (balanced(generator) if generator.plain else generator).state_dict(), run
 
 
 def bicubic(lr: Tensor, scale: int) -> Tensor:
