@@ -187,6 +187,37 @@ def test_the_log_has_a_line_for_each_picture(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "srgan: error: photo.png/log: cannot be written: Not a directory\n"
 
 
+@pytest.mark.usefixtures("shipped", "folder")
+def test_jpegs_of_low_quality_are_told_what_repairs_them(
+    capsys: pytest.CaptureFixture[str], noise: NDArray[np.uint8]
+) -> None:
+    def told(*arguments: str) -> str:
+        assert main(["upscale", "--overwrite", *arguments]) == 0
+        out, err = capsys.readouterr()
+        assert out.count("\n") == 1
+        return err
+
+    for quality in (60, 89, 90):
+        Image.fromarray(noise).save(f"{quality}.jpg", quality=quality)
+    hint = "whose blocks srgan-plus enlarges: --model srgan-photo leaves them behind\n"
+    assert told("photo.png", "60.jpg", "--log", "log.jsonl") == f"60.jpg is a JPEG of quality 60, {hint}"
+    assert told("60.jpg", "89.jpg", "90.jpg") == f"2 of them are JPEGs of a quality under 90, {hint}"
+    assert "blocks srresnet enlarges" in told("60.jpg", "--model", "srresnet")
+    assert told("60.jpg", "89.jpg", "--model", "srgan-photo") == ""
+    assert told("90.jpg", "photo.png") == ""
+    lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
+    assert [line["jpeg_quality"] for line in lines] == [None, 60]
+
+
+@pytest.mark.usefixtures("folder")
+def test_of_a_network_of_ones_own_nothing_is_told(
+    capsys: pytest.CaptureFixture[str], noise: NDArray[np.uint8], tiny_onnx: Path
+) -> None:
+    Image.fromarray(noise).save("60.jpg", quality=60)
+    assert main(["upscale", "60.jpg", "--model", str(tiny_onnx)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems whose names are any bytes")
 @pytest.mark.usefixtures("shipped", "folder")
 def test_the_log_has_names_that_are_not_unicode() -> None:

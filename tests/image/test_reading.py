@@ -43,6 +43,36 @@ def test_every_lossy_format_is_read(tmp_path: Path, suffix: str) -> None:
     assert np.abs(picture.pixels.astype(int) - (200, 100, 50)).max() <= 4
 
 
+@pytest.mark.parametrize("quality", [1, 10, 49, 50, 60, 75, 90, 95, 99, 100])
+@pytest.mark.parametrize("how", [{}, {"subsampling": 0}, {"progressive": True, "optimize": True}])
+def test_the_quality_of_a_jpeg_is_that_of_its_tables(
+    noise: NDArray[np.uint8], quality: int, how: dict[str, Any]
+) -> None:
+    for picture in (noise, noise[..., 0]):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=quality, **how)
+        file.seek(0)
+        assert read_picture(file).metadata.jpeg_quality == quality
+
+
+def test_the_quality_of_a_jpeg_whose_tables_are_not_libjpegs(noise: NDArray[np.uint8]) -> None:
+    def quality_of(step: int) -> int | None:
+        file = io.BytesIO()
+        Image.fromarray(noise).save(file, "JPEG", qtables=[[step] * 64, [99] * 64])
+        file.seek(0)
+        return read_picture(file).metadata.jpeg_quality
+
+    # libjpeg's 64 steps for brightness are 3688 at 50, so at quality q, 50 or more, about 73.76 (100 - q)
+    assert quality_of(11) == 91  # 704, between 90's 737 or so and 91's 664
+    assert (quality_of(1), quality_of(255)) == (100, 1)
+
+
+def test_what_is_no_jpeg_has_no_quality(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    for name in ("photo.png", "photo.webp", "photo.tif"):
+        Image.fromarray(noise).save(tmp_path / name, **({"compression": "jpeg"} if name.endswith("tif") else {}))
+        assert read_picture(tmp_path / name).metadata.jpeg_quality is None
+
+
 @pytest.mark.parametrize(
     ("orientation", "expected"),
     [

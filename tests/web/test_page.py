@@ -398,6 +398,21 @@ def test_the_model_the_size_and_the_format_are_chosen(page: Page, photo: Path, t
     assert content == by_command(photo, tmp_path, *chosen)
 
 
+def test_a_jpeg_of_low_quality_is_told_what_repairs_it(page: Page, photo: Path, tmp_path: Path) -> None:
+    poor = tmp_path / "poor.jpg"
+    with Image.open(photo) as image:
+        image.save(poor, quality=60)
+    give(page, photo)
+    wait_for(page, "done")
+    expect(page.locator("#blocks")).to_be_hidden()
+    give(page, poor)
+    entry(page, 2).locator(".pick").click()
+    expect(page.locator("#blocks")).to_have_text("A JPEG of quality 60: srgan-photo leaves its blocks behind.")
+    page.get_by_role("radio", name="Repairs").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#blocks")).to_be_hidden()
+
+
 def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None:
     give(page, photo)
     compared(page)

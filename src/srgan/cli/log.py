@@ -16,7 +16,8 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out and error; target is null for standard output. Raises OutputError where the file cannot be written.
+    pixels_out, jpeg_quality and error; target is null for standard output, jpeg_quality of what is no JPEG. Raises
+    OutputError where the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +45,7 @@ class ResultLog:
             "seconds": {part: round(seconds, 4) for part, seconds in result.seconds.items()},
             "pixels_in": result.pixels_in,
             "pixels_out": result.pixels_out,
+            "jpeg_quality": result.jpeg_quality,
             "error": None if result.error is None else str(result.error),
         }
         try:

@@ -13,7 +13,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
-from srgan.weights import FAITHFUL, NAMES, SHARP, find_weights, read_card
+from srgan.weights import FAITHFUL, NAMES, REPAIRED_BELOW, REPAIRING, SHARP, find_weights, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -133,11 +133,14 @@ def upscale(
             raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
         jobs, errors = plan_batch(inputs, output, size, format, confidence)
         outcome: Counter[str] = Counter()
+        blocks: list[Result] = []
         lines = stack.enter_context(ResultLog(log)) if log is not None else None
         bar = stack.enter_context(PictureBar(debug=settings.debug))
 
         def tell(result: Result) -> None:
             outcome[result.status] += 1
+            if result.status != "failed" and (result.jpeg_quality or 100) < REPAIRED_BELOW:
+                blocks.append(result)
             if result.error is not None:
                 bar.error(result.error)
             if lines is not None:
@@ -166,6 +169,10 @@ def upscale(
     if len(jobs) == 1 and not outcome["failed"] and jobs[0].target is not None:
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")
+    if blocks and model in NAMES and model != REPAIRING:
+        one, many = f"a JPEG of quality {blocks[0].jpeg_quality}", f"JPEGs of a quality under {REPAIRED_BELOW}"
+        which = f"{blocks[0].job.source_name} is {one}" if len(blocks) == 1 else f"{len(blocks)} of them are {many}"
+        click.echo(f"{which}, whose blocks {model} enlarges: --model {REPAIRING} leaves them behind", err=True)
     return 1 if outcome["failed"] else 0
 
 

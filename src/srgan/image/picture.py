@@ -33,14 +33,16 @@ def in_words(pixels: int) -> str:
 class Metadata:
     """What a file says of its picture beside the pixels.
 
-    exif  the EXIF data as in its file, a TIFF structure that begins with its byte order
-    xmp   the XMP packet
-    dpi   pixels an inch, horizontal and vertical
+    exif          the EXIF data as in its file, a TIFF structure that begins with its byte order
+    xmp           the XMP packet
+    dpi           pixels an inch, horizontal and vertical
+    jpeg_quality  of a JPEG: the quality, 1 to 100, at which libjpeg rounds brightness about as coarsely
     """
 
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    jpeg_quality: int | None = None
 
 
 @dataclass(frozen=True)

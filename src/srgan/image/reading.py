@@ -11,7 +11,8 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
+from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image.colour import Pixels, largest
@@ -390,7 +392,26 @@ def _metadata(image: Image.Image) -> Metadata:
         exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else None,
         xmp if isinstance(xmp, bytes) else None,
         _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
+        _jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None,
     )
+
+
+def _jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
+    """Return the lowest quality at which libjpeg's steps for brightness add up to no more than those of a JPEG."""
+    if 0 not in tables:
+        return None
+    qualities = range(1, 101)
+    return qualities[bisect_left(qualities, -sum(tables[0]), hi=99, key=lambda quality: -_steps(quality))]
+
+
+@cache
+def _steps(quality: int) -> int:
+    """Return the sum of the steps that libjpeg rounds brightness to at a quality."""
+    file = io.BytesIO()
+    Image.new("L", (1, 1)).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        assert isinstance(image, JpegImageFile)
+        return sum(image.quantization[0])
 
 
 def _tiff_exif(image: "TiffImageFile") -> bytes | None:

@@ -41,11 +41,12 @@ Status: TypeAlias = Literal["done", "remade", "skipped", "failed"]
 class Result:
     """What became of one picture.
 
-    status      done: made where there was nothing; remade: made in the place of a result of other content or
-                settings, or with `overwrite` of anything; skipped: there already; failed. Where the result is there
-                already, that of the map
-    seconds     what reading, the network and writing took; those of several pictures overlap
-    pixels_in   of all frames, 0 where the picture was not read; pixels_out likewise
+    status        done: made where there was nothing; remade: made in the place of a result of other content or
+                  settings, or with `overwrite` of anything; skipped: there already; failed. Where the result is there
+                  already, that of the map
+    seconds       what reading, the network and writing took; those of several pictures overlap
+    pixels_in     of all frames, 0 where the picture was not read; pixels_out likewise
+    jpeg_quality  of a picture that was read and is a JPEG, see `Metadata`
     """
 
     job: Job
@@ -54,6 +55,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     pixels_in: int = 0
     pixels_out: int = 0
+    jpeg_quality: int | None = None
 
 
 def upscale_batch(
@@ -167,6 +169,7 @@ class _Batch:
                     check_result(job.confidence, Picture(colours), self._size, options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = _count(picture)
+                work.result.jpeg_quality = picture.metadata.jpeg_quality
                 work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
         return work
 

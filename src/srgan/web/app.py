@@ -133,6 +133,8 @@ class Service:
             "Srgan-Seconds": f"{made.seconds:.3f}",
             "Srgan-Model": order.model,
         }
+        if made.jpeg_quality is not None:
+            headers["Srgan-JPEG-Quality"] = str(made.jpeg_quality)
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
 
     def _order(self, request: Request, body: Body) -> Order:
@@ -397,7 +399,7 @@ def make_app(service: Service) -> ASGIApp:
     app = _Frame(app, service)
     if service.rules.origins:
         shown = ["X-Request-ID", "Retry-After", "Content-Disposition", "Srgan-Width", "Srgan-Height"]
-        shown += ["Srgan-Input-Width", "Srgan-Input-Height", "Srgan-Seconds", "Srgan-Model"]
+        shown += ["Srgan-Input-Width", "Srgan-Input-Height", "Srgan-Seconds", "Srgan-Model", "Srgan-JPEG-Quality"]
         app = CORSMiddleware(
             app,
             allow_origins=service.rules.origins,

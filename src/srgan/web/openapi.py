@@ -25,6 +25,7 @@ _RESULT_HEADERS = {
     "Srgan-Input-Height": "Pixels of what was enlarged.",
     "Srgan-Seconds": "From the picture's arrival to its result.",
     "Srgan-Model": "What made it.",
+    "Srgan-JPEG-Quality": "1 to 100, of what was enlarged, where that is a JPEG.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",
 }
@@ -191,6 +192,10 @@ _DETAILS = {
 }
 
 _TEXT, _COUNT, _YES_NO = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
+_QUALITY = {
+    "type": ["integer", "null"],
+    "description": "The quality under which a JPEG's blocks stay behind here, and are enlarged by others.",
+}
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -220,6 +225,7 @@ _MODELS = _object(
             detail=_YES_NO,
             consistent=_YES_NO,
             confidence=_YES_NO,
+            repairs_below=_QUALITY,
         ),
     },
     default=_TEXT,

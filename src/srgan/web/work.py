@@ -62,12 +62,14 @@ class EndedError(Exception):
 class Made:
     """A result: the bytes of its file, and the sizes of the two pictures (width, height).
 
-    release  is called when the bytes are needed no more
+    jpeg_quality  of what was enlarged, where that is a JPEG
+    release       is called when the bytes are needed no more
     """
 
     content: bytes
     size_in: tuple[int, int]
     size_out: tuple[int, int]
+    jpeg_quality: int | None
     seconds: float
     release: Callable[[], None]
 
@@ -92,6 +94,7 @@ class Work:
         self.picture: Picture | None = None
         self.fingerprint = ""
         self.size_in = self.size_out = (0, 0)
+        self.jpeg_quality: int | None = None
         self.needs = 0  # bytes of room
         self.cost = 0  # pixels that go through a network
         self.turn: Callable[[], None] | None = None  # what the network does for it, until it has begun
@@ -266,7 +269,9 @@ class Workshop:
             size = len(content)
             self._room.change(size)
             seconds = time.monotonic() - work.start
-            return Made(content, work.size_in, work.size_out, seconds, lambda: self._room.change(-size))
+            return Made(
+                content, work.size_in, work.size_out, work.jpeg_quality, seconds, lambda: self._room.change(-size)
+            )
         finally:
             del self._at_work[work]
             work.picture = None
@@ -309,6 +314,7 @@ class Workshop:
             work.fingerprint = self._fingerprint(work)
         height, width = picture.pixels.shape[:2]
         work.size_in, work.picture = (width, height), picture
+        work.jpeg_quality = picture.metadata.jpeg_quality
         self._metrics.pixels.labels("in").inc(_count(picture))
 
     def _fingerprint(self, work: Work) -> str:

@@ -17,9 +17,12 @@ from srgan.weights.protobuf import fields
 
 Card: TypeAlias = dict[str, Any]
 
-SHARP, FAITHFUL = "srgan-plus", "srresnet"
-NAMES = (SHARP, "srgan-photo", "srgan", FAITHFUL)
+SHARP, REPAIRING, FAITHFUL = "srgan-plus", "srgan-photo", "srresnet"
+NAMES = (SHARP, REPAIRING, "srgan", FAITHFUL)
 """What is shipped; the first is the default, and the one whose weights lead to those of the last."""
+
+REPAIRED_BELOW = 90
+"""The quality under which a JPEG's blocks show in what the other networks make of it (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
 

@@ -62,7 +62,8 @@ function pause(seconds, signal) {
  * Have a picture enlarged: `query` holds the parameters of POST /v1/upscale, null and undefined ones are left out.
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
- * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds}. Aborting `signal` stops the work.
+ * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds, jpegQuality}, the last of what is no
+ * JPEG null. Aborting `signal` stops the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {
   for (let tries = 1; ; tries++) {
@@ -100,6 +101,7 @@ async function upscaleOnce(picture, query, signal, tell) {
       inputWidth: number("Input-Width"),
       inputHeight: number("Input-Height"),
       seconds: number("Seconds"),
+      jpegQuality: number("JPEG-Quality") || null,
     };
   } catch (error) {
     if (error instanceof TypeError) throw new Problem(0, "The connection broke before the whole picture was there.");

@@ -469,6 +469,10 @@ function renderPanel() {
   byId("stale").textContent = made
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.`
     : "";
+  const quality = result?.jpegQuality;
+  const repairs = quality && service.models.find((model) => quality < model.repairs_below);
+  byId("blocks").hidden = !repairs || made.model === repairs.name;
+  byId("blocks").textContent = repairs ? `A JPEG of quality ${quality}: ${repairs.name} leaves its blocks behind.` : "";
   byId("downloading").hidden = !result;
   const link = byId("download");
   link.classList.toggle("main", !stale);
