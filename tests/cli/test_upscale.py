@@ -197,14 +197,14 @@ def test_jpegs_of_low_quality_are_told_what_repairs_them(
         assert out.count("\n") == 1
         return err
 
-    for quality in (60, 89, 90):
+    for quality in (60, 90, 91):
         Image.fromarray(noise).save(f"{quality}.jpg", quality=quality)
     hint = "whose blocks srgan-plus enlarges: --model srgan-photo leaves them behind\n"
     assert told("photo.png", "60.jpg", "--log", "log.jsonl") == f"60.jpg is a JPEG of quality 60, {hint}"
-    assert told("60.jpg", "89.jpg", "90.jpg") == f"2 of them are JPEGs of a quality under 90, {hint}"
+    assert told("60.jpg", "90.jpg", "91.jpg") == f"2 of them are JPEGs of quality 90 or less, {hint}"
     assert "blocks srresnet enlarges" in told("60.jpg", "--model", "srresnet")
-    assert told("60.jpg", "89.jpg", "--model", "srgan-photo") == ""
-    assert told("90.jpg", "photo.png") == ""
+    assert told("60.jpg", "90.jpg", "--model", "srgan-photo") == ""
+    assert told("91.jpg", "photo.png") == ""
     lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
     assert [line["jpeg_quality"] for line in lines] == [None, 60]
 

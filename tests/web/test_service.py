@@ -156,7 +156,7 @@ def test_the_headers_tell_a_jpegs_quality(running: Running) -> None:
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=60)
     assert running.upscale(file.getvalue()).headers["srgan-jpeg-quality"] == "60"
     models = json.loads(running.ask("GET", "/v1/models").body)["models"]
-    assert {model["name"]: model["repairs_below"] for model in models if model["repairs_below"]} == {"srgan-photo": 90}
+    assert {model["name"]: model["repairs_up_to"] for model in models if model["repairs_up_to"]} == {"srgan-photo": 90}
     assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 

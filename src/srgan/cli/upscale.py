@@ -13,7 +13,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
-from srgan.weights import FAITHFUL, NAMES, REPAIRED_BELOW, REPAIRING, SHARP, find_weights, read_card
+from srgan.weights import FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP, find_weights, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -139,7 +139,7 @@ def upscale(
 
         def tell(result: Result) -> None:
             outcome[result.status] += 1
-            if result.status != "failed" and (result.jpeg_quality or 100) < REPAIRED_BELOW:
+            if result.status != "failed" and (result.jpeg_quality or 100) <= REPAIRED_UP_TO:
                 blocks.append(result)
             if result.error is not None:
                 bar.error(result.error)
@@ -170,7 +170,7 @@ def upscale(
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")
     if blocks and model in NAMES and model != REPAIRING:
-        one, many = f"a JPEG of quality {blocks[0].jpeg_quality}", f"JPEGs of a quality under {REPAIRED_BELOW}"
+        one, many = f"a JPEG of quality {blocks[0].jpeg_quality}", f"JPEGs of quality {REPAIRED_UP_TO} or less"
         which = f"{blocks[0].job.source_name} is {one}" if len(blocks) == 1 else f"{len(blocks)} of them are {many}"
         click.echo(f"{which}, whose blocks {model} enlarges: --model {REPAIRING} leaves them behind", err=True)
     return 1 if outcome["failed"] else 0

@@ -8,7 +8,7 @@ from typing import Any
 from srgan.errors import ArgumentError
 from srgan.inference.upscaler import Upscaler
 from srgan.web.parameters import BICUBIC
-from srgan.weights import FAITHFUL, NAMES, REPAIRED_BELOW, REPAIRING, SHARP, Card, checksum, find_weights, read_card
+from srgan.weights import FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP, Card, checksum, find_weights, read_card
 
 MOST_LOADED = 4
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
@@ -90,7 +90,7 @@ class Networks:
                     "detail": name == SHARP,
                     "consistent": True,
                     "confidence": name in NAMES,
-                    "repairs_below": REPAIRED_BELOW if name == REPAIRING else None,
+                    "repairs_up_to": REPAIRED_UP_TO if name == REPAIRING else None,
                 }
             )
         return offered
@@ -107,5 +107,5 @@ _BICUBIC = {
     "detail": False,
     "consistent": False,
     "confidence": False,
-    "repairs_below": None,
+    "repairs_up_to": None,
 }

@@ -194,7 +194,7 @@ _DETAILS = {
 _TEXT, _COUNT, _YES_NO = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 _QUALITY = {
     "type": ["integer", "null"],
-    "description": "The quality under which a JPEG's blocks stay behind here, and are enlarged by others.",
+    "description": "The highest quality of a JPEG that is better here than with the default network.",
 }
 
 
@@ -225,7 +225,7 @@ _MODELS = _object(
             detail=_YES_NO,
             consistent=_YES_NO,
             confidence=_YES_NO,
-            repairs_below=_QUALITY,
+            repairs_up_to=_QUALITY,
         ),
     },
     default=_TEXT,

@@ -21,8 +21,8 @@ SHARP, REPAIRING, FAITHFUL = "srgan-plus", "srgan-photo", "srresnet"
 NAMES = (SHARP, REPAIRING, "srgan", FAITHFUL)
 """What is shipped; the first is the default, and the one whose weights lead to those of the last."""
 
-REPAIRED_BELOW = 90
-"""The quality under which a JPEG's blocks show in what the other networks make of it (docs/models.md#srgan-photo)."""
+REPAIRED_UP_TO = 90
+"""The highest quality of a JPEG of which `REPAIRING` makes more than `SHARP` (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
 

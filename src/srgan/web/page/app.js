@@ -470,7 +470,7 @@ function renderPanel() {
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.`
     : "";
   const quality = result?.jpegQuality;
-  const repairs = quality && service.models.find((model) => quality < model.repairs_below);
+  const repairs = quality && service.models.find((model) => quality <= model.repairs_up_to);
   byId("blocks").hidden = !repairs || made.model === repairs.name;
   byId("blocks").textContent = repairs ? `A JPEG of quality ${quality}: ${repairs.name} leaves its blocks behind.` : "";
   byId("downloading").hidden = !result;
