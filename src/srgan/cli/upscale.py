@@ -171,7 +171,8 @@ def upscale(
     click.echo(line, err=str(output) == "-")
     if blocks and model in NAMES and model != REPAIRING:
         one, many = f"a JPEG of quality {blocks[0].jpeg_quality}", f"JPEGs of quality {REPAIRED_UP_TO} or less"
-        which = f"{blocks[0].job.source_name} is {one}" if len(blocks) == 1 else f"{len(blocks)} of them are {many}"
+        name = click.format_filename(blocks[0].job.source_name)
+        which = f"{name} is {one}" if len(blocks) == 1 else f"{len(blocks)} of them are {many}"
         click.echo(f"{which}, whose blocks {model} enlarges: --model {REPAIRING} leaves them behind", err=True)
     return 1 if outcome["failed"] else 0
 
