@@ -149,6 +149,7 @@ def test_what_the_headers_say(running: Running) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "access-control-allow-origin" not in answer.headers
     assert "srgan-jpeg-quality" not in answer.headers
+    assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 
 def test_the_headers_tell_a_jpegs_quality(running: Running) -> None:
@@ -157,7 +158,6 @@ def test_the_headers_tell_a_jpegs_quality(running: Running) -> None:
     assert running.upscale(file.getvalue()).headers["srgan-jpeg-quality"] == "60"
     models = json.loads(running.ask("GET", "/v1/models").body)["models"]
     assert {model["name"]: model["repairs_up_to"] for model in models if model["repairs_up_to"]} == {"srgan-photo": 90}
-    assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 
 def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:

@@ -170,10 +170,12 @@ def upscale(
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")
     if blocks and model in NAMES and model != REPAIRING:
-        one, many = f"a JPEG of quality {blocks[0].jpeg_quality}", f"JPEGs of quality {REPAIRED_UP_TO} or less"
-        name = click.format_filename(blocks[0].job.source_name)
-        which = f"{name} is {one}" if len(blocks) == 1 else f"{len(blocks)} of them are {many}"
-        click.echo(f"{which}, whose blocks {model} enlarges: --model {REPAIRING} leaves them behind", err=True)
+        if len(blocks) == 1:
+            name, quality = click.format_filename(blocks[0].job.source_name), blocks[0].jpeg_quality
+            found = f"{name} is a JPEG of quality {quality}"
+        else:
+            found = f"{len(blocks)} of them are JPEGs of quality {REPAIRED_UP_TO} or less"
+        click.echo(f"{found}, whose blocks {model} enlarges: --model {REPAIRING} leaves them behind", err=True)
     return 1 if outcome["failed"] else 0
 
 

@@ -194,7 +194,7 @@ _DETAILS = {
 _TEXT, _COUNT, _YES_NO = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 _QUALITY = {
     "type": ["integer", "null"],
-    "description": "The highest quality of a JPEG that is better here than with the default network.",
+    "description": "The highest quality of a JPEG of which more is made here than by srgan-plus.",
 }
 
 
