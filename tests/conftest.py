@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -103,15 +104,22 @@ def paper_safetensors(paper: Generator, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
-@pytest.fixture
-def shipped(
-    tiny: Generator, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A folder with the tiny network in the place of the shipped ones."""
+@pytest.fixture(scope="session")
+def tiny_weights(tiny: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny network by the names of the shipped ones."""
     folder = tmp_path_factory.mktemp("weights")
     for name in NAMES:
-        (folder / f"{name}.onnx").write_bytes(tiny_onnx.read_bytes())
-        save_generator(tiny, folder / f"{name}.safetensors", card_of(tiny, name, "tiny_x4"))
+        card = card_of(tiny, name, "tiny_x4")
+        (folder / f"{name}.onnx").write_bytes(build_onnx(tiny, card, half=False).SerializeToString())
+        save_generator(tiny, folder / f"{name}.safetensors", card)
+    return folder
+
+
+@pytest.fixture
+def shipped(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own with the tiny network in the place of the shipped ones."""
+    folder = tmp_path_factory.mktemp("weights")
+    shutil.copytree(tiny_weights, folder, dirs_exist_ok=True)
     monkeypatch.setattr("srgan.weights._FOLDER", folder)
     return folder
 

@@ -6,7 +6,7 @@ import pytest
 
 from srgan import weights
 from srgan.errors import WeightsError
-from srgan.weights import NAMES, WeightsFiles, find_weights, parse_card, read_card
+from srgan.weights import NAMES, WeightsFiles, find_weights, network_for, networks_of, parse_card, read_card
 
 CARD = {"name": "a", "network": "b", "scale": 4, "halo": 12}
 
@@ -22,14 +22,23 @@ def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
-@pytest.mark.usefixtures("shipped")
-def test_what_is_shipped_comes_with_its_cards(tiny_onnx: Path) -> None:
-
+def test_what_is_shipped_comes_with_its_cards(shipped: Path) -> None:
     networks = weights.shipped()
     assert [network.name for network in networks] == ["srgan-plus", "srgan-photo", "srgan", "srresnet"]
-    assert networks[0].size == tiny_onnx.stat().st_size
+    assert networks[0].size == (shipped / "srgan-plus.onnx").stat().st_size
     assert networks[-1].card["name"] == "srresnet"
     assert networks[1].card["halo"] == 12
+
+
+def test_a_picture_asks_for_one_of_the_networks_of_a_model() -> None:
+    assert networks_of("auto") == ("srgan-plus", "srgan-photo")
+    assert networks_of("auto", 0.5) == ("srgan-plus",)
+    for model in ("srresnet", Path("mine.onnx")):
+        assert networks_of(model) == networks_of(model, 0.5) == (model,)
+    both, one = networks_of("auto"), networks_of("srgan")
+    for quality, name in {None: "srgan-plus", 1: "srgan-photo", 90: "srgan-photo", 91: "srgan-plus"}.items():
+        assert network_for(both, quality) == name
+        assert network_for(one, quality) == "srgan"
 
 
 def test_an_installation_without_its_weights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ class Inline:
 
 
 def making(
-    model: Path, destination: Path | str, options: WriteOptions | None = None, size: Size = X4, **how: Any
+    model: Path | str, destination: Path | str, options: WriteOptions | None = None, size: Size = X4, **how: Any
 ) -> Making:
     overwrite = how.pop("overwrite", False)
     limits = how.pop("limits", Limits())
@@ -53,7 +53,7 @@ def making(
     )
 
 
-def run(model: Path, source: Path | str, destination: Path | str, **options: Any) -> tuple[Outcome, list[Record]]:
+def run(model: Path | str, source: Path | str, destination: Path | str, **options: Any) -> tuple[Outcome, list[Record]]:
     """Run in this process, and return what came of it and the records of this run alone."""
     records: list[Record] = []
     engine = options.pop("engine", None) or Inline()

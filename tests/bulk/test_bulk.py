@@ -1,10 +1,12 @@
 import os
+import re
 import time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from inline import X4, Inline, counts, draw, making, results, run
+from PIL import Image
 from pyarrow import parquet
 from stores import write_tar
 
@@ -42,6 +44,22 @@ def test_results_are_those_of_srgan_upscale(photos: Path, tmp_path: Path, tiny_o
     assert {record.target: record.error for record in records if record.status == "failed"} == {
         "broken_x4.png": "not a picture, or not of a kind that can be read"
     }
+
+
+@pytest.mark.usefixtures("shipped")
+def test_each_picture_goes_through_the_network_that_it_asks_for(tmp_path: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    with Image.open(tmp_path / "in/a.png") as image:
+        image.convert("RGB").save(tmp_path / "in/b.jpg", quality=60)
+    assert counts(run("auto", tmp_path / "in", tmp_path / "out")[0]) == {"done": 2}
+    made = {
+        name: re.findall(rb"srgan-plus|srgan-photo", content) for name, content in results(tmp_path / "out").items()
+    }
+    assert {name: set(names) for name, names in made.items()} == {
+        "a_x4.png": {b"srgan-plus"},
+        "b_x4.png": {b"srgan-photo"},
+    }
+    assert counts(run("auto", tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 2}
 
 
 def test_what_srgan_upscale_made_is_known_without_a_manifest(photos: Path, tmp_path: Path, tiny_onnx: Path) -> None:

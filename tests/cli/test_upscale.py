@@ -33,7 +33,7 @@ def test_upscaling_as_a_user_does_imports_no_torch(folder: Path, tiny_onnx: Path
     result = subprocess.run(
         [*command, "--model", str(tiny_onnx), "--runtime", "openvino"], capture_output=True, text=True, check=True
     )
-    summary = r"1 done, 0 skipped, 0 failed in \d+\.\d s with openvino in fp32 on .+: photo_x4\.png\n"
+    summary = r"1 done, 0 skipped, 0 failed in \d+\.\d s with tiny, openvino in fp32 on .+: photo_x4\.png\n"
     assert re.fullmatch(summary, result.stdout)
     names = {line.rsplit("|", 1)[1].strip() for line in result.stderr.splitlines()}
     assert "openvino" in names
@@ -132,8 +132,8 @@ def test_every_option_reaches_the_network(tiny_onnx: Path, capsys: pytest.Captur
     }.items():
         assert main(["upscale", "noise.png", "-o", f"{name}.png", "--model", str(tiny_onnx), *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert " with openvino in fp32 on " in lines[1]
-    assert " with onnxruntime in fp32 on " in lines[2]
+    assert " with tiny, openvino in fp32 on " in lines[1]
+    assert " with tiny, onnxruntime in fp32 on " in lines[2]
     whole, *others = (np.asarray(Image.open(f"{name}.png")).astype(int) for name in ("whole", "tiled", "other"))
     assert whole.shape == (200, 240, 3)
     for other in others:
@@ -188,34 +188,41 @@ def test_the_log_has_a_line_for_each_picture(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("shipped", "folder")
-def test_jpegs_of_low_quality_are_told_what_repairs_them(
+def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     capsys: pytest.CaptureFixture[str], noise: NDArray[np.uint8]
 ) -> None:
-    def told(*arguments: str) -> str:
+    def said(*arguments: str) -> str:
         assert main(["upscale", "--overwrite", *arguments]) == 0
         out, err = capsys.readouterr()
-        assert out.count("\n") == 1
-        return err
+        assert err == ""
+        return out
 
     for quality in (60, 90, 91):
         Image.fromarray(noise).save(f"{quality}.jpg", quality=quality)
-    hint = "whose blocks srgan-plus enlarges: --model srgan-photo leaves them behind\n"
-    assert told("photo.png", "60.jpg", "--log", "log.jsonl") == f"60.jpg is a JPEG of quality 60, {hint}"
-    assert told("60.jpg", "90.jpg", "91.jpg") == f"2 of them are JPEGs of quality 90 or less, {hint}"
-    assert "blocks srresnet enlarges" in told("60.jpg", "--model", "srresnet")
-    assert told("60.jpg", "90.jpg", "--model", "srgan-photo") == ""
-    assert told("91.jpg", "photo.png") == ""
+    pictures = ("photo.png", "60.jpg", "90.jpg", "91.jpg")
+    assert " with srgan-plus (2) and srgan-photo (2), openvino in " in said(*pictures, "--log", "log.jsonl")
     lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
-    assert [line["jpeg_quality"] for line in lines] == [None, 60]
+    assert [(line["jpeg_quality"], line["model"]) for line in lines] == [
+        (None, "srgan-plus"),
+        (60, "srgan-photo"),
+        (90, "srgan-photo"),
+        (91, "srgan-plus"),
+    ]
+    assert " with srgan-photo, openvino in " in said("60.jpg")
+    assert " with srresnet, openvino in " in said("60.jpg", "--model", "srresnet")
+    assert " with srgan-plus, detail 0.5, openvino in " in said("60.jpg", "--detail", "0.5")
 
 
 @pytest.mark.usefixtures("folder")
-def test_of_a_network_of_ones_own_nothing_is_told(
-    capsys: pytest.CaptureFixture[str], noise: NDArray[np.uint8], tiny_onnx: Path
+def test_a_result_is_made_anew_where_either_network_of_auto_is_another(
+    capsys: pytest.CaptureFixture[str], shipped: Path
 ) -> None:
-    Image.fromarray(noise).save("60.jpg", quality=60)
-    assert main(["upscale", "60.jpg", "--model", str(tiny_onnx)]) == 0
-    assert capsys.readouterr().err == ""
+    for outcome in ("1 done", "1 skipped"):
+        assert main(["upscale", "photo.png"]) == 0
+        assert outcome in capsys.readouterr().out
+    (shipped / "srgan-photo.safetensors").write_bytes((shipped / "srresnet.safetensors").read_bytes())
+    assert main(["upscale", "photo.png"]) == 0
+    assert "1 of them anew" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems whose names are any bytes")

@@ -8,16 +8,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import references
 import srgan
 from fakes import Array, Box, Broken, Nearest
 from made import chunk
 from srgan.errors import ArgumentError, InferenceError, PictureError, TooLargeError
 from srgan.image.colour import to_network, to_uint8
 from srgan.image.picture import Maker, Picture, Timing
+from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size
 from srgan.image.tiles import plan_tiles
 from srgan.inference.openvino import OpenVinoNetwork
+from srgan.inference.runtime import Network, load_network
 from srgan.inference.upscaler import Upscaler
 from srgan.inference.windows import upscale_pixels
 
@@ -304,6 +307,55 @@ def test_a_consistent_upscaler_corrects_its_network(network: Nearest) -> None:
     assert errors[0] > 5
     assert errors[1] <= 1
     assert len(network.shapes) == 2
+
+
+@pytest.mark.usefixtures("shipped")
+def test_what_a_picture_asks_for_is_loaded_when_it_comes(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    def made_by(upscaler: Upscaler, picture: Picture) -> str:
+        maker = upscaler.upscale_picture(picture).maker
+        assert maker is not None
+        return maker.model
+
+    pictures = {}
+    for quality in (60, 95):
+        Image.fromarray(noise).save(tmp_path / "photo.jpg", quality=quality)
+        pictures[quality] = read_picture(tmp_path / "photo.jpg")
+    loaded: list[object] = []
+
+    def load(model: str, **how: Any) -> Network:
+        loaded.append(model)
+        return load_network(model, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("srgan.inference.upscaler.load_network", load)
+        upscaler = Upscaler()
+        double = upscaler.making(Size(scale=2))
+        assert loaded == ["srgan-plus"]
+        assert made_by(upscaler, Picture(noise)) == made_by(upscaler, pictures[95]) == "srgan-plus"
+        assert loaded == ["srgan-plus"]
+        assert [made_by(each, pictures[60]) for each in (upscaler, double, upscaler)] == ["srgan-photo"] * 3
+        assert loaded == ["srgan-plus", "srgan-photo"]
+    assert made_by(Upscaler("srgan-plus"), pictures[60]) == "srgan-plus"
+    assert made_by(Upscaler(detail=0.5), pictures[60]) == "srgan-plus, detail 0.5"
+    assert upscaler.doubt(pictures[60], upscaler.upscale_picture(pictures[60])).pixels.shape == (52, 68, 3)
+
+
+def test_a_jpeg_is_upscaled_as_by_the_network_that_it_gets(tmp_path: Path) -> None:
+    hr, _ = references.chelsea()
+    Image.fromarray(hr[70:100, 130:170]).save(tmp_path / "photo.jpg", quality=75)
+    with Image.open(tmp_path / "photo.jpg") as opened:
+        by_path, by_image, repaired, sharp = (
+            np.asarray(each)
+            for each in (
+                srgan.upscale(tmp_path / "photo.jpg"),
+                srgan.upscale(opened),
+                srgan.upscale(opened, "srgan-photo"),
+                srgan.upscale(opened, "srgan-plus"),
+            )
+        )
+    np.testing.assert_array_equal(by_path, repaired)
+    np.testing.assert_array_equal(by_image, repaired)
+    assert np.abs(repaired.astype(int) - sharp).mean() > 1
 
 
 @pytest.mark.usefixtures("shipped")

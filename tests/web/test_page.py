@@ -398,19 +398,42 @@ def test_the_model_the_size_and_the_format_are_chosen(page: Page, photo: Path, t
     assert content == by_command(photo, tmp_path, *chosen)
 
 
-def test_a_jpeg_of_low_quality_is_told_what_repairs_it(page: Page, photo: Path, tmp_path: Path) -> None:
+def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
+    page: Page, photo: Path, tmp_path: Path
+) -> None:
     poor = tmp_path / "poor.jpg"
     with Image.open(photo) as image:
         image.save(poor, quality=60)
-    give(page, photo)
+    sharp, repairs = (page.get_by_role("radio", name=name) for name in ("srgan-plus", "srgan-photo"))
+    chosen = page.locator("#chosen")
+    give(page, photo, poor)
     wait_for(page, "done")
-    expect(page.locator("#blocks")).to_be_hidden()
-    give(page, poor)
+    wait_for(page, "done", 2)
+    expect(sharp).to_be_checked()
+    expect(chosen).to_be_hidden()
     entry(page, 2).locator(".pick").click()
-    expect(page.locator("#blocks")).to_have_text("A JPEG of quality 60: srgan-photo leaves its blocks behind.")
-    page.get_by_role("radio", name="Repairs").check()
-    page.get_by_role("button", name="Apply").click()
-    expect(page.locator("#blocks")).to_be_hidden()
+    expect(repairs).to_be_checked()
+    expect(chosen).to_have_text("Chosen for a JPEG of quality 60, for its blocks.")
+    expect(page.get_by_role("button", name="Apply")).to_be_hidden()
+    _, content = download(page)
+    (tmp_path / "out").mkdir()
+    assert content == by_command(poor, tmp_path / "out")
+
+    page.get_by_label("Size").select_option("2")
+    page.get_by_role("button", name="To all").click()
+    for number in (1, 2):
+        wait_for(page, "done", number)
+    expect(repairs).to_be_checked()
+    entry(page, 1).locator(".pick").click()
+    expect(sharp).to_be_checked()
+    expect(page.get_by_role("button", name="Apply")).to_be_hidden()
+
+    page.get_by_role("radio", name="Faithful").check()
+    give(page, poor)
+    wait_for(page, "done", 3)
+    entry(page, 3).locator(".pick").click()
+    expect(page.get_by_role("radio", name="Faithful")).to_be_checked()
+    expect(chosen).to_be_hidden()
 
 
 def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None:

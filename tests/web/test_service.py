@@ -152,12 +152,21 @@ def test_what_the_headers_say(running: Running) -> None:
     assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 
-def test_the_headers_tell_a_jpegs_quality(running: Running) -> None:
+def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Running) -> None:
     file = io.BytesIO()
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=60)
-    assert running.upscale(file.getvalue()).headers["srgan-jpeg-quality"] == "60"
-    models = json.loads(running.ask("GET", "/v1/models").body)["models"]
-    assert {model["name"]: model["repairs_up_to"] for model in models if model["repairs_up_to"]} == {"srgan-photo": 90}
+    poor = file.getvalue()
+    for query, model in {
+        "": "srgan-photo",
+        "model=auto": "srgan-photo",
+        "show=confidence": "srgan-photo",
+        "model=srresnet": "srresnet",
+        "detail=0.5": "srgan-plus",
+        "detail=0.5&model=auto": "srgan-plus",
+        "model=bicubic": "bicubic",
+    }.items():
+        headers = running.upscale(poor, query).headers
+        assert (headers["srgan-jpeg-quality"], headers["srgan-model"]) == ("60", model), query
 
 
 def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
@@ -255,8 +264,8 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("format=jpeg", "JPEG has no transparency and the picture has; choose .png or .webp"),
         ("detail=2", "detail goes from 0 to 1, not '2'"),
         ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not of srresnet"),
-        ("model=esrgan", "no model 'esrgan': srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
-        ("model=/etc/passwd", "no model '/etc/passwd': srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
+        ("model=esrgan", "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
+        ("model=/etc/passwd", "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
         (
             "model=bicubic&show=confidence",
             "the map of confidence compares srgan-plus, srgan-photo, srgan, srresnet; bicubic is none of them",
@@ -395,7 +404,7 @@ def test_the_models(running: Running) -> None:
     said = json.loads(running.ask("GET", "/v1/models").body)
     assert [model["name"] for model in said["models"]] == ["srgan-plus", "srgan-photo", "srgan", "srresnet", "bicubic"]
     assert [model["detail"] for model in said["models"]] == [True, False, False, False, False]
-    assert said["default"] == "srgan-plus"
+    assert said["default"] == "auto"
     assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
     assert said["limits"] == {
         "bytes": 200_000,

@@ -16,8 +16,8 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out, jpeg_quality and error; target is null for standard output, jpeg_quality of what is no JPEG. Raises
-    OutputError where the file cannot be written.
+    pixels_out, jpeg_quality, model and error; target is null for standard output, jpeg_quality of what is no JPEG, and
+    model where no network was needed. Raises OutputError where the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,6 +46,7 @@ class ResultLog:
             "pixels_in": result.pixels_in,
             "pixels_out": result.pixels_out,
             "jpeg_quality": result.jpeg_quality,
+            "model": result.model,
             "error": None if result.error is None else str(result.error),
         }
         try:

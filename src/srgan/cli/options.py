@@ -9,7 +9,7 @@ import click
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
-from srgan.weights import FAITHFUL, NAMES, SHARP
+from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 
@@ -68,7 +68,11 @@ SIZE = (
 )
 TEXTURE = (
     click.option(
-        "--model", default=SHARP, show_default=True, help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file."
+        "--model",
+        default=AUTO,
+        show_default=True,
+        help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for JPEGs of quality"
+        f" {REPAIRED_UP_TO} or less and {SHARP} for all else.",
     ),
     click.option(
         "--detail",

@@ -13,7 +13,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
-from srgan.weights import FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP, find_weights, read_card
+from srgan.weights import AUTO, FAITHFUL, NAMES, SHARP, find_weights, networks_of, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -23,7 +23,7 @@ Examples:
   srgan upscale photo.jpg                    writes photo_x4.png beside it
   srgan upscale photo.jpg -o large.webp      .png, .jpg, .webp, .avif or .tif
   srgan upscale photos scans/*.tif -o large  folders with all below them
-  srgan upscale web.jpg --model srgan-photo  noise and JPEG's blocks stay behind
+  srgan upscale web.png --model srgan-photo  noise and JPEG's blocks stay behind
   srgan upscale photo.jpg --model srresnet   closest pixel by pixel, less sharp
   srgan upscale photo.jpg --fit 3840x2160    as large as fits into that
   srgan upscale photo.jpg --detail 0.5       between srresnet and srgan-plus
@@ -128,19 +128,19 @@ def upscale(
             )
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         writing = WriteOptions(format, quality, compression, strip, not no_provenance)
-        scale_of_network = read_card(find_weights(model).one)["scale"]
-        if confidence is not None and model not in NAMES:
+        scale_of_network = read_card(find_weights(networks_of(model)[0]).one)["scale"]
+        if confidence is not None and model not in (AUTO, *NAMES):
             raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
         jobs, errors = plan_batch(inputs, output, size, format, confidence)
         outcome: Counter[str] = Counter()
-        blocks: list[Result] = []
+        networks: Counter[str] = Counter()
         lines = stack.enter_context(ResultLog(log)) if log is not None else None
         bar = stack.enter_context(PictureBar(debug=settings.debug))
 
         def tell(result: Result) -> None:
             outcome[result.status] += 1
-            if result.status != "failed" and (result.jpeg_quality or 100) <= REPAIRED_UP_TO:
-                blocks.append(result)
+            if result.model is not None:
+                networks[result.model] += 1
             if result.error is not None:
                 bar.error(result.error)
             if lines is not None:
@@ -165,17 +165,11 @@ def upscale(
     line = f"{in_words(outcome)} in {time.perf_counter() - start:.1f} s"
     if upscaler is not None:
         network = upscaler.network
-        line += f" with {network.runtime} in {network.precision} on {network.device}"
+        made_by = " and ".join(f"{name} ({count})" if len(networks) > 1 else name for name, count in networks.items())
+        line += f" with {made_by or model}, {network.runtime} in {network.precision} on {network.device}"
     if len(jobs) == 1 and not outcome["failed"] and jobs[0].target is not None:
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")
-    if blocks and model in NAMES and model != REPAIRING:
-        if len(blocks) == 1:
-            name, quality = click.format_filename(blocks[0].job.source_name), blocks[0].jpeg_quality
-            found = f"{name} is a JPEG of quality {quality}"
-        else:
-            found = f"{len(blocks)} of them are JPEGs of quality {REPAIRED_UP_TO} or less"
-        click.echo(f"{found}, whose blocks {model} enlarges: --model {REPAIRING} leaves them behind", err=True)
     return 1 if outcome["failed"] else 0
 
 

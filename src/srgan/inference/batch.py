@@ -47,6 +47,7 @@ class Result:
     seconds       what reading, the network and writing took; those of several pictures overlap
     pixels_in     of all frames, 0 where the picture was not read; pixels_out likewise
     jpeg_quality  of a picture that was read and is a JPEG, see `Metadata`
+    model         the network that made it, by its card's name
     """
 
     job: Job
@@ -56,6 +57,7 @@ class Result:
     pixels_in: int = 0
     pixels_out: int = 0
     jpeg_quality: int | None = None
+    model: str | None = None
 
 
 def upscale_batch(
@@ -211,6 +213,7 @@ class _Batch:
             if work.mark_of_map is not None:
                 work.confidence = signed(self.upscaler.doubt(work.picture, picture), work.mark_of_map)
             work.picture = signed(picture, work.mark)
+            work.result.model = picture.maker.model if picture.maker is not None else None
 
     def _write(self, work: _Work) -> Result:
         if work.picture is not None:

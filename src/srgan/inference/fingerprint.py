@@ -12,14 +12,18 @@ from typing import Literal
 from srgan.errors import OutputError
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import checksum, find_weights
+from srgan.weights import checksum, find_weights, networks_of
 
 
 def network_settings(model: str | Path, *, precision: str, size: Size, detail: float | None, consistent: bool) -> str:
-    """Return what a network and what is asked of it add to a fingerprint. Raises WeightsError."""
+    """Return what a model and what is asked of it add to a fingerprint. Raises WeightsError.
+
+    Of the model auto the weights of both networks count, whichever a picture asks for.
+    """
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
-    return f"{checksum(find_weights(model).one)} {precision} {size} {detail} {consistent}"
+    networks = " ".join(checksum(find_weights(name).one) for name in networks_of(model, detail))
+    return f"{networks} {precision} {size} {detail} {consistent}"
 
 
 def map_settings(network: str) -> str:

@@ -26,7 +26,7 @@ from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
 from srgan.inference.runtime import Network, load_network
 from srgan.inference.windows import upscale_pixels
-from srgan.weights import NAMES, SHARP, counterpart
+from srgan.weights import AUTO, NAMES, counterpart, network_for, networks_of
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, what fraction of the picture is done."""
@@ -39,7 +39,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | Path = SHARP,
+        model: str | Path = AUTO,
         *,
         size: Size | float | None = None,
         detail: float | None = None,
@@ -54,7 +54,8 @@ class Upscaler:
 
         model      "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
                    JPEG's blocks), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or the path of
-                   an .onnx or .safetensors file
+                   an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less, for which it
+                   is loaded when the first one comes, and srgan-plus for all else, arrays among them
         size       what size results have, or how many times the size; by default what the network makes, 4 times.
                    Other sizes are resampled from what it makes of the picture, or of its own result
         detail     from 0, the network srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
@@ -71,9 +72,11 @@ class Upscaler:
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
         how: dict[str, Any] = {"runtime": runtime, "precision": precision, "threads": threads}
-        self.network: Network = load_network(model, detail=detail, **how)
+        self._names = networks_of(model, detail)
+        self.network: Network = load_network(self._names[0], detail=detail, **how)
+        self._loaded = {self._names[0]: self.network}
         self.size = size if isinstance(size, Size) else Size(scale=self.network.scale if size is None else size)
-        self._model, self._consistent, self._how = model, consistent, how | {"tile": tile, "memory": memory}
+        self._model, self._consistent, self._how, self._memory = model, consistent, how, memory
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
@@ -107,7 +110,9 @@ class Upscaler:
 
         Raises InferenceError where the network fails on a tile or gives values that are not finite.
         """
-        plans = [self._plans_for(frame) for frame in picture.frames]
+        chosen = self._network_for(picture)
+        networks = [_for_depth(chosen, frame) for frame in picture.frames]
+        plans = [self._plans_for(frame, network) for frame, network in zip(picture.frames, networks, strict=True)]
         planes = [1 if frame.alpha is None or _is_flat(frame.alpha) else 2 for frame in picture.frames]
         total = sum(len(plan) * count for several, count in zip(plans, planes, strict=True) for plan in several)
         done = 0
@@ -119,9 +124,9 @@ class Upscaler:
                 progress(done / total)
 
         first, *more = (
-            self._upscale_frame(frame, several, step) for frame, several in zip(picture.frames, plans, strict=True)
+            self._upscale_frame(*of_frame, step) for of_frame in zip(picture.frames, networks, plans, strict=True)
         )
-        maker = Maker(f"srgan {__version__}", self.network.card["name"], self.network.checksum)
+        maker = Maker(f"srgan {__version__}", chosen.card["name"], chosen.checksum)
         return replace(first, more=tuple(more), maker=maker)
 
     def doubt(self, picture: Picture, result: Picture) -> Picture:
@@ -135,12 +140,15 @@ class Upscaler:
 
     @cached_property
     def _other(self) -> "Upscaler":
-        if self._model not in NAMES:
+        if self._model not in (AUTO, *NAMES):
             raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {self._model} is none of them")
-        return Upscaler(counterpart(str(self._model)), size=self.size, consistent=self._consistent, **self._how)
+        how: dict[str, Any] = {"tile": self.tile, "memory": self._memory, **self._how}
+        return Upscaler(counterpart(str(self._model)), size=self.size, consistent=self._consistent, **how)
 
-    def _upscale_frame(self, frame: Picture, plans: Sequence[Plan], step: Callable[[], None]) -> Picture:
-        network, size = self._network_for(frame), self.size.of(*frame.pixels.shape[:2])
+    def _upscale_frame(
+        self, frame: Picture, network: Network, plans: Sequence[Plan], step: Callable[[], None]
+    ) -> Picture:
+        size = self.size.of(*frame.pixels.shape[:2])
         pixels = frame.pixels if frame.alpha is None else bleed(frame.pixels, frame.alpha)
         for plan in plans:
             lr, pixels = pixels, upscale_pixels(network, pixels, plan, step)
@@ -156,15 +164,21 @@ class Upscaler:
             alpha = resample(alpha, *size)
         return replace(frame, pixels=pixels, alpha=alpha)
 
-    def _network_for(self, frame: Picture) -> Network:
-        """Return the network in fp32 for more than 8 bits: the values of bf16 have no more themselves."""
-        return self.network if frame.pixels.dtype == np.uint8 else self.network.in_fp32()
+    def _network_for(self, picture: Picture) -> Network:
+        """Return the network that a picture asks for; others keep no memory meanwhile."""
+        name = network_for(self._names, picture.metadata.jpeg_quality)
+        if name not in self._loaded:
+            self._loaded[name] = load_network(name, **self._how)
+        for other, network in self._loaded.items():
+            if other != name:
+                network.rest()
+        return self._loaded[name]
 
-    def _plans_for(self, frame: Picture) -> list[Plan]:
-        """Return the windows of each time that a frame goes through the network."""
+    def _plans_for(self, frame: Picture, network: Network) -> list[Plan]:
+        """Return the windows of each time that a frame goes through a network."""
         height, width = frame.pixels.shape[:2]
-        scale, count = self.network.scale, passes((height, width), self.size.of(height, width), self.network.scale)
-        return [self._plan(height * scale**i, width * scale**i, self._network_for(frame)) for i in range(count)]
+        scale, count = network.scale, passes((height, width), self.size.of(height, width), network.scale)
+        return [self._plan(height * scale**i, width * scale**i, network) for i in range(count)]
 
     def _plan(self, height: int, width: int, network: Network) -> Plan:
         least = (4 * network.halo + 1) ** 2
@@ -188,15 +202,16 @@ class Upscaler:
 
 @overload
 def upscale(
-    picture: str | PathLike[str] | Image.Image, model: str | Path = SHARP, *, size: Size | float | None = None
+    picture: str | PathLike[str] | Image.Image, model: str | Path = AUTO, *, size: Size | float | None = None
 ) -> Image.Image: ...
 @overload
-def upscale(picture: _Array, model: str | Path = SHARP, *, size: Size | float | None = None) -> _Array: ...
-def upscale(picture: Any, model: str | Path = SHARP, *, size: Size | float | None = None) -> Any:
+def upscale(picture: _Array, model: str | Path = AUTO, *, size: Size | float | None = None) -> _Array: ...
+def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None = None) -> Any:
     """Return a picture enlarged, four times as wide and high.
 
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
-    model    "srgan-plus", "srgan-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
+    model    "auto" (srgan-photo for JPEGs of quality 90 or less, else srgan-plus), "srgan-plus", "srgan-photo",
+             "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, say
 
     For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
@@ -217,6 +232,11 @@ def _read(path: Path) -> Picture:
     except TooLargeError as error:
         told = str(error).removesuffix("; --max-input-pixels raises it")
         raise TooLargeError(f"{told}; a Pillow image may have more") from error
+
+
+def _for_depth(network: Network, frame: Picture) -> Network:
+    """Return the network in fp32 for more than 8 bits: the values of bf16 have no more themselves."""
+    return network if frame.pixels.dtype == np.uint8 else network.in_fp32()
 
 
 def _is_flat(plane: Pixels) -> bool:

@@ -131,7 +131,7 @@ class Service:
             "Srgan-Input-Width": str(made.size_in[0]),
             "Srgan-Input-Height": str(made.size_in[1]),
             "Srgan-Seconds": f"{made.seconds:.3f}",
-            "Srgan-Model": order.model,
+            "Srgan-Model": made.model,
         }
         if made.jpeg_quality is not None:
             headers["Srgan-JPEG-Quality"] = str(made.jpeg_quality)

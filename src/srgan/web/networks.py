@@ -8,7 +8,7 @@ from typing import Any
 from srgan.errors import ArgumentError
 from srgan.inference.upscaler import Upscaler
 from srgan.web.parameters import BICUBIC
-from srgan.weights import FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP, Card, checksum, find_weights, read_card
+from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, SHARP, Card, checksum, find_weights, read_card
 
 MOST_LOADED = 4
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
@@ -22,7 +22,8 @@ class Networks:
     def __init__(self, models: Sequence[str] = (), on_load: Callable[[int], None] = lambda _: None, **how: Any) -> None:
         """Look for the networks; load none.
 
-        models   shipped names and files of networks; the first is the default, a file's name is that of its card
+        models   shipped names and files of networks; the first is the default, auto where there is none; a file's
+                 name is that of its card
         on_load  is told how many are loaded where that changes
         how      the runtime, precision, threads and memory, as `Upscaler` takes them
 
@@ -30,13 +31,13 @@ class Networks:
         """
         self._how, self._on_load = how, on_load
         self._loaded: OrderedDict[tuple[str, float | None], Upscaler] = OrderedDict()
-        self.places: dict[str, str | Path] = {name: name for name in NAMES}
+        self.places: dict[str, str | Path] = {name: name for name in (AUTO, *NAMES)}
         self.cards: dict[str, Card] = {name: read_card(find_weights(name).one) for name in NAMES}
         names = [self._offer(model) for model in models]
-        self.default = names[0] if names else SHARP
+        self.default = names[0] if names else AUTO
 
     def _offer(self, model: str) -> str:
-        if model in NAMES:
+        if model in (AUTO, *NAMES):
             return model
         file = find_weights(model).one
         card = read_card(file)
@@ -74,6 +75,8 @@ class Networks:
         """Return what is offered, for people and programs to choose from."""
         offered: list[dict[str, Any]] = []
         for name in self.names:
+            if name == AUTO:
+                continue
             if name == BICUBIC:
                 offered.append(_BICUBIC)
                 continue
@@ -90,7 +93,6 @@ class Networks:
                     "detail": name == SHARP,
                     "consistent": True,
                     "confidence": name in NAMES,
-                    "repairs_up_to": REPAIRED_UP_TO if name == REPAIRING else None,
                 }
             )
         return offered
@@ -107,5 +109,4 @@ _BICUBIC = {
     "detail": False,
     "consistent": False,
     "confidence": False,
-    "repairs_up_to": None,
 }

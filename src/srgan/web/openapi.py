@@ -192,10 +192,6 @@ _DETAILS = {
 }
 
 _TEXT, _COUNT, _YES_NO = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
-_QUALITY = {
-    "type": ["integer", "null"],
-    "description": "The highest quality of a JPEG of which more is made here than by srgan-plus.",
-}
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -225,7 +221,6 @@ _MODELS = _object(
             detail=_YES_NO,
             consistent=_YES_NO,
             confidence=_YES_NO,
-            repairs_up_to=_QUALITY,
         ),
     },
     default=_TEXT,

@@ -11,7 +11,7 @@ from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, WriteOptions
 from srgan.web.problems import Problem
-from srgan.weights import FAITHFUL, NAMES, SHARP
+from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP
 
 BICUBIC = "bicubic"
 """The model that is no network: MATLAB's bicubic."""
@@ -40,7 +40,8 @@ PARAMETERS = (
     Parameter(
         "model",
         {"type": "string"},
-        f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small.",
+        f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}: {REPAIRING}"
+        f" for JPEGs of quality {REPAIRED_UP_TO} or less, {SHARP} for all else.",
         SHARP,
     ),
     Parameter(
@@ -66,7 +67,7 @@ PARAMETERS = (
     Parameter(
         "detail",
         {"type": "number", "minimum": 0, "maximum": 1},
-        f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1; for the model {SHARP} alone.",
+        f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1; for the models {SHARP} and {AUTO} alone.",
         "0.5",
     ),
     Parameter(
@@ -109,7 +110,7 @@ class Crop:
 class Order:
     """What was asked for.
 
-    model    a name of those offered
+    model    a name of those offered, or auto
     size     of the result
     crop     the part of the picture that is enlarged, None for all of it
     doubt    the map of where detail was invented, in place of the result
@@ -156,9 +157,9 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         doubt=values.get("show") == "confidence",
         name=_plain_name(values.get("name", "")),
     )
-    if order.detail is not None and model != SHARP:
+    if order.detail is not None and model not in (AUTO, SHARP):
         raise _bad(f"detail goes from 0, {FAITHFUL}, to 1, {SHARP}; not of {model}")
-    if order.doubt and model not in NAMES:
+    if order.doubt and model not in (AUTO, *NAMES):
         raise _bad(f"the map of confidence compares {', '.join(NAMES)}; {model} is none of them")
     if order.consistent and model == BICUBIC:
         raise _bad("bicubic is not corrected: consistent is for networks")

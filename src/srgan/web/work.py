@@ -40,7 +40,7 @@ from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.parameters import BICUBIC, MOST_PIXELS, MOST_TIMES_SMALLER, Crop, Order
 from srgan.web.problems import Problem, problem_of
-from srgan.weights import counterpart
+from srgan.weights import counterpart, network_for, networks_of
 
 _T = TypeVar("_T")
 
@@ -62,6 +62,7 @@ class EndedError(Exception):
 class Made:
     """A result: the bytes of its file, and the sizes of the two pictures (width, height).
 
+    model         what made it
     jpeg_quality  of what was enlarged, where that is a JPEG
     release       is called when the bytes are needed no more
     """
@@ -69,6 +70,7 @@ class Made:
     content: bytes
     size_in: tuple[int, int]
     size_out: tuple[int, int]
+    model: str
     jpeg_quality: int | None
     seconds: float
     release: Callable[[], None]
@@ -94,6 +96,7 @@ class Work:
         self.picture: Picture | None = None
         self.fingerprint = ""
         self.size_in = self.size_out = (0, 0)
+        self.model = order.model  # what makes it, once it is decoded
         self.jpeg_quality: int | None = None
         self.needs = 0  # bytes of room
         self.cost = 0  # pixels that go through a network
@@ -173,7 +176,8 @@ class Workshop:
 
     async def warm_up(self) -> None:
         """Load the network that most will ask for."""
-        await asyncio.get_running_loop().run_in_executor(self._network, self._networks.get, self._networks.default)
+        name, *_ = networks_of(self._networks.default)
+        await asyncio.get_running_loop().run_in_executor(self._network, self._networks.get, str(name))
 
     def close(self) -> None:
         """Take no more work; what is under way in threads ends by itself."""
@@ -255,7 +259,7 @@ class Workshop:
                     await self._in(self._decoder, "decode", self._decode, work)
                 await self._room.take(work.needs, work.check)
                 held = work.needs
-            if work.order.model == BICUBIC:
+            if work.model == BICUBIC:
                 await self._in(self._encoders, "bicubic", self._enlarge, work)
             else:
                 await self._in_turn(work)
@@ -270,7 +274,13 @@ class Workshop:
             self._room.change(size)
             seconds = time.monotonic() - work.start
             return Made(
-                content, work.size_in, work.size_out, work.jpeg_quality, seconds, lambda: self._room.change(-size)
+                content,
+                work.size_in,
+                work.size_out,
+                work.model,
+                work.jpeg_quality,
+                seconds,
+                lambda: self._room.change(-size),
             )
         finally:
             del self._at_work[work]
@@ -304,17 +314,18 @@ class Workshop:
             picture = replace(picture, more=(), timing=None)
         _check_sides(picture, order)
         check_result(BytesIO(), picture, order.size, order.options, self._limits)
-        if order.model == BICUBIC:
+        work.jpeg_quality = picture.metadata.jpeg_quality
+        work.model = str(network_for(networks_of(order.model, order.detail), work.jpeg_quality))
+        if work.model == BICUBIC:
             work.needs = _bytes_of_bicubic(picture, order.size)
         else:
-            scale, times = self._networks.cards[order.model]["scale"], 2 if order.doubt else 1
+            scale, times = self._networks.cards[work.model]["scale"], 2 if order.doubt else 1
             work.needs = held_bytes(picture, order.size, scale, self._limits, "result") * times
             work.needs += _bytes_of_weights(picture, order.size, scale)
             work.cost = _network_pixels(picture, order.size, scale) * times
             work.fingerprint = self._fingerprint(work)
         height, width = picture.pixels.shape[:2]
         work.size_in, work.picture = (width, height), picture
-        work.jpeg_quality = picture.metadata.jpeg_quality
         self._metrics.pixels.labels("in").inc(_count(picture))
 
     def _fingerprint(self, work: Work) -> str:
@@ -342,15 +353,15 @@ class Workshop:
         work.state = "working"
         self._metrics.stages.labels("wait").observe(work.network_start - work.start)
         order, picture = work.order, work.picture
-        if order.model == BICUBIC:
+        if work.model == BICUBIC:
             work.picture = _bicubic(picture, order.size, work.check, work.progress)
             return
         if order.doubt:
-            one = self._through(order.model, work, picture, lambda part: self._step(work, part / 2))
-            two = self._through(counterpart(order.model), work, picture, lambda part: self._step(work, (1 + part) / 2))
+            one = self._through(work.model, work, picture, lambda part: self._step(work, part / 2))
+            two = self._through(counterpart(work.model), work, picture, lambda part: self._step(work, (1 + part) / 2))
             result = Picture(heat(one.pixels, two.pixels), maker=one.maker)
         else:
-            result = self._through(order.model, work, picture, partial(self._step, work))
+            result = self._through(work.model, work, picture, partial(self._step, work))
         work.picture = signed(result, work.fingerprint)
         seconds = time.monotonic() - work.network_start - work.lent
         self._pace += (seconds - self._pace) / 8
@@ -358,7 +369,7 @@ class Workshop:
 
     def _through(self, model: str, work: Work, picture: Picture, progress: Progress) -> Picture:
         """Return a picture that went through a network, which keeps no memory of it: that costs no time measurable."""
-        detail = work.order.detail if model == work.order.model else None
+        detail = work.order.detail if model == work.model else None
         upscaler = self._networks.get(model, detail).making(work.order.size, consistent=work.order.consistent)
         try:
             return upscaler.upscale_picture(picture, progress)

@@ -19,7 +19,10 @@ Card: TypeAlias = dict[str, Any]
 
 SHARP, REPAIRING, FAITHFUL = "srgan-plus", "srgan-photo", "srresnet"
 NAMES = (SHARP, REPAIRING, "srgan", FAITHFUL)
-"""What is shipped; the first is the default, and the one whose weights lead to those of the last."""
+"""What is shipped; the weights of the first lead to those of the last."""
+
+AUTO = "auto"
+"""The default: the model that is one of two networks for each picture, see `network_for`."""
 
 REPAIRED_UP_TO = 90
 """The highest quality of a JPEG of which `REPAIRING` makes more than `SHARP` (docs/models.md#srgan-photo)."""
@@ -54,6 +57,18 @@ class WeightsFiles:
         path = self.safetensors or self.onnx
         assert path is not None
         return path
+
+
+def networks_of(model: str | Path, detail: float | None = None) -> tuple[str | Path, ...]:
+    """Return the networks that a model may be, for most pictures the first; with a `detail` auto is `SHARP` alone."""
+    if model != AUTO:
+        return (model,)
+    return (SHARP, REPAIRING) if detail is None else (SHARP,)
+
+
+def network_for(networks: tuple[str | Path, ...], jpeg_quality: int | None) -> str | Path:
+    """Return which of the networks of a model a picture asks for: the last is for JPEGs of `REPAIRED_UP_TO` or less."""
+    return networks[-1 if (jpeg_quality or 100) <= REPAIRED_UP_TO else 0]
 
 
 def counterpart(name: str) -> str:

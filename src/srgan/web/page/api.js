@@ -62,8 +62,8 @@ function pause(seconds, signal) {
  * Have a picture enlarged: `query` holds the parameters of POST /v1/upscale, null and undefined ones are left out.
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
- * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds, jpegQuality}, the last of what is no
- * JPEG null. Aborting `signal` stops the work.
+ * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds, model, jpegQuality}: the network that
+ * made it, and the quality of a JPEG, null of what is none. Aborting `signal` stops the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {
   for (let tries = 1; ; tries++) {
@@ -101,6 +101,7 @@ async function upscaleOnce(picture, query, signal, tell) {
       inputWidth: number("Input-Width"),
       inputHeight: number("Input-Height"),
       seconds: number("Seconds"),
+      model: response.headers.get("Srgan-Model"),
       jpegQuality: number("JPEG-Quality") || null,
     };
   } catch (error) {

@@ -27,6 +27,7 @@ const readings = new Lane();
 let service;
 let panel;
 let settings; // of the next picture
+let auto; // whether the service chooses its network: until people do
 const pictures = [];
 let current = null;
 let speed = null; // of the networks, pixels in a second
@@ -46,6 +47,7 @@ async function start() {
   }
   panel = new Panel(service);
   settings = panel.usual;
+  auto = service.default === "auto";
   panel.write(settings);
   const names = [
     ...new Set(
@@ -97,7 +99,7 @@ byId("ask").addEventListener("cancel", (event) => event.preventDefault());
 
 function add(files) {
   const empty = pictures.length === 0;
-  const come = [...files].map((file) => new Picture(file, { ...settings }));
+  const come = [...files].map((file) => new Picture(file, { ...settings }, auto));
   if (!come.length) return;
   pictures.push(...come);
   if (!current || pictures.length === come.length) select(come[0]);
@@ -217,7 +219,8 @@ async function makeNow(picture, wanted, signal) {
   picture.state = "working";
   picture.progress = { state: "sending" };
   render();
-  const answer = await send(wanted);
+  const answer = await send(picture.auto ? { ...wanted, model: "auto" } : wanted);
+  wanted.model = answer.model;
   picture.keep("new", answer.blob);
   const large = answer.width * answer.height > SHOWN;
   let view = answer.blob;
@@ -225,6 +228,10 @@ async function makeNow(picture, wanted, signal) {
   picture.drop("new");
   signal.throwIfAborted();
   picture.source ??= { width: answer.inputWidth, height: answer.inputHeight };
+  if (picture.auto) {
+    picture.settings.model = answer.model;
+    if (picture === current) panel.write(picture.settings);
+  }
   if (wanted.model !== "bicubic") speed = (answer.inputWidth * answer.inputHeight) / answer.seconds;
   const first = picture.result === null;
   picture.keep("result", answer.blob);
@@ -469,10 +476,9 @@ function renderPanel() {
   byId("stale").textContent = made
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.`
     : "";
-  const quality = result?.jpegQuality;
-  const repairs = quality && service.models.find((model) => quality <= model.repairs_up_to);
-  byId("blocks").hidden = !repairs || made.model === repairs.name;
-  byId("blocks").textContent = repairs ? `A JPEG of quality ${quality}: ${repairs.name} leaves its blocks behind.` : "";
+  const repaired = current.auto && made && made.model !== panel.usual.model;
+  byId("chosen").hidden = !repaired;
+  byId("chosen").textContent = repaired ? `Chosen for a JPEG of quality ${result.jpegQuality}, for its blocks.` : "";
   byId("downloading").hidden = !result;
   const link = byId("download");
   link.classList.toggle("main", !stale);
@@ -556,10 +562,14 @@ function ignoreAbort(error, tell) {
 
 // ---------------------------------------------------------------- what people do
 
-function edited() {
+function edited({ target }) {
   const said = panel.read();
   if (!said) return;
-  settings = said;
+  if (target.name === "model" || target.id === "detail") {
+    auto = false;
+    if (current) current.auto = false;
+  }
+  settings = auto ? { ...said, model: panel.usual.model } : said;
   if (current) current.settings = { ...said };
   render();
   tryOutSoon();
@@ -573,7 +583,9 @@ byId("panel").addEventListener("submit", (event) => {
 byId("apply-all").addEventListener("click", () => {
   if (!byId("panel").reportValidity()) return;
   for (const picture of pictures) {
-    picture.settings = { ...current.settings };
+    const { model } = current.auto && picture.auto ? picture.settings : current.settings;
+    picture.settings = { ...current.settings, model };
+    picture.auto = current.auto;
     if (picture.stale || !picture.result) make(picture);
   }
 });

@@ -55,10 +55,10 @@ export class Panel {
 
   /** The settings to begin with. */
   get usual() {
-    const { default: name, formats } = this.#service;
-    const { scale } = this.model(name);
+    const { default: name, models, formats } = this.#service;
+    const { name: model, scale } = this.model(name) ?? models[0]; // auto is none of them
     return {
-      model: name,
+      model,
       detail: null,
       consistent: false,
       by: "scale",

@@ -27,9 +27,10 @@ export function same(one, other, names = Object.keys(one)) {
 export class Picture {
   #addresses = new Map(); // from the name of a use to {url, key}
 
-  constructor(file, settings) {
+  constructor(file, settings, auto) {
     this.file = file;
     this.settings = settings; // what the panel says
+    this.auto = auto; // whether the service chooses the network, which the settings have once it is known
     this.made = null; // the settings of `result`
     this.state = "waiting"; // working, done, failed, cancelled
     this.progress = { state: "waiting" }; // the last event
