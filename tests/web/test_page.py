@@ -413,7 +413,7 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(chosen).to_be_hidden()
     entry(page, 2).locator(".pick").click()
     expect(repairs).to_be_checked()
-    expect(chosen).to_have_text("Chosen for a JPEG of quality 60, for its blocks.")
+    expect(chosen).to_have_text("Chosen because this is a JPEG of quality 60.")
     expect(page.get_by_role("button", name="Apply")).to_be_hidden()
     _, content = download(page)
     (tmp_path / "out").mkdir()

@@ -478,7 +478,7 @@ function renderPanel() {
     : "";
   const repaired = current.auto && made && made.model !== panel.usual.model;
   byId("chosen").hidden = !repaired;
-  byId("chosen").textContent = repaired ? `Chosen for a JPEG of quality ${result.jpegQuality}, for its blocks.` : "";
+  byId("chosen").textContent = repaired ? `Chosen because this is a JPEG of quality ${result.jpegQuality}.` : "";
   byId("downloading").hidden = !result;
   const link = byId("download");
   link.classList.toggle("main", !stale);
