@@ -1,6 +1,7 @@
 """Networks between two: the ONNX file's bytes, and PyTorch's generator."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -62,16 +63,19 @@ def test_two_networks_of_other_shapes_have_nothing_between_them(tiny_onnx: Path,
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
-def test_detail_goes_from_srresnet_to_the_default_network(runtime: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "ends"), [("detail", ("srresnet", "srgan-plus")), ("repair", ("srgan-plus", "srgan-photo"))]
+)
+def test_detail_and_repair_go_from_one_network_to_another(runtime: str, way: str, ends: tuple[str, str]) -> None:
     lr = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    how = {"runtime": runtime, "precision": "fp32"}
-    ends = [load_network(name, **how).levels(lr).astype(int) for name in ("srresnet", "srgan-plus")]  # type: ignore[arg-type]
-    between = [load_network("srgan-plus", detail=detail, **how) for detail in (0, 0.5, 1)]  # type: ignore[arg-type]
+    how: dict[str, Any] = {"runtime": runtime, "precision": "fp32"}
+    plain = [load_network(name, **how).levels(lr).astype(int) for name in ends]
+    between = [load_network("srgan-plus", **how, **{way: share}) for share in (0, 0.5, 1)]  # type: ignore[arg-type]
     results = [network.levels(lr).astype(int) for network in between]
-    assert np.abs(results[0] - ends[0]).max() <= 1
-    assert np.abs(results[2] - ends[1]).max() <= 1
-    assert np.abs(results[1] - ends[0]).max() > 1
-    assert between[1].card["name"] == "srgan-plus, detail 0.5"
+    assert np.abs(results[0] - plain[0]).max() <= 1
+    assert np.abs(results[2] - plain[1]).max() <= 1
+    assert min(np.abs(results[1] - end).max() for end in plain) > 1
+    assert between[1].card["name"] == f"srgan-plus, {way} 0.5"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 
 from srgan import weights
-from srgan.errors import WeightsError
-from srgan.weights import NAMES, WeightsFiles, find_weights, network_for, networks_of, parse_card, read_card
+from srgan.errors import ArgumentError, WeightsError
+from srgan.weights import NAMES, Choice, WeightsFiles, choose, find_weights, parse_card, read_card
 
 CARD = {"name": "a", "network": "b", "scale": 4, "halo": 12}
 
@@ -30,15 +31,34 @@ def test_what_is_shipped_comes_with_its_cards(shipped: Path) -> None:
     assert networks[1].card["halo"] == 12
 
 
-def test_a_picture_asks_for_one_of_the_networks_of_a_model() -> None:
-    assert networks_of("auto") == ("srgan-plus", "srgan-photo")
-    assert networks_of("auto", 0.5) == ("srgan-plus",)
-    for model in ("srresnet", Path("mine.onnx")):
-        assert networks_of(model) == networks_of(model, 0.5) == (model,)
-    both, one = networks_of("auto"), networks_of("srgan")
-    for quality, name in {None: "srgan-plus", 1: "srgan-photo", 90: "srgan-photo", 91: "srgan-plus"}.items():
-        assert network_for(both, quality) == name
-        assert network_for(one, quality) == "srgan"
+def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
+    halfway, repaired = Choice("srgan-plus", repair=0.5), Choice("srgan-photo")
+    asked = {None: Choice("srgan-plus"), 1: repaired, 90: repaired, 91: halfway, 96: halfway, 97: Choice("srgan-plus")}
+    for quality, choice in asked.items():
+        assert choose("auto", jpeg_quality=quality) == choice
+        assert choose("auto", 0.5, jpeg_quality=quality) == Choice("srgan-plus", detail=0.5)
+        assert choose("auto", repair=0.2, jpeg_quality=quality) == Choice("srgan-plus", repair=0.2)
+        for model in ("srgan-plus", "srresnet", Path("mine.onnx")):
+            assert choose(model, jpeg_quality=quality) == Choice(model)
+
+
+def test_the_ends_of_repair_are_the_plain_networks() -> None:
+    assert [choose("srgan-plus", repair=repair) for repair in (0, 1)] == [Choice("srgan-plus"), Choice("srgan-photo")]
+    assert choose("auto", repair=0, jpeg_quality=60) == Choice("srgan-plus")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"repair": 0.5, "detail": 0.5}, "detail and repair are two ways that begin at srgan-plus: one of them"),
+        ({"repair": 1.5}, r"repair goes from 0, srgan-plus, to 1, srgan-photo; not 1\.5 of auto"),
+        ({"repair": 0.5, "model": "srgan-photo"}, r"repair goes .+; not 0\.5 of srgan-photo"),
+        ({"detail": -1, "model": "srgan-plus"}, "detail goes from 0, srresnet, to 1, srgan-plus; not -1 of srgan-plus"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_one_line(how: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^{message}$"):
+        choose(**{"model": "auto", **how})
 
 
 def test_an_installation_without_its_weights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,20 +197,23 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
         assert err == ""
         return out
 
-    for quality in (60, 90, 91):
+    for quality in (60, 90, 91, 97):
         Image.fromarray(noise).save(f"{quality}.jpg", quality=quality)
-    pictures = ("photo.png", "60.jpg", "90.jpg", "91.jpg")
-    assert " with srgan-plus (2) and srgan-photo (2), openvino in " in said(*pictures, "--log", "log.jsonl")
+    pictures = ("photo.png", "60.jpg", "90.jpg", "91.jpg", "97.jpg")
+    networks = "srgan-plus (2) and srgan-photo (2) and srgan-plus, repair 0.5 (1)"
+    assert f" with {networks}, openvino in " in said(*pictures, "--log", "log.jsonl")
     lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
     assert [(line["jpeg_quality"], line["model"]) for line in lines] == [
         (None, "srgan-plus"),
         (60, "srgan-photo"),
         (90, "srgan-photo"),
-        (91, "srgan-plus"),
+        (91, "srgan-plus, repair 0.5"),
+        (97, "srgan-plus"),
     ]
     assert " with srgan-photo, openvino in " in said("60.jpg")
     assert " with srresnet, openvino in " in said("60.jpg", "--model", "srresnet")
     assert " with srgan-plus, detail 0.5, openvino in " in said("60.jpg", "--detail", "0.5")
+    assert " with srgan-plus, repair 0.2, openvino in " in said("photo.png", "60.jpg", "--repair", "0.2")
 
 
 @pytest.mark.usefixtures("folder")

@@ -317,26 +317,27 @@ def test_what_a_picture_asks_for_is_loaded_when_it_comes(tmp_path: Path, noise: 
         return maker.model
 
     pictures = {}
-    for quality in (60, 95):
+    for quality in (60, 95, 98):
         Image.fromarray(noise).save(tmp_path / "photo.jpg", quality=quality)
         pictures[quality] = read_picture(tmp_path / "photo.jpg")
-    loaded: list[object] = []
+    loaded: list[tuple[str, float | None]] = []
 
-    def load(model: str, **how: Any) -> Network:
-        loaded.append(model)
-        return load_network(model, **how)
+    def load(model: str, *, repair: float | None, **how: Any) -> Network:
+        loaded.append((model, repair))
+        return load_network(model, repair=repair, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("srgan.inference.upscaler.load_network", load)
         upscaler = Upscaler()
         double = upscaler.making(Size(scale=2))
-        assert loaded == ["srgan-plus"]
-        assert made_by(upscaler, Picture(noise)) == made_by(upscaler, pictures[95]) == "srgan-plus"
-        assert loaded == ["srgan-plus"]
+        assert made_by(upscaler, Picture(noise)) == made_by(upscaler, pictures[98]) == "srgan-plus"
+        assert loaded == [("srgan-plus", None)]
         assert [made_by(each, pictures[60]) for each in (upscaler, double, upscaler)] == ["srgan-photo"] * 3
-        assert loaded == ["srgan-plus", "srgan-photo"]
+        assert [made_by(each, pictures[95]) for each in (upscaler, double)] == ["srgan-plus, repair 0.5"] * 2
+        assert loaded == [("srgan-plus", None), ("srgan-photo", None), ("srgan-plus", 0.5)]
     assert made_by(Upscaler("srgan-plus"), pictures[60]) == "srgan-plus"
     assert made_by(Upscaler(detail=0.5), pictures[60]) == "srgan-plus, detail 0.5"
+    assert made_by(Upscaler(repair=0.2), pictures[60]) == made_by(Upscaler(repair=0.2), Picture(noise))
     assert upscaler.doubt(pictures[60], upscaler.upscale_picture(pictures[60])).pixels.shape == (52, 68, 3)
 
 

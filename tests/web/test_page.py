@@ -88,7 +88,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A part of a photograph, 120x80."""
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
     with Image.open(PICTURES / "coffee.png") as image:
-        image.convert("RGB").crop((190, 110, 310, 190)).save(path, quality=95)
+        image.convert("RGB").crop((190, 110, 310, 190)).save(path, quality=98)
     return path
 
 
@@ -401,9 +401,10 @@ def test_the_model_the_size_and_the_format_are_chosen(page: Page, photo: Path, t
 def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     page: Page, photo: Path, tmp_path: Path
 ) -> None:
-    poor = tmp_path / "poor.jpg"
+    poor, good = tmp_path / "poor.jpg", tmp_path / "good.jpg"
     with Image.open(photo) as image:
         image.save(poor, quality=60)
+        image.save(good, quality=95)
     sharp, repairs = (page.get_by_role("radio", name=name) for name in ("srgan-plus", "srgan-photo"))
     chosen = page.locator("#chosen")
     give(page, photo, poor)
@@ -428,10 +429,25 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(sharp).to_be_checked()
     expect(page.get_by_role("button", name="Apply")).to_be_hidden()
 
-    page.get_by_role("radio", name="Faithful").check()
-    give(page, poor)
+    give(page, good)
     wait_for(page, "done", 3)
     entry(page, 3).locator(".pick").click()
+    expect(sharp).to_be_checked()
+    expect(page.locator("#repair")).to_have_value("0.5")
+    expect(chosen).to_have_text("Chosen because this is a JPEG of quality 95.")
+    page.locator("#repair").fill("1")
+    expect(repairs).to_be_checked()
+    page.locator("#repair").fill("0.25")
+    expect(sharp).to_be_checked()
+    page.locator("#detail").fill("0.4")
+    expect(sharp).to_be_checked()
+    expect(page.locator("#repair")).to_have_value("0")
+    expect(chosen).to_be_hidden()
+
+    page.get_by_role("radio", name="Faithful").check()
+    give(page, poor)
+    wait_for(page, "done", 4)
+    entry(page, 4).locator(".pick").click()
     expect(page.get_by_role("radio", name="Faithful")).to_be_checked()
     expect(chosen).to_be_hidden()
 

@@ -37,7 +37,7 @@ from srgan.web import app, body, server
 from srgan.web.app import Rules
 from srgan.web.parameters import Crop
 from srgan.web.work import _cropped, _scans
-from srgan.weights import NAMES
+from srgan.weights import NAMES, Choice
 
 
 def png(height: int = 13, width: int = 17, *, channels: int = 3, seed: int = 0) -> bytes:
@@ -163,10 +163,18 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         "model=srresnet": "srresnet",
         "detail=0.5": "srgan-plus",
         "detail=0.5&model=auto": "srgan-plus",
+        "repair=0": "srgan-plus",
+        "repair=1": "srgan-photo",
         "model=bicubic": "bicubic",
     }.items():
         headers = running.upscale(poor, query).headers
         assert (headers["srgan-jpeg-quality"], headers["srgan-model"]) == ("60", model), query
+        assert "srgan-repair" not in headers
+    file = io.BytesIO()
+    Image.new("RGB", (17, 13)).save(file, "JPEG", quality=95)
+    for picture, query, repair in ((file.getvalue(), "", "0.5"), (poor, "repair=0.25", "0.25")):
+        headers = running.upscale(picture, query).headers
+        assert (headers["srgan-model"], headers["srgan-repair"]) == ("srgan-plus", repair)
 
 
 def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
@@ -263,7 +271,8 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("format=gif", "no format 'gif': png, jpeg, webp, avif, tiff"),
         ("format=jpeg", "JPEG has no transparency and the picture has; choose .png or .webp"),
         ("detail=2", "detail goes from 0 to 1, not '2'"),
-        ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not of srresnet"),
+        ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not 0.5 of srresnet"),
+        ("detail=0.5&repair=0.5", "detail and repair are two ways that begin at srgan-plus: one of them"),
         ("model=esrgan", "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
         ("model=/etc/passwd", "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
         (
@@ -489,7 +498,7 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
     network = Lazy()
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
     with serving() as running:
-        running.service.networks.get("srgan-plus").tile = 20
+        running.service.networks.get(Choice("srgan-plus")).tile = 20
         alone = running.upscale(png(60, 60)).body
         network.shapes.clear()
         large = Asking(running, name="request-1", picture=png(60, 60))
@@ -509,7 +518,7 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
 def test_who_goes_away_ends_the_work(slow: Slow) -> None:
     tiles = png(60, 60)
     with serving() as running:
-        running.service.networks.get("srgan-plus").tile = 20
+        running.service.networks.get(Choice("srgan-plus")).tile = 20
         connection = begin(running, tiles)
         assert slow.begun.acquire(timeout=10)
         running.wait_for("srgan_working", 1)

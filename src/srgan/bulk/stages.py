@@ -25,7 +25,7 @@ from srgan.inference.fingerprint import all_settings, fate, fingerprint, network
 from srgan.inference.jobs import result_ending
 from srgan.inference.pipeline import Parts, held_bytes
 from srgan.inference.upscaler import Upscaler
-from srgan.weights import checksum, find_weights, networks_of, read_card
+from srgan.weights import checksum, choose, find_weights, read_card
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,13 @@ def plan_making(
 ) -> Making:
     """Return how results are made, once it is known that they can be. Raises ArgumentError, WeightsError."""
     options = replace(options, format=options.format or "png")
-    path = find_weights(networks_of(model)[0]).one
+    path = find_weights(choose(model).model).one
     network = network_settings(
         model,
         precision=how.get("precision", "auto"),
         size=size,
         detail=how.get("detail"),
+        repair=how.get("repair"),
         consistent=how.get("consistent", False),
     )
     return Making(

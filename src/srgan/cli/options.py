@@ -9,7 +9,7 @@ import click
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
-from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP
+from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 
@@ -72,13 +72,20 @@ TEXTURE = (
         default=AUTO,
         show_default=True,
         help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for JPEGs of quality"
-        f" {REPAIRED_UP_TO} or less and {SHARP} for all else.",
+        f" {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, and {SHARP} for all else.",
     ),
     click.option(
         "--detail",
         type=click.FloatRange(0, 1),
         metavar="0..1",
         help=f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1, at the cost of one network.",
+    ),
+    click.option(
+        "--repair",
+        type=click.FloatRange(0, 1),
+        metavar="0..1",
+        help=f"From {SHARP}, 0, to {REPAIRING}, 1, which leaves noise and JPEG's blocks behind. Default: what {AUTO}"
+        " takes.",
     ),
     click.option(
         "--consistent",

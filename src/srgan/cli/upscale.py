@@ -13,7 +13,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
-from srgan.weights import AUTO, FAITHFUL, NAMES, SHARP, find_weights, networks_of, read_card
+from srgan.weights import AUTO, FAITHFUL, NAMES, SHARP, choose, find_weights, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -35,7 +35,7 @@ not, 2 that the command was wrong.
 
 GROUPS = {
     "Size": ("scale", "width", "height", "fit", "stretch"),
-    "Fidelity or texture": ("model", "detail", "consistent", "confidence"),
+    "Fidelity or texture": ("model", "detail", "repair", "consistent", "confidence"),
     "Results": ("output", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory", "threads"),
     "The run": ("log", "max_input_pixels", "max_output_pixels"),
@@ -128,7 +128,7 @@ def upscale(
             )
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         writing = WriteOptions(format, quality, compression, strip, not no_provenance)
-        scale_of_network = read_card(find_weights(networks_of(model)[0]).one)["scale"]
+        scale_of_network = read_card(find_weights(choose(model).model).one)["scale"]
         if confidence is not None and model not in (AUTO, *NAMES):
             raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
         jobs, errors = plan_batch(inputs, output, size, format, confidence)
@@ -154,7 +154,12 @@ def upscale(
             scale_of_network,
             size=size,
             settings=network_settings(
-                model, precision=how["precision"], size=size, detail=how["detail"], consistent=how["consistent"]
+                model,
+                precision=how["precision"],
+                size=size,
+                detail=how["detail"],
+                repair=how["repair"],
+                consistent=how["consistent"],
             ),
             options=writing,
             limits=limits,

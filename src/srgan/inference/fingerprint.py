@@ -12,18 +12,31 @@ from typing import Literal
 from srgan.errors import OutputError
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import checksum, find_weights, networks_of
+from srgan.weights import AUTO, FAITHFUL, REPAIRING, checksum, choose, find_weights
 
 
-def network_settings(model: str | Path, *, precision: str, size: Size, detail: float | None, consistent: bool) -> str:
-    """Return what a model and what is asked of it add to a fingerprint. Raises WeightsError.
+def network_settings(
+    model: str | Path,
+    *,
+    precision: str,
+    size: Size,
+    detail: float | None,
+    repair: float | None,
+    consistent: bool,
+) -> str:
+    """Return what a model and what is asked of it add to a fingerprint. Raises ArgumentError and WeightsError.
 
-    Of the model auto the weights of both networks count, whichever a picture asks for.
+    The weights of all networks count that results may be made by, whatever a picture asks for.
     """
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
-    networks = " ".join(checksum(find_weights(name).one) for name in networks_of(model, detail))
-    return f"{networks} {precision} {size} {detail} {consistent}"
+    networks = [choose(model, detail, repair).model]
+    if detail is not None:
+        networks.append(FAITHFUL)
+    elif repair is not None or model == AUTO:
+        networks.append(REPAIRING)
+    weights = " ".join(checksum(find_weights(network).one) for network in networks)
+    return f"{weights} {precision} {size} {detail} {repair} {consistent}"
 
 
 def map_settings(network: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from srgan.errors import ArgumentError, InferenceError, RuntimeMissingError, WeightsError
-from srgan.weights import FAITHFUL, SHARP, Card, WeightsFiles, find_weights
+from srgan.weights import FAITHFUL, REPAIRING, SHARP, Card, Choice, WeightsFiles, choose, find_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +86,7 @@ def load_network(
     model: str | Path = SHARP,
     *,
     detail: float | None = None,
+    repair: float | None = None,
     runtime: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -93,6 +94,7 @@ def load_network(
     """Return a network by its shipped name, or from an .onnx or .safetensors file, ready to run.
 
     detail     how far from srresnet's weights, 0, to srgan-plus's, 1; for the model srgan-plus alone
+    repair     how far from srgan-plus's weights, 0, to srgan-photo's, 1; likewise, and not both
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware
     threads    how many processors to use; by default all that the process is allowed
@@ -105,9 +107,8 @@ def load_network(
         raise ArgumentError(f"no runtime {runtime!r}: auto, {', '.join(RUNTIMES)}")
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot compute: at least 1")
-    if detail is not None and (model != SHARP or not 0 <= detail <= 1):
-        raise ArgumentError(f"detail goes from 0, {FAITHFUL}, to 1, {SHARP}; not {detail:g} of {model}")
-    files = find_weights(model)
+    choice = choose(model, detail, repair)
+    files = find_weights(choice.model)
     if runtime == "auto":
         runtime = choose_runtime(files)
     path = files.safetensors if runtime == "torch" else files.onnx
@@ -115,7 +116,7 @@ def load_network(
         kind, other = (".safetensors", "openvino") if runtime == "torch" else (".onnx", "torch")
         raise WeightsError(f"{model}: the runtime {runtime} needs a {kind} file; {other} can run this one")
     try:
-        return _open(path, detail, runtime, precision, threads)
+        return _open(path, choice, runtime, precision, threads)
     except ImportError as error:
         extra = "srgan" if runtime == "openvino" else f"srgan[{runtime}]"
         raise RuntimeMissingError(
@@ -123,26 +124,29 @@ def load_network(
         ) from error
 
 
-def _open(path: Path, detail: float | None, runtime: str, precision: str, threads: int | None) -> Network:
-    """Load a network's file; with a detail, blended with that of srresnet. Raises ImportError too."""
+def _open(path: Path, choice: Choice, runtime: str, precision: str, threads: int | None) -> Network:
+    """Load a network's file, its weights moved towards those of another as is chosen. Raises ImportError too."""
     network: Network
+    towards, share, said = None, 0.0, ""
+    if choice.detail is not None:
+        towards, share, said = find_weights(FAITHFUL), 1 - choice.detail, f", detail {choice.detail:g}"
+    elif choice.repair is not None:
+        towards, share, said = find_weights(REPAIRING), choice.repair, f", repair {choice.repair:g}"
     if runtime == "torch":
         from srgan.inference.torch import TorchNetwork
 
-        towards = None
-        if detail is not None:
-            smooth = find_weights(FAITHFUL).safetensors
-            assert smooth is not None
-            towards = smooth, 1 - detail
-        network = TorchNetwork(path, precision=precision, threads=threads, towards=towards)
+        end = None
+        if towards is not None:
+            assert towards.safetensors is not None
+            end = towards.safetensors, share
+        network = TorchNetwork(path, precision=precision, threads=threads, towards=end)
     else:
         model: Path | bytes = path
-        if detail is not None:
+        if towards is not None:
             from srgan.weights.onnx import blend_onnx
 
-            smooth = find_weights(FAITHFUL).onnx
-            assert smooth is not None
-            model = blend_onnx(path.read_bytes(), smooth.read_bytes(), 1 - detail)
+            assert towards.onnx is not None
+            model = blend_onnx(path.read_bytes(), towards.onnx.read_bytes(), share)
         if runtime == "openvino":
             from srgan.inference.openvino import OpenVinoNetwork
 
@@ -151,8 +155,8 @@ def _open(path: Path, detail: float | None, runtime: str, precision: str, thread
             from srgan.inference.onnxruntime import OnnxRuntimeNetwork
 
             network = OnnxRuntimeNetwork(model, precision=precision, threads=threads)
-    if detail is not None:
-        network.card = network.card | {"name": f"{SHARP}, detail {detail:g}"}
+    if said:
+        network.card = network.card | {"name": SHARP + said}
     return network
 
 

@@ -26,7 +26,7 @@ from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
 from srgan.inference.runtime import Network, load_network
 from srgan.inference.windows import upscale_pixels
-from srgan.weights import AUTO, NAMES, counterpart, network_for, networks_of
+from srgan.weights import AUTO, NAMES, Choice, choose, counterpart
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, what fraction of the picture is done."""
@@ -43,6 +43,7 @@ class Upscaler:
         *,
         size: Size | float | None = None,
         detail: float | None = None,
+        repair: float | None = None,
         consistent: bool = False,
         runtime: str = "auto",
         precision: str = "auto",
@@ -54,11 +55,13 @@ class Upscaler:
 
         model      "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
                    JPEG's blocks), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or the path of
-                   an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less, for which it
-                   is loaded when the first one comes, and srgan-plus for all else, arrays among them
+                   an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less, the network
+                   halfway to it (repair=0.5) for those up to 96, each loaded when the first such picture comes, and
+                   srgan-plus for all else, arrays among them
         size       what size results have, or how many times the size; by default what the network makes, 4 times.
                    Other sizes are resampled from what it makes of the picture, or of its own result
         detail     from 0, the network srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
+        repair     from 0, srgan-plus, to 1, srgan-photo, likewise; by default what the model auto takes
         consistent correct results until they come back to their picture when they are made small again
         runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
         precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
@@ -72,11 +75,12 @@ class Upscaler:
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
         how: dict[str, Any] = {"runtime": runtime, "precision": precision, "threads": threads}
-        self._names = networks_of(model, detail)
-        self.network: Network = load_network(self._names[0], detail=detail, **how)
-        self._loaded = {self._names[0]: self.network}
+        self._asked = model, detail, repair
+        choice = choose(*self._asked)
+        self.network: Network = _load(choice, how)
+        self._loaded = {choice: self.network}
         self.size = size if isinstance(size, Size) else Size(scale=self.network.scale if size is None else size)
-        self._model, self._consistent, self._how, self._memory = model, consistent, how, memory
+        self._consistent, self._how, self._memory = consistent, how, memory
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
@@ -140,10 +144,11 @@ class Upscaler:
 
     @cached_property
     def _other(self) -> "Upscaler":
-        if self._model not in (AUTO, *NAMES):
-            raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {self._model} is none of them")
+        model, *_ = self._asked
+        if model not in (AUTO, *NAMES):
+            raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {model} is none of them")
         how: dict[str, Any] = {"tile": self.tile, "memory": self._memory, **self._how}
-        return Upscaler(counterpart(str(self._model)), size=self.size, consistent=self._consistent, **how)
+        return Upscaler(counterpart(str(model)), size=self.size, consistent=self._consistent, **how)
 
     def _upscale_frame(
         self, frame: Picture, network: Network, plans: Sequence[Plan], step: Callable[[], None]
@@ -166,13 +171,13 @@ class Upscaler:
 
     def _network_for(self, picture: Picture) -> Network:
         """Return the network that a picture asks for; others keep no memory meanwhile."""
-        name = network_for(self._names, picture.metadata.jpeg_quality)
-        if name not in self._loaded:
-            self._loaded[name] = load_network(name, **self._how)
+        choice = choose(*self._asked, picture.metadata.jpeg_quality)
+        if choice not in self._loaded:
+            self._loaded[choice] = _load(choice, self._how)
         for other, network in self._loaded.items():
-            if other != name:
+            if other != choice:
                 network.rest()
-        return self._loaded[name]
+        return self._loaded[choice]
 
     def _plans_for(self, frame: Picture, network: Network) -> list[Plan]:
         """Return the windows of each time that a frame goes through a network."""
@@ -210,8 +215,8 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
     """Return a picture enlarged, four times as wide and high.
 
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
-    model    "auto" (srgan-photo for JPEGs of quality 90 or less, else srgan-plus), "srgan-plus", "srgan-photo",
-             "srgan", "srresnet", or the path of an .onnx or .safetensors file
+    model    "auto" (srgan-photo for JPEGs of quality 90 or less, halfway to it up to 96, else srgan-plus),
+             "srgan-plus", "srgan-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, say
 
     For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
@@ -232,6 +237,10 @@ def _read(path: Path) -> Picture:
     except TooLargeError as error:
         told = str(error).removesuffix("; --max-input-pixels raises it")
         raise TooLargeError(f"{told}; a Pillow image may have more") from error
+
+
+def _load(choice: Choice, how: dict[str, Any]) -> Network:
+    return load_network(choice.model, detail=choice.detail, repair=choice.repair, **how)
 
 
 def _for_depth(network: Network, frame: Picture) -> Network:

@@ -133,6 +133,8 @@ class Service:
             "Srgan-Seconds": f"{made.seconds:.3f}",
             "Srgan-Model": made.model,
         }
+        if made.repair is not None:
+            headers["Srgan-Repair"] = f"{made.repair:g}"
         if made.jpeg_quality is not None:
             headers["Srgan-JPEG-Quality"] = str(made.jpeg_quality)
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])

@@ -8,7 +8,7 @@ from typing import Any
 from srgan.errors import ArgumentError
 from srgan.inference.upscaler import Upscaler
 from srgan.web.parameters import BICUBIC
-from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, SHARP, Card, checksum, find_weights, read_card
+from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, SHARP, Card, Choice, checksum, find_weights, read_card
 
 MOST_LOADED = 4
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
@@ -30,7 +30,7 @@ class Networks:
         Raises WeightsError for a file that is none, ArgumentError for two networks of a name.
         """
         self._how, self._on_load = how, on_load
-        self._loaded: OrderedDict[tuple[str, float | None], Upscaler] = OrderedDict()
+        self._loaded: OrderedDict[Choice, Upscaler] = OrderedDict()
         self.places: dict[str, str | Path] = {name: name for name in (AUTO, *NAMES)}
         self.cards: dict[str, Card] = {name: read_card(find_weights(name).one) for name in NAMES}
         names = [self._offer(model) for model in models]
@@ -60,16 +60,16 @@ class Networks:
         precision: str = self._how.get("precision", "auto")
         return precision
 
-    def get(self, model: str, detail: float | None = None) -> Upscaler:
-        """Return a network ready to run, which takes a moment where it has to be loaded."""
-        key = model, detail
-        if key not in self._loaded:
-            self._loaded[key] = Upscaler(self.places[model], detail=detail, **self._how)
-        self._loaded.move_to_end(key)
+    def get(self, choice: Choice) -> Upscaler:
+        """Return a network, of a name that is offered, ready to run; to load it takes a moment."""
+        if choice not in self._loaded:
+            place = self.places[str(choice.model)]
+            self._loaded[choice] = Upscaler(place, detail=choice.detail, repair=choice.repair, **self._how)
+        self._loaded.move_to_end(choice)
         while len(self._loaded) > MOST_LOADED:
             self._loaded.popitem(last=False)
         self._on_load(len(self._loaded))
-        return self._loaded[key]
+        return self._loaded[choice]
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what is offered, for people and programs to choose from."""
@@ -91,6 +91,7 @@ class Networks:
                     "checksum": checksum(find_weights(self.places[name]).one),
                     "licence": str(card.get("licence", "")),
                     "detail": name == SHARP,
+                    "repair": name == SHARP,
                     "consistent": True,
                     "confidence": name in NAMES,
                 }
@@ -107,6 +108,7 @@ _BICUBIC = {
     "checksum": "",
     "licence": "",
     "detail": False,
+    "repair": False,
     "consistent": False,
     "confidence": False,
 }

@@ -11,7 +11,7 @@ from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, WriteOptions
 from srgan.web.problems import Problem
-from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRED_UP_TO, REPAIRING, SHARP
+from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP, choose
 
 BICUBIC = "bicubic"
 """The model that is no network: MATLAB's bicubic."""
@@ -41,7 +41,7 @@ PARAMETERS = (
         "model",
         {"type": "string"},
         f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}: {REPAIRING}"
-        f" for JPEGs of quality {REPAIRED_UP_TO} or less, {SHARP} for all else.",
+        f" for JPEGs of quality {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, {SHARP} for all else.",
         SHARP,
     ),
     Parameter(
@@ -68,6 +68,13 @@ PARAMETERS = (
         "detail",
         {"type": "number", "minimum": 0, "maximum": 1},
         f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1; for the models {SHARP} and {AUTO} alone.",
+        "0.5",
+    ),
+    Parameter(
+        "repair",
+        {"type": "number", "minimum": 0, "maximum": 1},
+        f"From {SHARP}, 0, to {REPAIRING}, 1, which leaves noise and JPEG's blocks behind; for the models {SHARP} and"
+        f" {AUTO} alone, and not with detail.",
         "0.5",
     ),
     Parameter(
@@ -121,6 +128,7 @@ class Order:
     size: Size
     options: WriteOptions
     detail: float | None = None
+    repair: float | None = None
     consistent: bool = False
     crop: Crop | None = None
     doubt: bool = False
@@ -152,13 +160,16 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         size=_size(values.get("scale"), values.get("width"), values.get("height")),
         options=WriteOptions(values.get("format", "png"), values.get("quality"), strip=values.get("strip", False)),
         detail=values.get("detail"),
+        repair=values.get("repair"),
         consistent=values.get("consistent", False),
         crop=Crop(*map(int, values["crop"].split(","))) if "crop" in values else None,
         doubt=values.get("show") == "confidence",
         name=_plain_name(values.get("name", "")),
     )
-    if order.detail is not None and model not in (AUTO, SHARP):
-        raise _bad(f"detail goes from 0, {FAITHFUL}, to 1, {SHARP}; not of {model}")
+    try:
+        choose(model, order.detail, order.repair)
+    except ArgumentError as error:
+        raise _bad(str(error)) from error
     if order.doubt and model not in (AUTO, *NAMES):
         raise _bad(f"the map of confidence compares {', '.join(NAMES)}; {model} is none of them")
     if order.consistent and model == BICUBIC:

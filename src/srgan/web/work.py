@@ -40,7 +40,7 @@ from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.parameters import BICUBIC, MOST_PIXELS, MOST_TIMES_SMALLER, Crop, Order
 from srgan.web.problems import Problem, problem_of
-from srgan.weights import counterpart, network_for, networks_of
+from srgan.weights import Choice, choose, counterpart
 
 _T = TypeVar("_T")
 
@@ -63,6 +63,7 @@ class Made:
     """A result: the bytes of its file, and the sizes of the two pictures (width, height).
 
     model         what made it
+    repair        how far its weights were on the way from srgan-plus's to srgan-photo's, where they were between
     jpeg_quality  of what was enlarged, where that is a JPEG
     release       is called when the bytes are needed no more
     """
@@ -71,6 +72,7 @@ class Made:
     size_in: tuple[int, int]
     size_out: tuple[int, int]
     model: str
+    repair: float | None
     jpeg_quality: int | None
     seconds: float
     release: Callable[[], None]
@@ -96,7 +98,7 @@ class Work:
         self.picture: Picture | None = None
         self.fingerprint = ""
         self.size_in = self.size_out = (0, 0)
-        self.model = order.model  # what makes it, once it is decoded
+        self.choice = Choice(order.model)  # what makes it, once it is decoded
         self.jpeg_quality: int | None = None
         self.needs = 0  # bytes of room
         self.cost = 0  # pixels that go through a network
@@ -176,8 +178,8 @@ class Workshop:
 
     async def warm_up(self) -> None:
         """Load the network that most will ask for."""
-        name, *_ = networks_of(self._networks.default)
-        await asyncio.get_running_loop().run_in_executor(self._network, self._networks.get, str(name))
+        choice = choose(self._networks.default)
+        await asyncio.get_running_loop().run_in_executor(self._network, self._networks.get, choice)
 
     def close(self) -> None:
         """Take no more work; what is under way in threads ends by itself."""
@@ -259,7 +261,7 @@ class Workshop:
                     await self._in(self._decoder, "decode", self._decode, work)
                 await self._room.take(work.needs, work.check)
                 held = work.needs
-            if work.model == BICUBIC:
+            if work.order.model == BICUBIC:
                 await self._in(self._encoders, "bicubic", self._enlarge, work)
             else:
                 await self._in_turn(work)
@@ -277,7 +279,8 @@ class Workshop:
                 content,
                 work.size_in,
                 work.size_out,
-                work.model,
+                str(work.choice.model),
+                work.choice.repair,
                 work.jpeg_quality,
                 seconds,
                 lambda: self._room.change(-size),
@@ -315,11 +318,11 @@ class Workshop:
         _check_sides(picture, order)
         check_result(BytesIO(), picture, order.size, order.options, self._limits)
         work.jpeg_quality = picture.metadata.jpeg_quality
-        work.model = str(network_for(networks_of(order.model, order.detail), work.jpeg_quality))
-        if work.model == BICUBIC:
+        work.choice = choose(order.model, order.detail, order.repair, work.jpeg_quality)
+        if order.model == BICUBIC:
             work.needs = _bytes_of_bicubic(picture, order.size)
         else:
-            scale, times = self._networks.cards[work.model]["scale"], 2 if order.doubt else 1
+            scale, times = self._networks.cards[str(work.choice.model)]["scale"], 2 if order.doubt else 1
             work.needs = held_bytes(picture, order.size, scale, self._limits, "result") * times
             work.needs += _bytes_of_weights(picture, order.size, scale)
             work.cost = _network_pixels(picture, order.size, scale) * times
@@ -336,6 +339,7 @@ class Workshop:
             precision=self._networks.precision,
             size=order.size,
             detail=order.detail,
+            repair=order.repair,
             consistent=order.consistent,
         )
         if order.crop is not None:
@@ -353,24 +357,24 @@ class Workshop:
         work.state = "working"
         self._metrics.stages.labels("wait").observe(work.network_start - work.start)
         order, picture = work.order, work.picture
-        if work.model == BICUBIC:
+        if order.model == BICUBIC:
             work.picture = _bicubic(picture, order.size, work.check, work.progress)
             return
         if order.doubt:
-            one = self._through(work.model, work, picture, lambda part: self._step(work, part / 2))
-            two = self._through(counterpart(work.model), work, picture, lambda part: self._step(work, (1 + part) / 2))
+            other = Choice(counterpart(str(work.choice.model)))
+            one = self._through(work.choice, work, picture, lambda part: self._step(work, part / 2))
+            two = self._through(other, work, picture, lambda part: self._step(work, (1 + part) / 2))
             result = Picture(heat(one.pixels, two.pixels), maker=one.maker)
         else:
-            result = self._through(work.model, work, picture, partial(self._step, work))
+            result = self._through(work.choice, work, picture, partial(self._step, work))
         work.picture = signed(result, work.fingerprint)
         seconds = time.monotonic() - work.network_start - work.lent
         self._pace += (seconds - self._pace) / 8
         self._rate += (work.cost / seconds - self._rate) / (8 if self._rate else 1)
 
-    def _through(self, model: str, work: Work, picture: Picture, progress: Progress) -> Picture:
+    def _through(self, choice: Choice, work: Work, picture: Picture, progress: Progress) -> Picture:
         """Return a picture that went through a network, which keeps no memory of it: that costs no time measurable."""
-        detail = work.order.detail if model == work.model else None
-        upscaler = self._networks.get(model, detail).making(work.order.size, consistent=work.order.consistent)
+        upscaler = self._networks.get(choice).making(work.order.size, consistent=work.order.consistent)
         try:
             return upscaler.upscale_picture(picture, progress)
         finally:

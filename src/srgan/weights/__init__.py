@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
-from srgan.errors import WeightsError
+from srgan.errors import ArgumentError, WeightsError
 from srgan.weights.protobuf import fields
 
 Card: TypeAlias = dict[str, Any]
@@ -22,10 +22,10 @@ NAMES = (SHARP, REPAIRING, "srgan", FAITHFUL)
 """What is shipped; the weights of the first lead to those of the last."""
 
 AUTO = "auto"
-"""The default: the model that is one of two networks for each picture, see `network_for`."""
+"""The default: the model that is for each picture what it asks for, see `choose`."""
 
-REPAIRED_UP_TO = 90
-"""The highest quality of a JPEG of which `REPAIRING` makes more than `SHARP` (docs/models.md#srgan-photo)."""
+REPAIRS = ((90, 1.0), (96, 0.5))
+"""Up to which quality a JPEG asks for how much repair (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
 
@@ -44,6 +44,14 @@ class Shipped:
     card: Card
 
 
+class Choice(NamedTuple):
+    """A network: a shipped name or the path of a file, and what its weights are on the way to, of `choose`'s two."""
+
+    model: str | Path
+    detail: float | None = None
+    repair: float | None = None
+
+
 @dataclass(frozen=True)
 class WeightsFiles:
     """Where a network's weights lie; a network from a file of the user's has one of the two."""
@@ -59,16 +67,26 @@ class WeightsFiles:
         return path
 
 
-def networks_of(model: str | Path, detail: float | None = None) -> tuple[str | Path, ...]:
-    """Return the networks that a model may be, for most pictures the first; with a `detail` auto is `SHARP` alone."""
-    if model != AUTO:
-        return (model,)
-    return (SHARP, REPAIRING) if detail is None else (SHARP,)
+def choose(
+    model: str | Path, detail: float | None = None, repair: float | None = None, jpeg_quality: int | None = None
+) -> Choice:
+    """Return which network is meant, for a picture that is a JPEG of some quality, or is none.
 
+    detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
+    repair  from 0, `SHARP`, to 1, `REPAIRING`; auto without either has it from `REPAIRS`
 
-def network_for(networks: tuple[str | Path, ...], jpeg_quality: int | None) -> str | Path:
-    """Return which of the networks of a model a picture asks for: the last is for JPEGs of `REPAIRED_UP_TO` or less."""
-    return networks[-1 if (jpeg_quality or 100) <= REPAIRED_UP_TO else 0]
+    Raises ArgumentError for both, for others than 0 to 1, and for another model than auto and `SHARP`.
+    """
+    if detail is not None and repair is not None:
+        raise ArgumentError(f"detail and repair are two ways that begin at {SHARP}: one of them")
+    for name, value, ends in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, (SHARP, REPAIRING))):
+        if value is not None and (model not in (AUTO, SHARP) or not 0 <= value <= 1):
+            raise ArgumentError(f"{name} goes from 0, {ends[0]}, to 1, {ends[1]}; not {value:g} of {model}")
+    if model == AUTO:
+        model = SHARP
+        if detail is None and repair is None and jpeg_quality is not None:
+            repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
+    return Choice(REPAIRING) if repair == 1 else Choice(model, detail, repair or None)
 
 
 def counterpart(name: str) -> str:

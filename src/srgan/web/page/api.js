@@ -62,8 +62,9 @@ function pause(seconds, signal) {
  * Have a picture enlarged: `query` holds the parameters of POST /v1/upscale, null and undefined ones are left out.
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
- * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds, model, jpegQuality}: the network that
- * made it, and the quality of a JPEG, null of what is none. Aborting `signal` stops the work.
+ * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds, model, repair, jpegQuality}: the network
+ * that made it, how far towards srgan-photo where between, and the quality of a JPEG; else null. Aborting `signal` stops
+ * the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {
   for (let tries = 1; ; tries++) {
@@ -102,6 +103,7 @@ async function upscaleOnce(picture, query, signal, tell) {
       inputHeight: number("Input-Height"),
       seconds: number("Seconds"),
       model: response.headers.get("Srgan-Model"),
+      repair: number("Repair") || null,
       jpegQuality: number("JPEG-Quality") || null,
     };
   } catch (error) {

@@ -17,7 +17,7 @@ const PART_SECONDS = 1;
 const MOST_TIMES = 16; // the service enlarges no more; a part is stretched from there
 const REST = 300; // milliseconds after which a slider or a view is taken to be at rest
 
-const BICUBIC = { model: "bicubic", detail: null, consistent: false };
+const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false };
 const VIEW = { format: "png", quality: null, strip: true }; // of what is looked at and not kept
 
 const results = new Lane();
@@ -219,8 +219,10 @@ async function makeNow(picture, wanted, signal) {
   picture.state = "working";
   picture.progress = { state: "sending" };
   render();
-  const answer = await send(picture.auto ? { ...wanted, model: "auto" } : wanted);
-  wanted.model = answer.model;
+  const chosen = !picture.auto;
+  const answer = await send(chosen ? wanted : { ...wanted, model: "auto" });
+  const { model, repair } = answer;
+  if (!chosen) Object.assign(wanted, { model, repair });
   picture.keep("new", answer.blob);
   const large = answer.width * answer.height > SHOWN;
   let view = answer.blob;
@@ -229,7 +231,7 @@ async function makeNow(picture, wanted, signal) {
   signal.throwIfAborted();
   picture.source ??= { width: answer.inputWidth, height: answer.inputHeight };
   if (picture.auto) {
-    picture.settings.model = answer.model;
+    Object.assign(picture.settings, { model, repair });
     if (picture === current) panel.write(picture.settings);
   }
   if (wanted.model !== "bicubic") speed = (answer.inputWidth * answer.inputHeight) / answer.seconds;
@@ -476,7 +478,7 @@ function renderPanel() {
   byId("stale").textContent = made
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.`
     : "";
-  const repaired = current.auto && made && made.model !== panel.usual.model;
+  const repaired = current.auto && made && !same(made, panel.usual, ["model", "repair"]);
   byId("chosen").hidden = !repaired;
   byId("chosen").textContent = repaired ? `Chosen because this is a JPEG of quality ${result.jpegQuality}.` : "";
   byId("downloading").hidden = !result;
@@ -565,11 +567,12 @@ function ignoreAbort(error, tell) {
 function edited({ target }) {
   const said = panel.read();
   if (!said) return;
-  if (target.name === "model" || target.id === "detail") {
+  if (target.name === "model" || ["detail", "repair"].includes(target.id)) {
     auto = false;
     if (current) current.auto = false;
   }
-  settings = auto ? { ...said, model: panel.usual.model } : said;
+  const { model, repair } = auto ? panel.usual : said;
+  settings = { ...said, model, repair };
   if (current) current.settings = { ...said };
   render();
   tryOutSoon();
@@ -583,8 +586,8 @@ byId("panel").addEventListener("submit", (event) => {
 byId("apply-all").addEventListener("click", () => {
   if (!byId("panel").reportValidity()) return;
   for (const picture of pictures) {
-    const { model } = current.auto && picture.auto ? picture.settings : current.settings;
-    picture.settings = { ...current.settings, model };
+    const { model, repair } = current.auto && picture.auto ? picture.settings : current.settings;
+    picture.settings = { ...current.settings, model, repair };
     picture.auto = current.auto;
     if (picture.stale || !picture.result) make(picture);
   }

@@ -4,8 +4,8 @@ const byId = (id) => document.getElementById(id);
 
 const SHARP = "srgan-plus";
 
-/** The ends of the detail slider. Settings hold a detail only between them, so that both ends are the plain networks. */
-const ENDS = { srresnet: 0, [SHARP]: 1 };
+/** The ends of the sliders. Settings hold a value only between them, so that both ends are the plain networks. */
+const ENDS = { detail: { srresnet: 0, [SHARP]: 1 }, repair: { [SHARP]: 0, "srgan-photo": 1 } };
 
 const SIZES = ["2", "3", "4", "8"];
 const AMOUNTS = {
@@ -16,7 +16,7 @@ const AMOUNTS = {
 
 export class Panel {
   #service;
-  #detail = null;
+  #between = { detail: null, repair: null }; // one of them at most
 
   /** Fill the choices with what the service has. */
   constructor(service) {
@@ -32,17 +32,15 @@ export class Panel {
       byId("models").append(card);
     }
     byId("format").append(...service.formats.map((format) => new Option(format.name.toUpperCase(), format.name)));
-    byId("detail-field").hidden = !service.models.some((model) => model.detail);
-    byId("models").addEventListener("input", (event) => {
-      this.#detail = null;
-      byId("detail").value = ENDS[event.target.value] ?? byId("detail").value;
-    });
-    byId("detail").addEventListener("input", () => {
-      const value = Number(byId("detail").value);
-      const end = Object.keys(ENDS).find((name) => ENDS[name] === value);
-      this.#detail = end ? null : value;
-      byId("panel").elements.model.value = end ?? SHARP;
-    });
+    byId("models").addEventListener("input", (event) => this.#stand(event.target.value, {}));
+    for (const [slider, ends] of Object.entries(ENDS)) {
+      byId(`${slider}-field`).hidden = !service.models.some((model) => model[slider]);
+      byId(slider).addEventListener("input", () => {
+        const value = Number(byId(slider).value);
+        const end = Object.keys(ends).find((name) => ends[name] === value);
+        this.#stand(end ?? SHARP, { [slider]: end ? null : value });
+      });
+    }
     byId("size").addEventListener("input", () => {
       const amount = AMOUNTS[byId("size").value];
       if (amount) byId("amount").value = amount.usual;
@@ -53,6 +51,15 @@ export class Panel {
     return this.#service.models.find((model) => model.name === name);
   }
 
+  /** Choose a network, or what is between two on the way of one of the sliders. */
+  #stand(model, { detail = null, repair = null }) {
+    byId("panel").elements.model.value = model;
+    this.#between = { detail, repair };
+    for (const [slider, ends] of Object.entries(ENDS)) {
+      byId(slider).value = this.#between[slider] ?? ends[model] ?? byId(slider).value;
+    }
+  }
+
   /** The settings to begin with. */
   get usual() {
     const { default: name, models, formats } = this.#service;
@@ -60,6 +67,7 @@ export class Panel {
     return {
       model,
       detail: null,
+      repair: null,
       consistent: false,
       by: "scale",
       amount: scale,
@@ -77,7 +85,7 @@ export class Panel {
     const quality = byId("quality").disabled || !byId("quality").value ? null : Number(byId("quality").value);
     return {
       model: byId("panel").elements.model.value,
-      detail: this.#detail,
+      ...this.#between,
       consistent: byId("consistent").checked && !byId("consistent").disabled,
       by: choice in AMOUNTS ? choice : "scale",
       amount: Number(choice in AMOUNTS ? byId("amount").value : choice),
@@ -89,9 +97,7 @@ export class Panel {
 
   write(settings) {
     const plain = settings.by === "scale" && SIZES.includes(String(settings.amount));
-    byId("panel").elements.model.value = settings.model;
-    this.#detail = settings.detail;
-    byId("detail").value = settings.detail ?? ENDS[settings.model] ?? byId("detail").value;
+    this.#stand(settings.model, settings);
     byId("size").value = plain ? settings.amount : settings.by;
     byId("amount").value = settings.amount;
     byId("format").value = settings.format;
@@ -112,15 +118,17 @@ export class Panel {
     }
     const format = this.#service.formats.find(({ name }) => name === byId("format").value);
     byId("quality-field").hidden = byId("quality").disabled = !format.quality;
-    const enlarges = byId("panel").elements.model.value in ENDS;
-    byId("detail").disabled = !enlarges;
-    byId("consistent").disabled = !this.model(byId("panel").elements.model.value).consistent;
-    byId("detail-value").textContent = enlarges ? Number(byId("detail").value).toFixed(2) : "";
+    const model = byId("panel").elements.model.value;
+    for (const [slider, ends] of Object.entries(ENDS)) {
+      byId(slider).disabled = !(model in ends);
+      byId(`${slider}-value`).textContent = model in ends ? Number(byId(slider).value).toFixed(2) : "";
+    }
+    byId("consistent").disabled = !this.model(model).consistent;
   }
 }
 
 /** Return the parameters of POST /v1/upscale for settings. */
 export function queryOf(name, settings) {
-  const { model, detail, consistent, by, amount, format, quality, strip } = settings;
-  return { name, model, detail, consistent: consistent || null, [by]: amount, format, quality, strip: strip || null };
+  const { consistent, by, amount, strip, ...plain } = settings;
+  return { name, ...plain, consistent: consistent || null, [by]: amount, strip: strip || null };
 }
