@@ -13,7 +13,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
-from srgan.weights import AUTO, FAITHFUL, NAMES, SHARP, choose, find_weights, read_card
+from srgan.weights import FAITHFUL, NAMES, SHARP, choose, find_weights, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -128,8 +128,9 @@ def upscale(
             )
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         writing = WriteOptions(format, quality, compression, strip, not no_provenance)
-        scale_of_network = read_card(find_weights(choose(model).model).one)["scale"]
-        if confidence is not None and model not in (AUTO, *NAMES):
+        network = choose(model, how["detail"], how["repair"]).model
+        scale_of_network = read_card(find_weights(network).one)["scale"]
+        if confidence is not None and network not in NAMES:
             raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
         jobs, errors = plan_batch(inputs, output, size, format, confidence)
         outcome: Counter[str] = Counter()
@@ -169,9 +170,9 @@ def upscale(
         )
     line = f"{in_words(outcome)} in {time.perf_counter() - start:.1f} s"
     if upscaler is not None:
-        network = upscaler.network
+        loaded = upscaler.network
         made_by = " and ".join(f"{name} ({count})" if len(networks) > 1 else name for name, count in networks.items())
-        line += f" with {made_by or model}, {network.runtime} in {network.precision} on {network.device}"
+        line += f" with {made_by or model}, {loaded.runtime} in {loaded.precision} on {loaded.device}"
     if len(jobs) == 1 and not outcome["failed"] and jobs[0].target is not None:
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")

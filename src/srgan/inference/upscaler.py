@@ -144,8 +144,8 @@ class Upscaler:
 
     @cached_property
     def _other(self) -> "Upscaler":
-        model, *_ = self._asked
-        if model not in (AUTO, *NAMES):
+        model = choose(*self._asked).model
+        if model not in NAMES:
             raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {model} is none of them")
         how: dict[str, Any] = {"tile": self.tile, "memory": self._memory, **self._how}
         return Upscaler(counterpart(str(model)), size=self.size, consistent=self._consistent, **how)

@@ -167,10 +167,10 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         name=_plain_name(values.get("name", "")),
     )
     try:
-        choose(model, order.detail, order.repair)
+        network = choose(model, order.detail, order.repair).model
     except ArgumentError as error:
         raise _bad(str(error)) from error
-    if order.doubt and model not in (AUTO, *NAMES):
+    if order.doubt and network not in NAMES:
         raise _bad(f"the map of confidence compares {', '.join(NAMES)}; {model} is none of them")
     if order.consistent and model == BICUBIC:
         raise _bad("bicubic is not corrected: consistent is for networks")
