@@ -31,6 +31,7 @@ from plain import PlainGenerator, device_name, matrix_peak, synchronise
 from srgan.data.store import Store, prepare_store
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
+from srgan.memory import keep_freed_memory
 from srgan.models.discriminator import srgan_discriminator
 from srgan.models.vgg import VGG19Features
 from srgan.training.loop import patch_sampler
@@ -72,8 +73,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = prepare_store(options.data, Path(folder), min_side=options.patch_size)
         files = write_pngs(store, Path(folder) / "png")
-        for name in options.networks:
-            recipe = recipe_from(
+        recipes = [
+            recipe_from(
                 {
                     "name": name,
                     "data": {"patch_size": options.patch_size},
@@ -81,13 +82,17 @@ def main() -> None:
                     "loss": LOSSES[name],
                 }
             )
+            for name in options.networks
+        ]
+        plain = [time_plain(recipe, files, options.seconds) for recipe in recipes]
+        keep_freed_memory()  # as srgan train does
+        ours = [time_ours(recipe, store, options.seconds) for recipe in recipes]
+        for recipe, our, their in zip(recipes, ours, plain, strict=True):
             work = floating_point_operations(recipe)
-            ours = time_ours(recipe, store, options.seconds)
-            plain = time_plain(recipe, files, options.seconds)
-            shares = [s.patches * work / peak[p] for s, p in [(ours, "bf16"), (plain, "fp32")]]
+            shares = [s.patches * work / peak[p] for s, p in [(our, "bf16"), (their, "fp32")]]
             print(
-                f"| {name} | {ours.patches:.1f} | {shares[0]:.0%} | {ours.waiting:.1%} |"
-                f" {plain.patches:.1f} | {shares[1]:.0%} | {plain.waiting:.1%} | {ours.patches / plain.patches:.2f} |",
+                f"| {recipe.name} | {our.patches:.1f} | {shares[0]:.0%} | {our.waiting:.1%} |"
+                f" {their.patches:.1f} | {shares[1]:.0%} | {their.waiting:.1%} | {our.patches / their.patches:.2f} |",
                 flush=True,
             )
 

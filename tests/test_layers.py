@@ -10,6 +10,7 @@ ROOT = Path(srgan.__file__).parent
 ALLOWED = {
     "errors": set(),
     "atomic": {"errors"},
+    "memory": set(),
     "weights": {"errors"},
     "image": {"errors", "atomic"},
     "models": {"errors", "atomic", "weights"},
@@ -21,13 +22,13 @@ ALLOWED = {
     "inference": {"errors", "atomic", "weights", "image"},
     "inference.torch": {"errors", "weights", "image", "models"},
     "bulk": {"errors", "atomic", "weights", "image", "inference"},
-    "web": {"errors", "weights", "image", "inference"},
+    "web": {"errors", "memory", "weights", "image", "inference"},
     "evaluation": {"errors", "atomic", "weights", "image", "metrics", "inference"},
     "export": {"errors", "atomic", "weights", "models", "training", "inference"},
 }
 """What a layer may import, beside itself and what is above the tree (__init__, cli and so on: anything)."""
 
-TORCH_FREE = ("errors", "atomic", "weights", "image", "inference", "bulk", "web")
+TORCH_FREE = ("errors", "atomic", "memory", "weights", "image", "inference", "bulk", "web")
 HEAVY = {"torch", "safetensors", "onnx"}
 
 

@@ -12,10 +12,11 @@ from srgan.cli.options import size_in_bytes
 from srgan.errors import ArgumentError
 from srgan.image.picture import Limits
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
+from srgan.memory import keep_memory_steady
 from srgan.web.app import JsonLines, Rules, Service
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
-from srgan.web.server import Server, bind, keep_memory_steady, url_of
+from srgan.web.server import Server, bind, url_of
 
 EPILOG = """\b
 Examples:

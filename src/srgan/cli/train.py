@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from srgan.cli import debug_option
+from srgan.memory import keep_freed_memory
 from srgan.training.run import run
 
 
@@ -41,5 +42,6 @@ def train(
     cache: Path | None,
 ) -> None:
     """Train the network of RECIPE, a TOML file, on photographs."""
+    keep_freed_memory()
     last = run(recipe, sources, out, settings=settings, resume=resume, perceptual=perceptual, cache=cache)
     click.echo(last)

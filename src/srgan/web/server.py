@@ -1,14 +1,11 @@
 """The service on a socket: bound, served with uvicorn, and stopped so that what began is finished."""
 
 import asyncio
-import ctypes
 import errno
-import gc
 import json
 import logging
 import os
 import socket
-import sys
 from http import HTTPStatus
 from types import FrameType
 
@@ -17,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from srgan.errors import ServeError
+from srgan.memory import give_back_memory
 from srgan.web.app import Service, make_app
 from srgan.web.problems import MEDIA_TYPE, Problem
 
@@ -30,8 +28,6 @@ LINGER_SECONDS = 1.0
 """For which a connection is read on after a complaint: closed with bytes unread, it would be reset under the answer."""
 
 MOST_CONNECTIONS = 500
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 log = logging.getLogger("srgan.web")
 
@@ -65,28 +61,6 @@ def url_of(bound: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def keep_memory_steady() -> None:
-    """Have the C library give back the memory of large arrays at once, where it is glibc: for a process that stays.
-
-    Else each of many threads keeps pieces for itself, and a service that was busy once holds more than it needs.
-    """
-    if (library := _glibc()) is not None:
-        for parameter, value in ((_MMAP_THRESHOLD, 2**18), (_TRIM_THRESHOLD, 2**18), (_ARENA_MAX, 2)):
-            library.mallopt(parameter, value)
-
-
-def give_back_memory() -> None:
-    """Give the system back what was freed between things that are still there."""
-    gc.collect()
-    if (library := _glibc()) is not None:
-        library.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return library if hasattr(library, "malloc_trim") else None
 
 
 class Server(uvicorn.Server):
