@@ -91,6 +91,21 @@ def test_an_unknown_model_names_the_known_ones(model: str, message: str) -> None
         find_weights(model)
 
 
+def test_a_checksum_is_that_of_what_the_file_holds_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(b"abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180-2, appendix B.1
+    assert weights.checksum(file) == weights.checksum(b"abc") == known
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda _: pytest.fail("read again"))
+        assert weights.checksum(file) == known
+    file.write_bytes(b"abcd")
+    assert weights.checksum(file) == weights.checksum(b"abcd") != known
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        weights.checksum(file)
+
+
 def test_a_card_is_read_from_the_header_alone(tmp_path: Path) -> None:
     path = safetensors(tmp_path / "net.safetensors", {"__metadata__": {"srgan": json.dumps(CARD | {"more": 1})}})
     assert read_card(path) == CARD | {"more": 1}

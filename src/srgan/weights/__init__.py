@@ -8,6 +8,7 @@ summary, training and scores.
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
@@ -115,8 +116,19 @@ def find_weights(model: str | Path) -> WeightsFiles:
 
 
 def checksum(weights: bytes | Path) -> str:
-    """Return the SHA-256 of a weights file, or of its bytes, in hex. Raises OSError where it cannot be read."""
-    return hashlib.sha256(weights if isinstance(weights, bytes) else weights.read_bytes()).hexdigest()
+    """Return the SHA-256 of a weights file, or of its bytes, in hex. Raises OSError where it cannot be read.
+
+    A file is read once, and again when its time or its size has changed.
+    """
+    if isinstance(weights, bytes):
+        return hashlib.sha256(weights).hexdigest()
+    state = weights.stat()
+    return _checksum_of_file(weights.absolute(), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _checksum_of_file(path: Path, _modified: int, _size: int) -> str:
+    return checksum(path.read_bytes())
 
 
 def shipped() -> list[Shipped]:
