@@ -33,7 +33,7 @@ def test_what_is_shipped_comes_with_its_cards(shipped: Path) -> None:
 
 def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
     halfway, repaired = Choice("srgan-plus", repair=0.5), Choice("srgan-photo")
-    asked = {None: Choice("srgan-plus"), 1: repaired, 90: repaired, 91: halfway, 96: halfway, 97: Choice("srgan-plus")}
+    asked = {None: Choice("srgan-plus"), 1: repaired, 90: repaired, 91: halfway, 97: halfway, 98: Choice("srgan-plus")}
     for quality, choice in asked.items():
         assert choose("auto", jpeg_quality=quality) == choice
         assert choose("auto", 0.5, jpeg_quality=quality) == Choice("srgan-plus", detail=0.5)

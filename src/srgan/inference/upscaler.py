@@ -56,7 +56,7 @@ class Upscaler:
         model      "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
                    JPEG's blocks), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or the path of
                    an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less, the network
-                   halfway to it (repair=0.5) for those up to 96, each loaded when the first such picture comes, and
+                   halfway to it (repair=0.5) for those up to 97, each loaded when the first such picture comes, and
                    srgan-plus for all else, arrays among them
         size       what size results have, or how many times the size; by default what the network makes, 4 times.
                    Other sizes are resampled from what it makes of the picture, or of its own result
@@ -215,7 +215,7 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
     """Return a picture enlarged, four times as wide and high.
 
     picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
-    model    "auto" (srgan-photo for JPEGs of quality 90 or less, halfway to it up to 96, else srgan-plus),
+    model    "auto" (srgan-photo for JPEGs of quality 90 or less, halfway to it up to 97, else srgan-plus),
              "srgan-plus", "srgan-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, say
 

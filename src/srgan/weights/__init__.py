@@ -25,7 +25,7 @@ NAMES = (SHARP, REPAIRING, "srgan", FAITHFUL)
 AUTO = "auto"
 """The default: the model that is for each picture what it asks for, see `choose`."""
 
-REPAIRS = ((90, 1.0), (96, 0.5))
+REPAIRS = ((90, 1.0), (97, 0.5))
 """Up to which quality a JPEG asks for how much repair (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
