@@ -1,5 +1,5 @@
 import runpy
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +196,8 @@ def test_the_learning_rate_by_hand() -> None:
     )
     assert [cosine.learning_rate_at(n) for n in (0, 10, 30)] == pytest.approx([0.2, 0.4, 0.8])
     assert [cosine.learning_rate_at(n) for n in (40, 90, 140, 999)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
+    later = replace(cosine, drop_at=100)
+    assert [later.learning_rate_at(n) for n in (0, 30, 40, 100)] == pytest.approx([0.2, 0.8, 1.0, 1.0])
+    assert [later.learning_rate_at(n) for n in (120, 140, 999)] == pytest.approx([0.6, 0.2, 0.2])
+    sooner = replace(cosine, drop_at=20)
+    assert [sooner.learning_rate_at(n) for n in (10, 90)] == [cosine.learning_rate_at(n) for n in (10, 90)]

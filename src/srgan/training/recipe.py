@@ -46,8 +46,8 @@ class Optimiser:
     """The optimiser and its learning rate, all in patches seen: no figure depends on the batch size.
 
     With "muon" the convolutions inside a network learn by Muon, all else by Adam at the same rate.
-    The rate rises linearly over `warmup` patches, then stays ("constant"), falls along half a cosine to
-    `final_learning_rate` ("cosine"), or takes that value from the patch `drop_at` on ("drop").
+    The rate rises linearly over `warmup` patches, then stays ("constant"). From the patch `drop_at` on it takes the
+    value `final_learning_rate` ("drop") or, where warming up has ended, falls to it along half a cosine ("cosine").
     """
 
     kind: Literal["adam", "muon"] = "adam"
@@ -66,8 +66,9 @@ class Optimiser:
         if patches < self.warmup:
             return self.learning_rate * (patches + self.batch_size) / (self.warmup + self.batch_size)
         if self.decay == "cosine":
-            done = (patches - self.warmup) / max(1, self.patches - self.warmup)
-            half = (1 + math.cos(math.pi * min(1.0, done))) / 2
+            begin = max(self.warmup, self.drop_at)
+            done = (patches - begin) / max(1, self.patches - begin)
+            half = (1 + math.cos(math.pi * min(max(0.0, done), 1.0))) / 2
             return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * half
         if self.decay == "drop" and patches >= self.drop_at:
             return self.final_learning_rate
