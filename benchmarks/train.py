@@ -34,10 +34,10 @@ from srgan.losses import ContentLoss
 from srgan.memory import keep_freed_memory
 from srgan.models.discriminator import srgan_discriminator
 from srgan.models.vgg import VGG19Features
-from srgan.training.loop import patch_sampler
+from srgan.training.loop import patch_sampler, updating
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe, recipe_from
-from srgan.training.steps import build_networks, discriminator_step, generated, generator_step, update_average
+from srgan.training.steps import build_networks, update_average
 
 PICTURES = Path(__file__).parents[1] / "examples" / "pictures"
 CROP = 480
@@ -119,6 +119,7 @@ def time_ours(recipe: Recipe, store: Store, seconds: float) -> Speed:
     size = recipe.optimiser.batch_size
     networks = build_networks(recipe, content_of(recipe), Ranks())
     sampler = patch_sampler(recipe, store, store.entries, scale=SCALE, device=DEVICE)
+    update = updating(recipe, networks, Ranks())
     numbers = iter(range(10**9))
 
     def cut() -> None:
@@ -127,10 +128,7 @@ def time_ours(recipe: Recipe, store: Store, seconds: float) -> Speed:
     def step() -> None:
         lr, hr = sampler.batch(next(numbers), size)
         networks.set_learning_rate(1e-4)
-        batch = generated(networks, recipe, lr, hr)
-        if networks.discriminator:
-            discriminator_step(networks, recipe, batch)
-        generator_step(networks, recipe, batch)
+        update(lr, hr)
         update_average(networks, 0.999)
 
     whole = timed(step, seconds)

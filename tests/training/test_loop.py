@@ -332,6 +332,25 @@ def test_a_compiled_run_learns_what_another_learns(
         assert [traced[name] for name in terms] == pytest.approx([eager[name] for name in terms], rel=1e-4)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")
+@pytest.mark.parametrize("kind", ["srgan", "features"])
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_recorded_run_learns_what_another_learns(store: Store, tmp_path: Path, kind: str, optimiser: str) -> None:
+    """Its rate rises and falls after the recording, and each step reads the batch and the rate of its own."""
+    rates = {"kind": optimiser, "patches": 64, "warmup": 32, "decay": "cosine"}
+    recipe = replace(runs.recipe(loss=EVERYTHING, optimiser=rates), network="tiny_plain_x4")
+    recipe = replace(recipe, discriminator=Discriminator(kind=kind, width=4))  # type: ignore[arg-type]
+    logs = []
+    for chosen in (False, True):
+        torch.manual_seed(2)
+        run = replace(recipe, run=replace(recipe.run, graph=chosen, precision="fp32"))
+        train(run, store, tmp_path / str(chosen), content=content(), lpips=LPIPS("vgg"))
+        logs.append([line for line in read_log(tmp_path / str(chosen)) if line["kind"] == "train"])
+    for eager, recorded in zip(*logs, strict=True):
+        terms = [name for name in eager if name not in ("kind", "seconds", "waiting")]
+        assert [recorded[name] for name in terms] == pytest.approx([eager[name] for name in terms], rel=2e-3)
+
+
 @pytest.mark.parametrize("distance", ["l1", "l2"])
 def test_the_content_loss_in_bf16_is_that_of_float32(distance: Distance) -> None:
     """Value and gradient on random pictures, through two max-poolings, within what bf16's eight bits leave."""
@@ -564,7 +583,7 @@ def test_a_discriminator_that_has_lost_raises_an_alarm(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However it came to that: the step is replaced by its loss."""
-    monkeypatch.setattr("srgan.training.loop.discriminator_step", lambda *_: {"discriminator": torch.tensor(1.4)})
+    monkeypatch.setattr("srgan.training.steps.discriminator_step", lambda *_: {"discriminator": torch.tensor(1.4)})
     train(adversarial(run={"alarm_after": 12}), store, tmp_path / "run", content=content())
     line = "the discriminator has lost: a coin would do better (mean loss 1.4 over 3 steps)"
     alarms = [line for line in read_log(tmp_path / "run") if line["kind"] == "alarm"]

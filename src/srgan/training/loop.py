@@ -19,6 +19,7 @@ from srgan.image.resize import imresize
 from srgan.losses import GAMES, ContentLoss
 from srgan.metrics import DISTS, LPIPS
 from srgan.training import checkpoint
+from srgan.training.graph import RecordedStep, Step
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe
 from srgan.training.start import bicubic, load_initial
@@ -26,10 +27,8 @@ from srgan.training.steps import (
     Networks,
     autocast,
     build_networks,
-    discriminator_step,
-    generated,
-    generator_step,
     in_bf16,
+    step,
     update_average,
 )
 from srgan.training.stopping import stop_signals
@@ -93,6 +92,7 @@ def train(
     progress = _begin(recipe, networks, sampler, folder, resume=resume)
     if recipe.run.compile:
         networks.compile()
+    update = updating(recipe, networks, ranks)
     only_first = Watch(out, patches=progress.patches, total=end) if ranks.rank == 0 else nullcontext()
     with only_first as watch, stop_signals() as stop:
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
@@ -104,16 +104,13 @@ def train(
         while not last:
             # the batch
             start = time.perf_counter()
-            step = progress.patches // batch_size
-            lr, hr = sampler.batch(step, batch_size, rank=ranks.rank, world=ranks.world)
+            lr, hr = sampler.batch(progress.patches // batch_size, batch_size, rank=ranks.rank, world=ranks.world)
             waited += time.perf_counter() - start
 
             # one update of each network
             learning_rate = recipe.optimiser.learning_rate_at(progress.patches)
             networks.set_learning_rate(learning_rate)
-            batch = generated(networks, recipe, lr, hr)
-            terms = discriminator_step(networks, recipe, batch) if networks.discriminator else {}
-            recent.add(terms | generator_step(networks, recipe, batch))
+            recent.add(update(lr, hr))
             progress.patches += batch_size
             decay = 0.5 ** (batch_size / recipe.run.average_over)
             update_average(networks, min(decay, progress.patches / (progress.patches + 9 * batch_size)))
@@ -147,6 +144,14 @@ def train(
                     checkpoint.save(folder, recipe, state, keep=recipe.run.keep, best=best)
     ranks.wait()
     return checkpoint.found(folder)[-1]
+
+
+def updating(recipe: Recipe, networks: Networks, ranks: Ranks) -> Step:
+    """Return what updates the networks on a batch: on a GPU that is alone its kernels are recorded, and replayed."""
+    update = partial(step, networks, recipe)
+    if ranks.device.type == "cuda" and ranks.world == 1 and recipe.run.graph:
+        return RecordedStep(update, networks.make_recordable)
+    return update
 
 
 def patch_sampler(

@@ -30,7 +30,7 @@ class Muon(Optimizer):
             for weights in alike.values():
                 self._step(weights, group["lr"], group["momentum"])
 
-    def _step(self, weights: list[Tensor], learning_rate: float, momentum: float) -> None:
+    def _step(self, weights: list[Tensor], learning_rate: float | Tensor, momentum: float) -> None:
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["mean"] = torch.zeros_like(weight)
@@ -40,7 +40,7 @@ class Muon(Optimizer):
         ahead = torch.stack(torch._foreach_lerp(gradients, means, momentum))
         rows = orthogonalised(ahead.flatten(2))
         size = 0.2 * math.sqrt(max(rows.shape[1:]))
-        torch._foreach_add_(weights, list(rows.view_as(ahead)), alpha=-learning_rate * size)
+        torch._foreach_sub_(weights, list((rows * (learning_rate * size)).view_as(ahead)))
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class Run:
     held out. A discriminator that has won or lost for `alarm_after` patches is reported. `precision` "auto" is bf16
     where the device has it in hardware, else fp32. With several processes `share_batch_norm` normalises over all of
     them. `compile` has PyTorch's compiler write kernels for the networks: it takes minutes at the start, and needs a
-    C++ compiler on a CPU.
+    C++ compiler on a CPU. `graph` has a GPU that is alone start a step's kernels all at once.
     """
 
     seed: int = 0
@@ -145,6 +145,7 @@ class Run:
     alarm_after: int = 16_000
     share_batch_norm: bool = False
     compile: bool = False
+    graph: bool = True
 
 
 @dataclass(frozen=True)

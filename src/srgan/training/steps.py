@@ -112,7 +112,19 @@ class Networks:
         for trained in self.trained().values():
             for optimiser in trained.optimisers.values():
                 for group in optimiser.param_groups:
-                    group["lr"] = trained.factor * learning_rate
+                    rate = trained.factor * learning_rate
+                    if isinstance(group["lr"], Tensor):
+                        group["lr"].fill_(rate)
+                    else:
+                        group["lr"] = rate
+
+    def make_recordable(self) -> None:
+        """Have the optimisers read their learning rates on the device, where a CUDA graph will look for them."""
+        for trained in self.trained().values():
+            device = next(trained.network.parameters()).device
+            for optimiser in trained.optimisers.values():
+                for group in optimiser.param_groups:
+                    group |= {"lr": torch.tensor(float(group["lr"]), device=device), "capturable": True}
 
     @cached_property
     def averaged(self) -> "Averaged":
@@ -169,6 +181,13 @@ class Batch(NamedTuple):
     hr: Tensor
     sr_maps: Maps
     hr_maps: Maps
+
+
+def step(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Terms:
+    """Update each network once on this batch."""
+    batch = generated(networks, recipe, lr, hr)
+    terms = discriminator_step(networks, recipe, batch) if networks.discriminator else {}
+    return terms | generator_step(networks, recipe, batch)
 
 
 def generated(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Batch:
