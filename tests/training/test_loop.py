@@ -347,7 +347,8 @@ def test_a_recorded_run_learns_what_another_learns(store: Store, tmp_path: Path,
         train(run, store, tmp_path / str(chosen), content=content(), lpips=LPIPS("vgg"))
         logs.append([line for line in read_log(tmp_path / str(chosen)) if line["kind"] == "train"])
     for eager, recorded in zip(*logs, strict=True):
-        terms = [name for name in eager if name not in ("kind", "seconds", "waiting")]
+        # nothing holds the mean of a relativistic discriminator's logits but how sums are rounded
+        terms = [name for name in eager if name not in ("kind", "seconds", "waiting", "real", "fake")]
         assert [recorded[name] for name in terms] == pytest.approx([eager[name] for name in terms], rel=2e-3)
 
 
