@@ -3,6 +3,7 @@
 A GPU runs the kernels of these steps faster than a processor starts them one by one.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
@@ -12,6 +13,9 @@ from srgan.training.terms import Terms
 
 Step = Callable[[Tensor, Tensor], Terms]
 """What is done with a batch (lr, hr): updates the networks and returns the terms."""
+
+AHEAD = 2
+"""Steps that may be waiting on the GPU: enough that it never idles, and few, so that times here mean what they say."""
 
 EAGER = 4
 """Steps before the recording: they make the optimisers' states, choose convolutions, and compile what is compiled."""
@@ -29,6 +33,7 @@ class RecordedStep:
         self._step, self._prepare = step, prepare
         self._calls = 0
         self._graph = torch.cuda.CUDAGraph()
+        self._ends: deque[torch.cuda.Event] = deque()
         self._stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, lr: Tensor, hr: Tensor) -> Terms:
@@ -38,9 +43,12 @@ class RecordedStep:
             return self._aside(lr, hr)
         if self._calls == EAGER + 1:
             self._record(lr, hr)
+        if len(self._ends) == AHEAD:
+            self._ends.popleft().synchronize()
         self._lr.copy_(lr)
         self._hr.copy_(hr)
         self._graph.replay()
+        self._ends.append(torch.cuda.current_stream().record_event())
         return dict(zip(self._names, self._values.clone().unbind(), strict=True))
 
     def _aside(self, lr: Tensor, hr: Tensor) -> Terms:
