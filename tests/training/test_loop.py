@@ -30,7 +30,7 @@ from srgan.training import checkpoint
 from srgan.training.loop import train
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Discriminator, Recipe
-from srgan.training.steps import autocast, build_networks, discriminator_step, generated, generator_step
+from srgan.training.steps import autocast, build_networks, discriminator_step, generated, generator_step, step
 from srgan.training.validation import held_out_pairs, upscaled
 from srgan.training.watch import read_log
 
@@ -330,6 +330,25 @@ def test_a_compiled_run_learns_what_another_learns(
     for eager, traced in zip(*logs, strict=True):
         terms = [name for name in eager if name not in ("kind", "seconds", "waiting")]
         assert [traced[name] for name in terms] == pytest.approx([eager[name] for name in terms], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["adam", "muon"])
+def test_a_rate_that_lies_on_the_device_moves_the_weights_as_a_number_does(kind: str) -> None:
+    """Which is all that a recording asks of the optimisers, and can be seen without a GPU."""
+    recipe = replace(adversarial(optimiser={"kind": kind}, run={"precision": "fp32"}), network="tiny_plain_x4")
+    torch.manual_seed(3)
+    lr, hr = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 32, 32)
+    ends = []
+    for recorded in (False, True):
+        networks = build_networks(recipe, content(), Ranks())
+        if recorded:
+            networks.make_recordable()
+        for learning_rate in (1e-3, 3e-3, 2e-4):
+            networks.set_learning_rate(learning_rate)
+            step(networks, recipe, lr, hr)
+        ends.append([p for trained in networks.trained().values() for p in trained.network.parameters()])
+    for number, tensor in zip(*ends, strict=True):
+        torch.testing.assert_close(tensor, number, rtol=0, atol=2e-5)  # of steps of 2e-4 and more
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")
