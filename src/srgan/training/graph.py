@@ -26,7 +26,7 @@ class RecordedStep:
 
     Every batch has the shapes of the first. Whatever `step` reads but the batch is read where it lies on the device:
     a number of Python's, such as a float for a learning rate, stays what it was at the recording. `prepare` is called
-    just before that.
+    just before that: an Adam that may be recorded warns of every run whose steps are not.
     """
 
     def __init__(self, step: Step, prepare: Callable[[], None]) -> None:

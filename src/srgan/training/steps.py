@@ -46,6 +46,11 @@ class Trained(Generic[N]):
     optimisers: dict[str, Optimizer]
     factor: float = 1.0
 
+    def groups(self) -> Iterator[dict[str, Any]]:
+        """Go through the optimisers' groups of parameters, each with its settings."""
+        for optimiser in self.optimisers.values():
+            yield from optimiser.param_groups
+
     def update(self, loss: Tensor) -> None:
         """Go one step down the loss's gradient."""
         for optimiser in self.optimisers.values():
@@ -110,21 +115,19 @@ class Networks:
     def set_learning_rate(self, learning_rate: float) -> None:
         """Let the next updates have this learning rate."""
         for trained in self.trained().values():
-            for optimiser in trained.optimisers.values():
-                for group in optimiser.param_groups:
-                    rate = trained.factor * learning_rate
-                    if isinstance(group["lr"], Tensor):
-                        group["lr"].fill_(rate)
-                    else:
-                        group["lr"] = rate
+            rate = trained.factor * learning_rate
+            for group in trained.groups():
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
 
     def make_recordable(self) -> None:
         """Have the optimisers read their learning rates on the device, where a CUDA graph will look for them."""
         for trained in self.trained().values():
-            device = next(trained.network.parameters()).device
-            for optimiser in trained.optimisers.values():
-                for group in optimiser.param_groups:
-                    group |= {"lr": torch.tensor(float(group["lr"]), device=device), "capturable": True}
+            for group in trained.groups():
+                rate = torch.tensor(group["lr"], device=group["params"][0].device)
+                group |= {"lr": rate, "capturable": True}
 
     @cached_property
     def averaged(self) -> "Averaged":
