@@ -80,7 +80,7 @@ def test_the_absolute_content_loss_before_activation_by_hand() -> None:
     for level in (0.7, 0.3):
         sr, hr = torch.full((1, 3, 4, 4), level), torch.full((1, 3, 4, 4), level - 0.1)
         assert float(loss(sr, hr)) == pytest.approx(2 * 3 * (0.1 / 0.229) / 64, rel=1e-5)
-    assert loss.calibrate(sr, hr) == pytest.approx(0.2 / (3 * (0.1 / 0.229) / 64), rel=1e-5)
+    assert loss.calibrate([(sr, hr)]) == pytest.approx(0.2 / (3 * (0.1 / 0.229) / 64), rel=1e-5)
 
 
 def test_esrgans_five_layers_before_activation_are_taken_with_their_weights() -> None:
@@ -122,11 +122,20 @@ def test_calibrated_it_is_as_large_as_the_pixel_loss_whatever_the_scale_of_the_w
     hr = pictures(0)
     blurred = torch.nn.functional.avg_pool2d(hr, 3, 1, 1)
     loss = ContentLoss(vgg(Phi(2, 2), scale=scale), {Phi(2, 2): 1.0})
-    factor = loss.calibrate(blurred, hr)
+    factor = loss.calibrate([(blurred, hr)])
     assert factor == loss.factor
     assert float(loss(blurred, hr)) == pytest.approx(float(pixel_loss(blurred, hr)), rel=1e-4)
-    unscaled = ContentLoss(vgg(Phi(2, 2)), {Phi(2, 2): 1.0}).calibrate(blurred, hr)
+    unscaled = ContentLoss(vgg(Phi(2, 2)), {Phi(2, 2): 1.0}).calibrate([(blurred, hr)])
     assert factor == pytest.approx(unscaled / scale**2, rel=0.05)  # but for what the normalisation's border adds
+
+
+def test_it_is_calibrated_on_all_batches_together() -> None:
+    hr = [pictures(0), pictures(1)]
+    blurred = [torch.nn.functional.avg_pool2d(hr[0], 3, 1, 1), hr[1] * 0.5]
+    loss = ContentLoss(vgg(Phi(2, 2)), {Phi(2, 2): 1.0})
+    factor = loss.calibrate(zip(blurred, hr, strict=True))
+    assert factor == pytest.approx(loss.calibrate([(torch.cat(blurred), torch.cat(hr))]), rel=1e-5)
+    assert factor != pytest.approx(loss.calibrate([(blurred[0], hr[0])]), rel=0.1)
 
 
 def test_the_adversarial_losses_by_hand() -> None:

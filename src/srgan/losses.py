@@ -4,7 +4,7 @@ And those that came later. All pictures are (N, 3, H, W) in [0, 1]; every loss i
 Distances between pictures are taken in the paper's range [-1, 1].
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
@@ -55,13 +55,15 @@ class ContentLoss(nn.Module):
         distances = [w * _distance_of_maps(sr[phi], hr[phi], self.distance) for phi, w in self.weights.items()]
         return self.factor * sum(distances, start=distances[0].new_zeros(()))
 
-    def calibrate(self, blurred: Tensor, hr: Tensor) -> float:
-        """Set and return the factor at which `blurred` (bicubic, say) costs as much here as in the pixel loss.
+    def calibrate(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """Set and return the factor at which blurred pictures (bicubic, say) cost as much here as in the pixel loss.
 
-        Both take the same distance.
+        `pairs` are batches of them with their hr. Both losses take the same distance and are summed over all batches.
         """
         self.factor = 1.0
-        self.factor = float(pixel_loss(blurred, hr, self.distance) / self(blurred, hr))
+        costs = [torch.stack([pixel_loss(*pair, self.distance), self(*pair)]) for pair in pairs]
+        pixel, content = torch.stack(costs).sum(dim=0)
+        self.factor = float(pixel / content)
         return self.factor
 
 

@@ -20,7 +20,7 @@ RECIPE: dict[str, Any] = {
     "name": "shared",
     "network": "tiny_x4",
     "data": {"patch_size": 32, "held_out": 1, "held_out_crop": 32},
-    "optimiser": {"patches": 40, "batch_size": 4, "learning_rate": 1e-4},
+    "optimiser": {"patches": 40, "batch_size": 4, "learning_rate": 1e-4, "clip": 1.1},
     "loss": {"pixel": 1.0, "adversarial": 1e-3},
     "run": {"precision": "fp32", "share_batch_norm": True, "checkpoint_every": 16, "keep": 9},
 }

@@ -118,6 +118,7 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[data]\nnoise = -1.0\n", "data.noise: -1.0 is negative or not finite"),
         (PLAIN + "[data]\nnoise = 256.0\n", "data.noise: 256.0 is not under 256"),
         (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),
+        (PLAIN + "[optimiser]\nclip = 1.0\n", "optimiser.clip: 1.0 is neither 0 nor above 1"),
         (
             PLAIN + "[run]\nseed = 9223372036854775808\n",
             "run.seed: 9223372036854775808 is not under 9223372036854775808",

@@ -48,6 +48,7 @@ class Optimiser:
     With "muon" the convolutions inside a network learn by Muon, all else by Adam at the same rate.
     The rate rises linearly over `warmup` patches, then stays ("constant"). From the patch `drop_at` on it takes the
     value `final_learning_rate` ("drop") or, where warming up has ended, falls to it along half a cosine ("cosine").
+    Gradients of a network longer than `clip` times their usual length are shortened to that; 0 leaves them.
     """
 
     kind: Literal["adam", "muon"] = "adam"
@@ -60,6 +61,7 @@ class Optimiser:
     decay: Literal["constant", "cosine", "drop"] = "constant"
     final_learning_rate: float = 0.0
     drop_at: int = 0
+    clip: float = 0.0
 
     def learning_rate_at(self, patches: int) -> float:
         """Return the learning rate of the step that begins after `patches` patches."""
@@ -209,6 +211,8 @@ class Recipe:
                 raise RecipeError(f"{name}: {number} is not under {limit}")
         if self.optimiser.decay == "drop" and not (self.optimiser.drop_at and self.optimiser.final_learning_rate):
             raise RecipeError('optimiser.decay: "drop" needs drop_at and final_learning_rate')
+        if 0 < self.optimiser.clip <= 1:
+            raise RecipeError(f"optimiser.clip: {self.optimiser.clip} is neither 0 nor above 1")
         if not self.data.sizes or not all(0 < size <= 1 for size in self.data.sizes):
             raise RecipeError(f"data.sizes: {self.data.sizes} are not sizes above 0 and up to 1")
         if self.data.jpeg and not (len(self.data.jpeg) == 2 and 1 <= self.data.jpeg[0] <= self.data.jpeg[1] <= 100):

@@ -24,6 +24,7 @@ from srgan.models.discriminator import (
 from srgan.models.generator import GENERATORS, Generator
 from srgan.models.vgg import Maps
 from srgan.training.checkpoint import State
+from srgan.training.clip import Clip
 from srgan.training.muon import Muon
 from srgan.training.ranks import Ranks, share_batch_norm
 from srgan.training.recipe import Optimiser as Rates
@@ -38,12 +39,13 @@ class Trained(Generic[N]):
     """A network in training. `call` is what a step calls in its place: gradients become the run's mean.
 
     `optimisers` share its parameters out, by the names of their states. It learns at `factor` times the run's
-    learning rate.
+    learning rate, from gradients that `clip`, if any, has shortened.
     """
 
     network: N
     call: nn.Module
     optimisers: dict[str, Optimizer]
+    clip: Clip | None
     factor: float = 1.0
 
     def groups(self) -> Iterator[dict[str, Any]]:
@@ -51,13 +53,15 @@ class Trained(Generic[N]):
         for optimiser in self.optimisers.values():
             yield from optimiser.param_groups
 
-    def update(self, loss: Tensor) -> None:
-        """Go one step down the loss's gradient."""
+    def update(self, loss: Tensor) -> Terms:
+        """Go one step down the loss's gradient; return its length, 1 being the usual one, where it is clipped."""
         for optimiser in self.optimisers.values():
             optimiser.zero_grad()
         torch.autograd.backward(loss)
+        terms = {} if self.clip is None else {"gradient": self.clip(self.network.parameters())}
         for optimiser in self.optimisers.values():
             optimiser.step()
+        return terms
 
 
 @dataclass
@@ -85,6 +89,8 @@ class Networks:
             state[name] = trained.network.state_dict()
             for part, optimiser in trained.optimisers.items():
                 state[f"{name}_{part}"] = optimiser.state_dict()
+            if trained.clip is not None:
+                state[f"{name}_clip"] = trained.clip.state_dict()
         if self.content is not None:
             state["content_factor"] = self.content.factor
         return state
@@ -97,6 +103,8 @@ class Networks:
             for part, optimiser in trained.optimisers.items():
                 settings = {"param_groups": optimiser.state_dict()["param_groups"]}  # of this recipe, its betas
                 optimiser.load_state_dict(state[f"{name}_{part}"] | settings)
+            if trained.clip is not None and f"{name}_clip" in state:  # else it begins here
+                trained.clip.load_state_dict(state[f"{name}_clip"])
         if self.content is not None:
             self.content.factor = state["content_factor"]
 
@@ -211,8 +219,8 @@ def discriminator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Term
     with autocast(recipe, batch.sr.device):
         real, fake = networks.discriminator.call(hr), networks.discriminator.call(sr)
     loss = GAMES[recipe.loss.adversarial_kind].discriminator(real, fake)
-    networks.discriminator.update(loss)
-    return {"discriminator": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
+    terms = {"discriminator": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
+    return terms | _of("discriminator", networks.discriminator.update(loss))
 
 
 def generator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
@@ -245,8 +253,13 @@ def generator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
     total = sr.new_zeros(())
     for name, value in terms.items():
         total = total + getattr(weights, name) * value
-    networks.generator.update(total)
-    return {name: value.detach() for name, value in terms.items()} | {"generator": total.detach()}
+    terms = {name: value.detach() for name, value in terms.items()} | {"generator": total.detach()}
+    return terms | _of("generator", networks.generator.update(total))
+
+
+def _of(name: str, terms: Terms) -> Terms:
+    """Return the terms named as those of one network."""
+    return {f"{name}_{term}": value for term, value in terms.items()}
 
 
 def _judged(recipe: Recipe, batch: Batch) -> tuple[Tensor, Tensor] | tuple[Maps, Maps]:
@@ -312,7 +325,8 @@ def _trained(network: N, recipe: Recipe, ranks: Ranks) -> Trained[N]:
     network = _placed(network, ranks.device)
     if recipe.run.share_batch_norm and ranks.world > 1:
         share_batch_norm(network)
-    return Trained(network, ranks.averaging(network), _optimisers(network, recipe.optimiser))
+    clip = Clip(recipe.optimiser.clip).to(ranks.device) if recipe.optimiser.clip else None
+    return Trained(network, ranks.averaging(network), _optimisers(network, recipe.optimiser), clip)
 
 
 def _optimisers(network: nn.Module, rates: Rates) -> dict[str, Optimizer]:
