@@ -36,8 +36,9 @@ class Clip(nn.Module):
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         length = nn.utils.get_total_norm(gradients)
         usual = torch.where(self.usual > 0, self.usual, length)
-        kept = torch.minimum(length, self.limit * usual)
-        torch._foreach_mul_(gradients, kept / length.clamp_min(torch.finfo(length.dtype).tiny))
+        relative = length / usual.clamp_min(torch.finfo(usual.dtype).tiny)
+        factor = self.limit / relative.clamp_min(self.limit)
+        torch._foreach_mul_(gradients, factor)
         self.steps += 1
-        self.usual.copy_(torch.lerp(usual, kept, 1 / self.steps.clamp_max(OVER)))
-        return length / usual.clamp_min(torch.finfo(length.dtype).tiny)
+        self.usual.copy_(torch.lerp(usual, factor * length, 1 / self.steps.clamp_max(OVER)))
+        return relative
