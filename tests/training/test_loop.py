@@ -628,10 +628,21 @@ def test_there_must_be_something_to_resume(store: Store, tmp_path: Path) -> None
 
 def test_a_run_is_not_resumed_with_another_recipe(store: Store, tmp_path: Path) -> None:
     train(runs.recipe(), store, tmp_path / "run")
-    with pytest.raises(CheckpointError, match=r"000000000024\.pt: of a run whose recipe, short, has another loss"):
-        train(runs.recipe(loss={"pixel": 2.0}), store, tmp_path / "run", resume=True)
+    with pytest.raises(CheckpointError, match=r"24\.pt: of a run whose recipe, short, has other terms of the loss"):
+        train(runs.recipe(loss={"fourier": 1.0}), store, tmp_path / "run", resume=True)
     with pytest.raises(CheckpointError, match=r"recipe, short, has another optimiser\.kind"):
         train(runs.recipe(optimiser={"kind": "muon"}), store, tmp_path / "run", resume=True)
+
+
+def test_a_resumed_run_weighs_its_terms_by_its_own_recipe(store: Store, tmp_path: Path) -> None:
+    train(adversarial(), store, tmp_path / "run", content=content())
+    loss = {"content": 2.0, "content_layers": {"1,2": 1.0}, "content_factor": 0.5, "adversarial": 3.0}
+    recipe = runs.recipe(optimiser={"patches": 32}, loss=loss | {"pixel": 0.0, "total_variation": 2e-8})
+    last = train(recipe, store, tmp_path / "run", content=content(), resume=True)
+    assert state_of(last)["content_factor"] == 0.5
+    terms = [line for line in read_log(tmp_path / "run") if line["kind"] == "train"][-1]
+    weighed = 2 * terms["content"] + 3 * terms["adversarial"] + 2e-8 * terms["total_variation"]
+    assert terms["generator"] == pytest.approx(weighed, rel=1e-5)
 
 
 def test_a_finished_run_that_is_resumed_stays_as_it_is(store: Store, tmp_path: Path) -> None:

@@ -65,10 +65,12 @@ def train(
     """Train as the recipe says and return the last checkpoint, OUT/checkpoints/PATCHES.pt.
 
     SIGTERM and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
-    CPU a run that was stopped and resumed equals the unbroken run bit for bit. `content` and `lpips`, with
-    VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that validate, by the
-    names of their scores, of which one may choose the best checkpoint. Raises CheckpointError where `out` holds a
-    run that is not to be resumed, or one of another recipe, and TrainingError where a term is no longer finite.
+    CPU a run that was stopped and resumed equals the unbroken run bit for bit. Rates and weights are those of the
+    recipe that it goes on by; network, data, discriminator, the optimiser's kind, and which terms the loss has,
+    stay. `content` and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are
+    the networks that validate, by the names of their scores, of which one may choose the best checkpoint. Raises
+    CheckpointError where `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError
+    where a term is no longer finite.
     """
     device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
     batch_size = recipe.optimiser.batch_size
@@ -183,12 +185,16 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         if not earlier:
             raise CheckpointError(f"{folder}: no checkpoint to resume from")
         theirs, state = checkpoint.load(earlier[-1])
-        for part in ("network", "data", "loss", "discriminator"):
+        for part in ("network", "data", "discriminator"):
             if getattr(theirs, part) != getattr(recipe, part):
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another {part}")
+        if theirs.loss.unweighted() != recipe.loss.unweighted():
+            raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has other terms of the loss")
         if theirs.optimiser.kind != recipe.optimiser.kind:
             raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another optimiser.kind")
         networks.load_state(state)
+        if networks.content is not None and recipe.loss.content_factor:
+            networks.content.factor = recipe.loss.content_factor
         alike = theirs.run.best == recipe.run.best and "best" in state
         return Progress(state["patches"], state["seconds"], state["best"] if alike else Progress.best)
     if recipe.initial:

@@ -123,6 +123,12 @@ class Loss:
         """Return `content_layers` with its keys read."""
         return {Phi.parse(name): weight for name, weight in self.content_layers.items()}
 
+    def unweighted(self) -> "Loss":
+        """Return it with each weight 1 that is not 0, and no factor: what a run computes, not what that weighs."""
+        ones: dict[str, Any] = {name: float(value != 0) for name, value in vars(self).items() if type(value) is float}
+        ones |= {"content_factor": 0.0, "content_layers": dict.fromkeys(self.content_layers, 1.0)}
+        return dataclasses.replace(self, **ones)
+
 
 @dataclass(frozen=True)
 class Run:
