@@ -9,6 +9,7 @@ import pytest
 
 import runs
 from srgan.cli import main
+from srgan.data.store import open_store
 from srgan.models.generator import GENERATORS
 from srgan.weights import read_card
 
@@ -55,6 +56,15 @@ def test_train_then_export_then_evaluate(train: list[str], tmp_path: Path, capsy
     assert {r["model"] for r in json.loads(scores.read_text())["results"]} == {"bicubic", made[0]}
 
 
+def test_originals_are_trained_on_beside_the_photographs(train: list[str], tmp_path: Path) -> None:
+    grain = runs.photographs(tmp_path / "grain", count=2)
+    sizes = ["--set", "data.sizes=[0.75]", "--set", "optimiser.patches=8"]
+    assert main([*train, *sizes, "--originals", str(grain)]) == 0
+    (store,) = (tmp_path / "cache" / "srgan" / "stores").iterdir()
+    inside, _ = open_store(store).split(1, [0.75])
+    assert [(e.height, e.width) for e in inside] == [(36, 48)] * 3 + [(48, 64)] * 2
+
+
 @pytest.mark.parametrize(
     ("more", "line"),
     [
@@ -65,6 +75,7 @@ def test_train_then_export_then_evaluate(train: list[str], tmp_path: Path, capsy
         (["--set", "data.patch_size=64"], "no usable picture"),
         (["--set", "data.patch_size=30"], "patch_size 30 is not a multiple of the scale 4"),
         (["--set", "data.held_out=4"], "4 pictures cannot be held out of 4"),
+        (["--originals", "grain.png"], "grain.png: no such file, folder or pattern"),
     ],
 )
 def test_what_is_wrong_is_one_line(

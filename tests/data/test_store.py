@@ -94,6 +94,33 @@ def test_a_picture_held_out_is_trained_on_in_no_size(tmp_path: Path) -> None:
         store.split(2, [0.5, 0.25])
 
 
+def test_originals_are_trained_on_in_their_own_size_and_never_held_out(tmp_path: Path) -> None:
+    photos, grain, cache = photographs(tmp_path / "in", count=6), tmp_path / "grain", tmp_path / "cache"
+    photographs(grain, count=2)
+    beside = [str(grain / "00.png"), str(grain / "01.png"), str(grain / "01.png")]
+    alone = prepare(photos, cache=cache, sizes=[0.5])
+    store = prepare(photos, cache=cache, sizes=[0.5], originals=beside)
+    inside, outside = store.split(2, [0.5])
+    assert [e.name for e in outside] == [e.name for e in alone.split(2, [0.5])[1]]
+    assert [(e.name, e.size, e.height) for e in inside if e.original] == [(name, 1.0, 48) for name in beside]
+    assert [(Path(e.name).stem, e.size) for e in inside if not e.original] == [
+        (name, 0.5) for name in ("00", "02", "03", "05")
+    ]
+    assert np.array_equal(store.picture(inside[-1]), np.asarray(Image.open(grain / "01.png")))
+    assert {e.name for e in prepare(photos, cache=cache, originals=[str(photos)]).split(2)[0]} == {
+        str(photos / f"{name}.png") for name in ("00", "02", "03", "05")
+    }
+
+
+def test_a_store_takes_no_source_beside_it(tmp_path: Path) -> None:
+    folder, cache = photographs(tmp_path / "in", count=2), tmp_path / "cache"
+    prepare(folder, cache=cache)
+    (store,) = cache.iterdir()
+    for sources, originals in (([store, folder], []), ([store], [folder]), ([folder], [store])):
+        with pytest.raises(DataError, match=rf"{store}: a store stands alone"):
+            prepare(*sources, cache=cache, originals=[str(o) for o in originals])
+
+
 def test_gray_palette_and_turned_pictures_become_rgb(tmp_path: Path) -> None:
     plane = scene(20, 30, seed=0)[..., 0]
     (tmp_path / "in").mkdir()

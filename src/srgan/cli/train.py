@@ -18,6 +18,12 @@ from srgan.training.run import run
     required=True,
     help="Folder, tar, picture, glob or store of HR photographs; repeatable.",
 )
+@click.option(
+    "--originals",
+    multiple=True,
+    metavar="TEXT",
+    help="Photographs to train on in their own size, grain and all, whatever data.sizes says, as often as named.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
 @click.option(
     "--set",
@@ -35,6 +41,7 @@ from srgan.training.run import run
 def train(
     recipe: Path,
     sources: tuple[str, ...],
+    originals: tuple[str, ...],
     out: Path,
     settings: tuple[str, ...],
     resume: bool,
@@ -43,5 +50,14 @@ def train(
 ) -> None:
     """Train the network of RECIPE, a TOML file, on photographs."""
     keep_freed_memory()
-    last = run(recipe, sources, out, settings=settings, resume=resume, perceptual=perceptual, cache=cache)
+    last = run(
+        recipe,
+        sources,
+        out,
+        originals=originals,
+        settings=settings,
+        resume=resume,
+        perceptual=perceptual,
+        cache=cache,
+    )
     click.echo(last)

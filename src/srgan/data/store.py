@@ -38,7 +38,8 @@ VERSION = 1
 class Entry:
     """One picture of a store, `size` times as wide and high as its file.
 
-    `offset` counts pixels from the start of `pictures.bin`.
+    `offset` counts pixels from the start of `pictures.bin`. An `original` is there to be trained on in its own size,
+    whatever the sizes of the others.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Entry:
     width: int
     offset: int
     size: float = 1.0
+    original: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,16 @@ class Store:
     def split(self, held_out: int, sizes: Sequence[float] = (1.0,)) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
         """Return the entries to train on, in these sizes, and `held_out` whole pictures that are in none of them.
 
-        These are spread evenly over the store. Raises DataError where too few pictures are left, or none of a size.
+        These are spread evenly over the store without its originals, so that they are the same ones whatever originals
+        are beside them. Raises DataError where too few pictures are left, or none of a size.
         """
-        whole = [e for e in self.entries if e.size == 1]
+        whole = [e for e in self.entries if e.size == 1 and not e.original]
         if held_out >= len(whole):
             raise DataError(f"{held_out} pictures cannot be held out of {len(whole)}")
         outside = tuple(whole[(2 * i + 1) * len(whole) // (2 * held_out)] for i in range(held_out))
         names = {e.name for e in outside}
-        inside = tuple(e for e in self.entries if e.size in sizes and e.name not in names)
-        if missing := set(sizes) - {e.size for e in inside}:
+        inside = tuple(e for e in self.entries if (e.original or e.size in sizes) and e.name not in names)
+        if missing := set(sizes) - {e.size for e in inside if not e.original}:
             raise DataError(f"no picture to train on is large enough, or decoded, in size {min(missing):g}")
         return inside, outside
 
@@ -100,29 +103,47 @@ def prepare_store(
     min_side: int,
     gray: Literal["convert", "skip"] = "convert",
     sizes: Sequence[float] = (1.0,),
+    originals: Sequence[str] = (),
 ) -> Store:
     """Return the store of all pictures in `sources`, decoding them into `cache` unless that was done before.
 
     A source is a folder (read recursively), a tar, a picture, a glob of these, or a store. Pictures that
     cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Each picture
-    is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side` pixels. Raises
-    DataError where a source is missing, nothing usable is left, or the disk has no room.
+    is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side` pixels; one of
+    `originals` whole alone, as many times as it is named. Raises DataError where a source is missing, nothing usable
+    is left, or the disk has no room.
     """
-    files = _expand(sources)
-    if len(files) == 1 and (files[0] / "index.json").is_file():
+    files, whole = _expand(sources), _expand(originals)
+    if len(files) == 1 and (files[0] / "index.json").is_file() and not whole:
         return open_store(files[0])
-    state = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    if store := next((f for f in [*files, *whole] if f.is_dir()), None):
+        raise DataError(f"{store}: a store stands alone, no other source beside it")
     sizes = [1.0, *sorted({size for size in sizes if size < 1}, reverse=True)]
-    about = [VERSION, state, min_side, gray, *sizes[1:]]
+    about = [VERSION, _state(files), min_side, gray, *sizes[1:], *([_state(whole)] if whole else [])]
     folder = cache / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     if not folder.is_dir():
-        _build(files, folder, min_side=min_side, gray=gray, sizes=sizes)
+        groups = [_Group(files, sizes), _Group(whole, [1.0], original=True)]
+        _build(groups, folder, min_side=min_side, gray=gray)
     return open_store(folder)
 
 
 def default_cache() -> Path:
     """Return the folder for stores: `srgan/stores` under XDG_CACHE_HOME, or under ~/.cache."""
     return cache_folder("stores")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Files whose pictures are kept in the same sizes."""
+
+    files: Sequence[Path]
+    sizes: Sequence[float]
+    original: bool = False
+
+
+def _state(files: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Return what tells that files are the same as before."""
+    return [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
 
 
 def _expand(sources: Sequence[str]) -> list[Path]:
@@ -161,16 +182,17 @@ def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
             raise DataError(f"{file}: cannot be read: {error}") from error
 
 
-def _check_room(files: Sequence[Path], folder: Path, min_side: int, sizes: Sequence[float]) -> None:
+def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
     """Raise DataError where the decoded pictures, whose sizes their headers tell, would not fit on the disk."""
     needed = 0.0
-    for _, content in _opened(files):
-        try:
-            with Image.open(content) as picture:
-                copies = sum(size**2 for size in sizes if round(size * min(picture.size)) >= min_side)
-                needed += 3 * picture.width * picture.height * copies
-        except Exception:
-            continue
+    for group in groups:
+        for _, content in _opened(group.files):
+            try:
+                with Image.open(content) as picture:
+                    copies = sum(size**2 for size in group.sizes if round(size * min(picture.size)) >= min_side)
+                    needed += 3 * picture.width * picture.height * copies
+            except Exception:
+                continue
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
@@ -203,17 +225,16 @@ def _decode(
         return f"cannot be decoded: {error}"
 
 
-def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str, sizes: Sequence[float]) -> None:
+def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) -> None:
     """Decode everything into `folder` with all cores, in order, with bounded memory."""
     entries: list[Entry] = []
     offset = 0
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pending: deque[tuple[str, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
-    decode = partial(_decode, min_side=min_side, gray=gray, sizes=sizes)
+    pending: deque[tuple[str, bool, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder.parent)
-        _check_room(files, folder.parent, min_side, sizes)
+        _check_room(groups, folder.parent, min_side)
         with (
             filled_whole(folder) as beside,
             (beside / "pictures.bin").open("wb") as out,
@@ -223,7 +244,7 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str, siz
 
             def take() -> None:
                 nonlocal offset
-                name, future = pending.popleft()
+                name, original, future = pending.popleft()
                 pictures = future.result()
                 progress.update()
                 if isinstance(pictures, str):
@@ -232,17 +253,20 @@ def _build(files: Sequence[Path], folder: Path, *, min_side: int, gray: str, siz
                 for size, picture in pictures:
                     out.write(picture.tobytes())
                     height, width, _ = picture.shape
-                    entries.append(Entry(name, height, width, offset, size))
+                    entries.append(Entry(name, height, width, offset, size, original))
                     offset += height * width
 
-            for name, content in _opened(files):
-                pending.append((name, pool.submit(decode, content.read())))
-                if len(pending) > 2 * workers:
-                    take()
+            for group in groups:
+                decode = partial(_decode, min_side=min_side, gray=gray, sizes=group.sizes)
+                for name, content in _opened(group.files):
+                    pending.append((name, group.original, pool.submit(decode, content.read())))
+                    if len(pending) > 2 * workers:
+                        take()
             while pending:
                 take()
             if not entries:
-                raise DataError(f"no usable picture in {', '.join(str(f) for f in files[:3])}")
+                files = [str(file) for group in groups for file in group.files[:3]]
+                raise DataError(f"no usable picture in {', '.join(files)}")
             index = {"version": VERSION, "pictures": [asdict(e) for e in entries]}
             (beside / "index.json").write_text(json.dumps(index))
     except OSError as error:

@@ -17,12 +17,13 @@ def run(
     sources: Sequence[str],
     out: Path,
     *,
+    originals: Sequence[str] = (),
     settings: Sequence[str] = (),
     resume: bool = False,
     perceptual: Path | None = None,
     cache: Path | None = None,
 ) -> Path:
-    """Train the recipe on the pictures in `sources` and return the last checkpoint.
+    """Train the recipe on the pictures in `sources`, and `originals` in their own size, and return the last checkpoint.
 
     `perceptual` is the folder with the weights of VGG19 and LPIPS, `cache` the one for decoded pictures. Under
     torchrun this is one of several processes, which share every batch and the folders; the first one of a
@@ -43,7 +44,12 @@ def run(
         if ranks.local > 0:
             ranks.wait()
         store = prepare_store(
-            sources, cache or default_cache(), min_side=side, gray=recipe.data.gray, sizes=recipe.data.sizes
+            sources,
+            cache or default_cache(),
+            min_side=side,
+            gray=recipe.data.gray,
+            sizes=recipe.data.sizes,
+            originals=originals,
         )
         if ranks.local == 0:
             ranks.wait()
