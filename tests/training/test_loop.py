@@ -646,6 +646,16 @@ def test_a_resumed_run_weighs_its_terms_by_its_own_recipe(store: Store, tmp_path
     assert terms["generator"] == pytest.approx(weighed, rel=1e-5)
 
 
+def test_a_resumed_run_s_discriminator_learns_at_the_rate_of_its_own_recipe(store: Store, tmp_path: Path) -> None:
+    before = state_of(train(adversarial(), store, tmp_path / "run", content=content()))
+    still = adversarial(discriminator={"learning_rate_factor": 0.0}, optimiser={"patches": 32})
+    after = state_of(train(still, store, tmp_path / "run", content=content(), resume=True))
+    weights = [key for key in before["discriminator"] if key.endswith("weight")]  # running statistics move even so
+    assert weights
+    assert all(torch.equal(after["discriminator"][key], before["discriminator"][key]) for key in weights)
+    assert not torch.equal(after["generator"]["tail.weight"], before["generator"]["tail.weight"])
+
+
 def test_a_finished_run_that_is_resumed_stays_as_it_is(store: Store, tmp_path: Path) -> None:
     last = train(runs.recipe(), store, tmp_path / "run")
     assert train(runs.recipe(), store, tmp_path / "run", resume=True) == last

@@ -1,7 +1,7 @@
 """The training loop."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -41,6 +41,15 @@ ALONE = Ranks()
 CALIBRATED = 128
 """Patches that a content loss is calibrated on: by 16 of them the factor of VGG54 was anything from 5e-4 to 2.5e-3."""
 
+STAYS: Mapping[str, Callable[[Recipe], object]] = {
+    "another network": lambda recipe: recipe.network,
+    "other data": lambda recipe: recipe.data,
+    "another discriminator": lambda recipe: recipe.discriminator.network(),
+    "another optimiser.kind": lambda recipe: recipe.optimiser.kind,
+    "other terms of the loss": lambda recipe: recipe.loss.unweighted(),
+}
+"""What a resumed run's recipe must not have, and what tells."""
+
 
 @dataclass
 class Progress:
@@ -66,9 +75,8 @@ def train(
 
     SIGTERM and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
     CPU a run that was stopped and resumed equals the unbroken run bit for bit. Rates and weights are those of the
-    recipe that it goes on by; network, data, discriminator, the optimiser's kind, and which terms the loss has,
-    stay. `content` and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are
-    the networks that validate, by the names of their scores, of which one may choose the best checkpoint. Raises
+    recipe that it goes on by; networks, data, the optimiser's kind, and which terms the loss has, stay. `content`
+    and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that validate, by the names of their scores, of which one may choose the best checkpoint. Raises
     CheckpointError where `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError
     where a term is no longer finite.
     """
@@ -185,13 +193,9 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         if not earlier:
             raise CheckpointError(f"{folder}: no checkpoint to resume from")
         theirs, state = checkpoint.load(earlier[-1])
-        for part in ("network", "data", "discriminator"):
-            if getattr(theirs, part) != getattr(recipe, part):
-                raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another {part}")
-        if theirs.loss.unweighted() != recipe.loss.unweighted():
-            raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has other terms of the loss")
-        if theirs.optimiser.kind != recipe.optimiser.kind:
-            raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has another optimiser.kind")
+        for what, of in STAYS.items():
+            if of(theirs) != of(recipe):
+                raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}")
         networks.load_state(state)
         if networks.content is not None and recipe.loss.content_factor:
             networks.content.factor = recipe.loss.content_factor

@@ -91,6 +91,10 @@ class Discriminator:
     spectral: bool = False
     learning_rate_factor: float = 1.0
 
+    def network(self) -> "Discriminator":
+        """Return these settings at the usual rate: equal for two that have the same network."""
+        return dataclasses.replace(self, learning_rate_factor=1.0)
+
 
 @dataclass(frozen=True)
 class Loss:

@@ -1,6 +1,5 @@
 """Where a run starts: the content loss and the initial network, found and loaded."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +49,7 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     if run is not None:
         theirs, state = run
         fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
-        rate = recipe.discriminator.learning_rate_factor
-        same = fits and replace(theirs.discriminator, learning_rate_factor=rate) == recipe.discriminator
+        same = fits and theirs.discriminator.network() == recipe.discriminator.network()
         if networks.discriminator and "discriminator" in state and same:
             networks.discriminator.network.load_state_dict(state["discriminator"])
 
