@@ -76,9 +76,10 @@ def train(
     SIGTERM and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
     CPU a run that was stopped and resumed equals the unbroken run bit for bit. Rates and weights are those of the
     recipe that it goes on by; networks, data, the optimiser's kind, and which terms the loss has, stay. `content`
-    and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that validate, by the names of their scores, of which one may choose the best checkpoint. Raises
-    CheckpointError where `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError
-    where a term is no longer finite.
+    and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that
+    validate, by the names of their scores, of which one may choose the best checkpoint. Raises CheckpointError where
+    `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError where a term is no longer
+    finite.
     """
     device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
     batch_size = recipe.optimiser.batch_size
