@@ -21,7 +21,6 @@ from srgan.training.run import run
 @click.option(
     "--originals",
     multiple=True,
-    metavar="TEXT",
     help="Photographs to train on in their own size, grain and all, whatever data.sizes says, as often as named.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
