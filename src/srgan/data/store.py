@@ -114,10 +114,10 @@ def prepare_store(
     is left, or the disk has no room.
     """
     files, whole = _expand(sources), _expand(originals)
-    if len(files) == 1 and (files[0] / "index.json").is_file() and not whole:
-        return open_store(files[0])
     if store := next((f for f in [*files, *whole] if f.is_dir()), None):
-        raise DataError(f"{store}: a store stands alone, no other source beside it")
+        if files != [store] or whole:
+            raise DataError(f"{store}: a store stands alone, no other source beside it")
+        return open_store(store)
     sizes = [1.0, *sorted({size for size in sizes if size < 1}, reverse=True)]
     about = [VERSION, _state(files), min_side, gray, *sizes[1:], *([_state(whole)] if whole else [])]
     folder = cache / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

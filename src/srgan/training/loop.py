@@ -190,6 +190,7 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
     earlier = checkpoint.found(folder)
     if earlier and not resume:
         raise CheckpointError(f"{folder}: holds a run already; --resume goes on with it")
+    progress = Progress()
     if resume:
         if not earlier:
             raise CheckpointError(f"{folder}: no checkpoint to resume from")
@@ -198,20 +199,19 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
             if of(theirs) != of(recipe):
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}")
         networks.load_state(state)
-        if networks.content is not None and recipe.loss.content_factor:
-            networks.content.factor = recipe.loss.content_factor
         alike = theirs.run.best == recipe.run.best and "best" in state
-        return Progress(state["patches"], state["seconds"], state["best"] if alike else Progress.best)
-    if recipe.initial:
+        progress = Progress(state["patches"], state["seconds"], state["best"] if alike else Progress.best)
+    elif recipe.initial:
         load_initial(recipe, networks)
     if networks.content is not None:
-        networks.content.factor = recipe.loss.content_factor
-        if not recipe.loss.content_factor:
+        if recipe.loss.content_factor:
+            networks.content.factor = recipe.loss.content_factor
+        elif not resume:
             lr, hr = sampler.batch(0, CALIBRATED)
             blurred = bicubic(lr, networks.average.scale)
             with autocast(recipe, sampler.device):
                 networks.content.calibrate(zip(torch.split(blurred, 16), torch.split(hr, 16), strict=True))
-    return Progress()
+    return progress
 
 
 def device_name(ranks: Ranks) -> str:

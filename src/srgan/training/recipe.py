@@ -22,9 +22,10 @@ class Data:
     """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation.
 
     They come from each picture in all of these `sizes`, 1 being its own and 0.5 half as wide and high: a photograph
-    is sharper, pixel for pixel, where it is smaller. Of so many `candidates` at random places the patch with most
-    detail is taken, 1 being any place. Then their lr side gets Gaussian noise of up to `noise` levels of 255, and
-    is kept as JPEG of a quality between the two of `jpeg`, such as [40, 95]; 0 and [] leave it as it is.
+    is sharper, pixel for pixel, where it is smaller. Originals (`srgan train --originals`) come in their own alone.
+    Of so many `candidates` at random places the patch with most detail is taken, 1 being any place. Then their lr
+    side gets Gaussian noise of up to `noise` levels of 255, and is kept as JPEG of a quality between the two of
+    `jpeg`, such as [40, 95]; 0 and [] leave it as it is.
     """
 
     patch_size: int = 96
