@@ -92,10 +92,10 @@ def test_a_sample_is_a_function_of_seed_step_and_number(store: Store) -> None:
     assert not torch.equal(first.batch(9, 16)[1], sampler(store, seed=1).batch(9, 16)[1])
 
 
-@pytest.mark.parametrize("degradation", [None, Degradation((30, 90), 8.0)])
+@pytest.mark.parametrize("options", [{}, {"degradation": Degradation((30, 90), 8.0)}, {"grain": 8.0}])
 @pytest.mark.parametrize("world", [2, 3])
-def test_ranks_share_a_batch(store: Store, world: int, degradation: Degradation | None) -> None:
-    source = sampler(store, degradation=degradation)
+def test_ranks_share_a_batch(store: Store, world: int, options: dict[str, Any]) -> None:
+    source = sampler(store, **options)
     whole = source.batch(5, 12)
     for rank in range(world):
         part = source.batch(5, 12, rank=rank, world=world)
@@ -115,6 +115,31 @@ def test_of_candidates_the_one_with_most_detail_is_kept(tmp_path: Path) -> None:
     hr = sampler(three, candidates=2).batch(0, 9000)[1]
     strengths = (hr.std((1, 2, 3)) * 255 / noise.std()).round().int()
     assert strengths.bincount().tolist()[1:] == pytest.approx([1000, 3000, 5000], rel=0.06)
+
+
+def test_grain_is_as_strong_as_told_most_in_mid_gray_and_the_lr_is_of_the_grainy_hr(tmp_path: Path) -> None:
+    """Flat pictures show nothing but grain, and an lr that is imresize's of its hr at all but the border."""
+    for tone in (0, 64, 128, 255):
+        Image.new("RGB", (120, 120), (tone,) * 3).save(tmp_path / f"{tone}.png")
+    flat = prepare_store([str(tmp_path)], tmp_path / "cache", min_side=64)
+    lr, hr = sampler(flat, patch_size=64, grain=40.0).batch(0, 2000)
+    assert torch.equal(hr[:, 0], hr[:, 1])
+    assert torch.equal(hr[:, 0], hr[:, 2])
+    tones = (hr[:, 0].mean((1, 2)) * 255).round()
+    deviations = hr[:, 0].std((1, 2)) * 255
+    for tone, factor in ((0, 0.0), (64, 2 * (64 / 255 * 191 / 255) ** 0.5), (128, 1.0), (255, 0.0)):
+        those = deviations[(tones - tone).abs() < 3]
+        assert 400 < len(those) < 600
+        assert those.mean().item() == pytest.approx(20 * factor, rel=0.08)
+        assert those.min().item() < 1
+        assert those.max().item() == pytest.approx(40 * factor, rel=0.05)
+    places = torch.unique(hr[deviations > 4].flatten(1), dim=0)
+    assert len(places) == int((deviations > 4).sum())
+    for low, high in zip(lr[:20], hr[:20], strict=True):
+        off = imresize(levels(high), scale=0.25)[2:-2, 2:-2].astype(int) - levels(low)[2:-2, 2:-2]
+        assert np.abs(off).max() <= 1  # a turned patch's lr was rounded along its other axis first
+    assert torch.equal(sampler(flat, patch_size=64, grain=40.0).batch(0, 9)[1], hr[:9])
+    assert not torch.equal(sampler(flat, patch_size=64, grain=40.0).batch(1, 9)[1], hr[:9])
 
 
 def test_the_lr_side_alone_is_degraded_each_sample_by_draws_of_its_own(store: Store) -> None:

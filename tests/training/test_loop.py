@@ -1,5 +1,6 @@
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -644,6 +645,18 @@ def test_a_resumed_run_weighs_its_terms_by_its_own_recipe(store: Store, tmp_path
     terms = [line for line in read_log(tmp_path / "run") if line["kind"] == "train"][-1]
     weighed = 2 * terms["content"] + 3 * terms["adversarial"] + 2e-8 * terms["total_variation"]
     assert terms["generator"] == pytest.approx(weighed, rel=1e-5)
+
+
+def test_a_resumed_run_has_the_grain_of_its_own_recipe(store: Store, tmp_path: Path) -> None:
+    """At a learning rate of 0 only the patches can tell two ends of one run apart."""
+    train(runs.recipe(), store, tmp_path / "plain")
+    shutil.copytree(tmp_path / "plain", tmp_path / "grainy")
+    losses = []
+    for name, grain in (("plain", 0.0), ("grainy", 60.0)):
+        recipe = runs.recipe(optimiser={"patches": 40, "learning_rate": 0.0}, data={"grain": grain})
+        train(recipe, store, tmp_path / name, resume=True)
+        losses.append([line["pixel"] for line in read_log(tmp_path / name) if line["kind"] == "train"][-1])
+    assert losses[1] > 1.1 * losses[0]
 
 
 def test_a_resumed_run_s_discriminator_learns_at_the_rate_of_its_own_recipe(store: Store, tmp_path: Path) -> None:

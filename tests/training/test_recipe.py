@@ -115,6 +115,7 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[data]\njpeg = [60]\n", "data.jpeg: [60] are not a lowest and a highest quality of 1 to 100"),
         (PLAIN + "[data]\njpeg = [90, 60]\n", "data.jpeg: [90, 60] are not a lowest and a highest quality of 1 to 100"),
         (PLAIN + "[data]\njpeg = [0, 60]\n", "data.jpeg: [0, 60] are not a lowest and a highest quality of 1 to 100"),
+        (PLAIN + "[data]\ngrain = 256.0\n", "data.grain: 256.0 is not under 256"),
         (PLAIN + "[data]\nnoise = -1.0\n", "data.noise: -1.0 is negative or not finite"),
         (PLAIN + "[data]\nnoise = 256.0\n", "data.noise: 256.0 is not under 256"),
         (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),

@@ -18,6 +18,12 @@ from srgan.data.store import Entry, Store
 from srgan.errors import DataError
 from srgan.image.resize import bicubic_taps
 
+GRAIN, FIELD = 1 << 63, (1 << 63) + 1
+"""The streams of random numbers (see `_draws`) of which grain and the field that it is cut of are made."""
+
+FIELD_SIDE = 1024
+"""Pixels a side of the one field of white noise that the grain of every patch is a random place of."""
+
 
 class PatchSampler:
     """Cuts square patches uniformly over all places of all pictures, and makes their lr side.
@@ -26,6 +32,10 @@ class PatchSampler:
     a picture is smooth there is little to learn. The pictures are cropped at the right and bottom to a multiple of
     `scale`, as test pictures are, and patches begin at multiples of it. A patch's lr is bit for bit the same place
     of the whole picture's `imresize(..., scale=1/scale)`, before it is degraded where `degradation` says so.
+
+    With `grain` above 0 the hr side first gets grain, as film and sensors give: white noise, the same in red, green
+    and blue, none in black and white and most half way, where its standard deviation is one of 0 to `grain` levels
+    of 255, drawn uniformly for each sample. The lr side is then that of the grainy patch.
     """
 
     def __init__(
@@ -37,13 +47,14 @@ class PatchSampler:
         scale: int,
         seed: int,
         candidates: int = 1,
+        grain: float = 0.0,
         degradation: Degradation | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if patch_size % scale:
             raise DataError(f"patch_size {patch_size} is not a multiple of the scale {scale}")
         self.patch_size, self.scale, self.seed, self.candidates = patch_size, scale, seed, candidates
-        self.degradation = degradation
+        self.grain, self.degradation = grain, degradation
         self.device = torch.device(device)
         shapes = np.array([(e.height // scale, e.width // scale) for e in entries])
         steps = shapes - patch_size // scale + 1
@@ -59,6 +70,9 @@ class PatchSampler:
         places, weights = bicubic_taps(2, 1 / scale)
         self._margin = -int(places[0, 0])
         self._taps = torch.from_numpy(weights[0].astype(np.float32)).to(self.device)
+        if grain:
+            noise = _draws(seed, 0, FIELD).standard_normal((FIELD_SIDE, FIELD_SIDE), np.float32)
+            self._field = torch.from_numpy(noise).to(self.device)
 
     def batch(self, step: int, size: int, *, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
         """Return samples rank, rank + world, ... of `size` at a step: lr (n, 3, P/scale, P/scale), hr (n, 3, P, P).
@@ -73,10 +87,12 @@ class PatchSampler:
         turns = (uniform[:, -1] * 8).astype(np.int64)
         hr = self._cut(which, top * self.scale, left * self.scale)
         lr = self._downsample(hr)
-        margin = self._margin
-        hr = hr[:, :, margin:-margin, margin:-margin]
         if self.candidates > 1:
             lr, hr = self._best(lr, hr)
+        if self.grain:
+            hr = self._grained(hr, _draws(self.seed, step, GRAIN).random((size, 3))[rank::world])
+            lr = self._downsample(hr)
+        hr = self._inside(hr)
         eight = _sent(torch.from_numpy(turns), self.device).view(-1, 1, 1, 1)
         lr = _turn(lr, eight)
         if self.degradation is not None:
@@ -93,11 +109,26 @@ class PatchSampler:
         patches = self._pixels[down[:, :, None] + right[:, None]]
         return _sent(patches, self.device).permute(0, 3, 1, 2).float()
 
+    def _inside(self, hr: Tensor) -> Tensor:
+        """Return patches without their margin."""
+        return hr[:, :, self._margin : -self._margin, self._margin : -self._margin]
+
     def _best(self, lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
         """Return of each sample's candidates the one whose hr lies farthest from its lr, pixel by pixel."""
-        lost = (hr - F.interpolate(lr, scale_factor=self.scale)).abs().mean((1, 2, 3)).view(-1, self.candidates)
-        best = lost.argmax(1) + torch.arange(0, len(hr), self.candidates, device=lost.device)
+        lost = (self._inside(hr) - F.interpolate(lr, scale_factor=self.scale)).abs().mean((1, 2, 3))
+        best = lost.view(-1, self.candidates).argmax(1) + torch.arange(0, len(hr), self.candidates, device=lost.device)
         return lr[best], hr[best]
+
+    def _grained(self, hr: Tensor, uniform: NDArray[np.float64]) -> Tensor:
+        """Return patches in 0..255 with the grain that (n, 3) numbers in [0, 1) choose: its strength and its place."""
+        span = np.arange(hr.shape[-1])
+        rows, columns = ((uniform[:, i, None] * FIELD_SIDE).astype(np.int64) + span for i in (1, 2))
+        down, right = (_sent(torch.from_numpy(lines % FIELD_SIDE), self.device) for lines in (rows, columns))
+        noise = self._field[down[:, :, None], right[:, None]].unsqueeze(1)
+        deviation = _sent(torch.from_numpy((uniform[:, 0] * self.grain).astype(np.float32)), self.device)
+        tone = hr.mean(1, keepdim=True) / 255
+        strength = deviation.view(-1, 1, 1, 1) * 2 * (tone * (1 - tone)).sqrt()
+        return (hr + strength * noise).clamp(0, 255).round()
 
     def _degraded(self, lr: Tensor, degradation: Degradation, step: int, samples: Sequence[int]) -> Tensor:
         """Return the lr side of these samples of a step, in 0..255, degraded."""

@@ -43,7 +43,7 @@ CALIBRATED = 128
 
 STAYS: Mapping[str, Callable[[Recipe], object]] = {
     "another network": lambda recipe: recipe.network,
-    "other data": lambda recipe: recipe.data,
+    "other data": lambda recipe: recipe.data.pictures(),
     "another discriminator": lambda recipe: recipe.discriminator.network(),
     "another optimiser.kind": lambda recipe: recipe.optimiser.kind,
     "other terms of the loss": lambda recipe: recipe.loss.unweighted(),
@@ -179,6 +179,7 @@ def patch_sampler(
         scale=scale,
         seed=recipe.run.seed,
         candidates=recipe.data.candidates,
+        grain=recipe.data.grain,
         degradation=recipe.data.degradation(),
         device=device,
     )

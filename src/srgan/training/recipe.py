@@ -23,19 +23,25 @@ class Data:
 
     They come from each picture in all of these `sizes`, 1 being its own and 0.5 half as wide and high: a photograph
     is sharper, pixel for pixel, where it is smaller. Originals (`srgan train --originals`) come in their own alone.
-    Of so many `candidates` at random places the patch with most detail is taken, 1 being any place. Then their lr
-    side gets Gaussian noise of up to `noise` levels of 255, and is kept as JPEG of a quality between the two of
+    Of so many `candidates` at random places the patch with most detail is taken, 1 being any place. It gets `grain`
+    of up to so many levels of 255, which a photograph loses where it is shrunk or coded. Then the lr side of all that
+    gets Gaussian noise of up to `noise` levels of 255, and is kept as JPEG of a quality between the two of
     `jpeg`, such as [40, 95]; 0 and [] leave it as it is.
     """
 
     patch_size: int = 96
     sizes: list[float] = field(default_factory=lambda: [1.0])
     candidates: int = 1
+    grain: float = 0.0
     noise: float = 0.0
     jpeg: list[int] = field(default_factory=list)
     gray: Literal["convert", "skip"] = "convert"
     held_out: int = 8
     held_out_crop: int = 192
+
+    def pictures(self) -> "Data":
+        """Return these settings without grain: equal for two whose patches are the same places."""
+        return dataclasses.replace(self, grain=0.0)
 
     def degradation(self) -> Degradation | None:
         """Return what becomes of the lr side, None where it stays as it is."""
@@ -216,6 +222,7 @@ class Recipe:
             ("optimiser.beta2", self.optimiser.beta2, 1),
             ("run.seed", self.run.seed, 1 << 63),
             ("data.candidates", self.data.candidates, 1_000),
+            ("data.grain", self.data.grain, 256),
             ("data.noise", self.data.noise, 256),
         ]:
             if number >= limit:
