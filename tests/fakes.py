@@ -57,6 +57,16 @@ class Box(Nearest):
         return super().__call__(total / np.float32(49))
 
 
+class Shift(Nearest):
+    """As large as the picture, one pixel to the right, zeros coming in: halo 1. Another network when it is turned."""
+
+    scale = 1
+    halo = 1
+
+    def __call__(self, lr: Array) -> Array:
+        return np.pad(super().__call__(lr), ((0, 0), (0, 0), (0, 0), (1, 0)))[..., :-1]
+
+
 class Broken(Nearest):
     """Gives a value that is not finite, in bf16 or in fp32 as well, on the windows counted from `since`."""
 

@@ -18,6 +18,7 @@ from srgan.cli.options import FORMATS, size_in_bytes
 from srgan.image import writing
 from srgan.image.colour import to_network, to_uint8
 from srgan.inference.openvino import OpenVinoNetwork
+from srgan.inference.upscaler import Upscaler
 
 
 @pytest.fixture
@@ -418,6 +419,38 @@ def test_sizes_details_and_a_map_by_the_command(folder: Path, capsys: pytest.Cap
     assert "1 skipped (there already)" in capsys.readouterr().out
     assert main(["upscale", "photo.png", "--detail", "0.6", "--consistent"]) == 0
     assert "1 done (1 of them anew)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shipped")
+def test_an_ensemble_by_the_command(folder: Path, noise: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(noise // 4 + 96).save("photo.png")  # gray enough for results without black and white
+    command = ["upscale", "photo.png", "--model", "srresnet", "--precision", "fp32"]
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main([*command, "--ensemble"]) == 0
+    said = capsys.readouterr().out
+    assert "1 done (1 of them anew)" in said, "one orientation made the result that was there"
+    assert "srresnet, ensemble" in said
+    with Image.open(folder / "photo.png") as image:
+        upscaler, results = Upscaler("srresnet", precision="fp32"), []
+        for turned in (image, image.transpose(Image.Transpose.TRANSPOSE)):
+            for mirrored in (turned, turned.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
+                for seen in (mirrored, mirrored.transpose(Image.Transpose.FLIP_TOP_BOTTOM)):
+                    larger = upscaler.upscale(seen)
+                    if seen is not mirrored:
+                        larger = larger.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+                    if mirrored is not turned:
+                        larger = larger.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+                    if turned is not image:
+                        larger = larger.transpose(Image.Transpose.TRANSPOSE)
+                    results.append(np.asarray(larger, np.float64))
+    with Image.open(folder / "photo_x4.png") as result:
+        apart = np.abs(np.asarray(result, np.float64) - np.mean(results, axis=0))
+    unclipped = ((np.array(results) > 0) & (np.array(results) < 255)).all(axis=0)
+    assert unclipped.mean() > 0.3
+    assert apart[unclipped].max() <= 1, "the mean is rounded there, each of the eight here"
+    assert main([*command, "--ensemble"]) == 0
+    assert "1 skipped (there already)" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("shipped")

@@ -79,6 +79,7 @@ def plan_making(
         detail=how.get("detail"),
         repair=how.get("repair"),
         consistent=how.get("consistent", False),
+        ensemble=how.get("ensemble", False),
     )
     return Making(
         model,

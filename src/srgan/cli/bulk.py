@@ -40,7 +40,7 @@ GROUPS = {
         *("max_input_pixels", "max_output_pixels"),
     ),
     "Size": ("scale", "width", "height", "fit", "stretch"),
-    "Fidelity or texture": ("model", "detail", "repair", "consistent"),
+    "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble"),
     "Results": ("format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory"),
 }

@@ -92,6 +92,11 @@ TEXTURE = (
         is_flag=True,
         help="Correct results until, made small again, they are the picture they came from.",
     ),
+    click.option(
+        "--ensemble",
+        is_flag=True,
+        help="The mean of what the network makes of eight orientations, in eight times the time: closer, and smoother.",
+    ),
 )
 RESULTS = (
     click.option("--format", type=click.Choice(FORMATS), help="Default: what FILE is called, else png."),

@@ -35,7 +35,7 @@ not, 2 that the command was wrong.
 
 GROUPS = {
     "Size": ("scale", "width", "height", "fit", "stretch"),
-    "Fidelity or texture": ("model", "detail", "repair", "consistent", "confidence"),
+    "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble", "confidence"),
     "Results": ("output", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory", "threads"),
     "The run": ("log", "max_input_pixels", "max_output_pixels"),
@@ -161,6 +161,7 @@ def upscale(
                 detail=how["detail"],
                 repair=how["repair"],
                 consistent=how["consistent"],
+                ensemble=how["ensemble"],
             ),
             options=writing,
             limits=limits,

@@ -23,6 +23,7 @@ def network_settings(
     detail: float | None,
     repair: float | None,
     consistent: bool,
+    ensemble: bool = False,
 ) -> str:
     """Return what a model and what is asked of it add to a fingerprint. Raises ArgumentError and WeightsError.
 
@@ -36,7 +37,8 @@ def network_settings(
     elif repair is not None or model == AUTO:
         networks.append(REPAIRING)
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
-    return f"{weights} {precision} {size} {detail} {repair} {consistent}"
+    settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
+    return f"{settings} ensemble" if ensemble else settings
 
 
 def map_settings(network: str) -> str:

@@ -87,6 +87,7 @@ def load_network(
     *,
     detail: float | None = None,
     repair: float | None = None,
+    ensemble: bool = False,
     runtime: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
@@ -95,6 +96,7 @@ def load_network(
 
     detail     how far from srresnet's weights, 0, to srgan-plus's, 1; for the model srgan-plus alone
     repair     how far from srgan-plus's weights, 0, to srgan-photo's, 1; likewise, and not both
+    ensemble   the mean of eight orientations, at eight times the work: see `srgan.inference.ensemble`
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware
     threads    how many processors to use; by default all that the process is allowed
@@ -116,12 +118,18 @@ def load_network(
         kind, other = (".safetensors", "openvino") if runtime == "torch" else (".onnx", "torch")
         raise WeightsError(f"{model}: the runtime {runtime} needs a {kind} file; {other} can run this one")
     try:
-        return _open(path, choice, runtime, precision, threads)
+        network = _open(path, choice, runtime, precision, threads)
     except ImportError as error:
         extra = "srgan" if runtime == "openvino" else f"srgan[{runtime}]"
         raise RuntimeMissingError(
             f"the runtime {runtime} is not installed, or not completely ({error}): pip install '{extra}'"
         ) from error
+
+    if ensemble:
+        from srgan.inference.ensemble import Ensemble
+
+        network = Ensemble(network)
+    return network
 
 
 def _open(path: Path, choice: Choice, runtime: str, precision: str, threads: int | None) -> Network:

@@ -45,6 +45,7 @@ class Upscaler:
         detail: float | None = None,
         repair: float | None = None,
         consistent: bool = False,
+        ensemble: bool = False,
         runtime: str = "auto",
         precision: str = "auto",
         tile: int | None = None,
@@ -63,6 +64,8 @@ class Upscaler:
         detail     from 0, the network srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
         repair     from 0, srgan-plus, to 1, srgan-photo, likewise; by default what the model auto takes
         consistent correct results until they come back to their picture when they are made small again
+        ensemble   the mean of what the network makes of the picture in its eight orientations: closer to the original,
+                   at eight times the work
         runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
         precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
                    are computed in fp32 in any case
@@ -74,7 +77,7 @@ class Upscaler:
 
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
-        how: dict[str, Any] = {"runtime": runtime, "precision": precision, "threads": threads}
+        how: dict[str, Any] = {"ensemble": ensemble, "runtime": runtime, "precision": precision, "threads": threads}
         self._asked = model, detail, repair
         choice = choose(*self._asked)
         self.network: Network = _load(choice, how)
