@@ -95,7 +95,7 @@ TEXTURE = (
     click.option(
         "--ensemble",
         is_flag=True,
-        help="The mean of what the network makes of eight orientations, in eight times the time: closer, and smoother.",
+        help="The mean of what the network makes of eight orientations, at eight times the work: closer, and smoother.",
     ),
 )
 RESULTS = (
