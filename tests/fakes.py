@@ -1,5 +1,6 @@
 """Networks of a few NumPy lines, whose values can be told by hand."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -82,3 +83,14 @@ class Broken(Nearest):
 
     def in_fp32(self) -> Nearest:
         return Broken(fp32_too=True) if self._fp32_too else Nearest()
+
+
+def eight_by_hand(enlarge: Callable[[NDArray[Any]], NDArray[Any]], lr: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Return what is made of lr's eight orientations, turned back; its height is along axis `rows`."""
+    results = []
+    for swapped in (False, True):
+        for flips in ((), (rows,), (rows + 1,), (rows, rows + 1)):
+            seen = np.flip(lr.swapaxes(rows, rows + 1) if swapped else lr, flips)
+            sr = np.flip(enlarge(np.ascontiguousarray(seen)), flips)
+            results.append(sr.swapaxes(rows, rows + 1) if swapped else sr)
+    return np.array(results)

@@ -46,6 +46,15 @@ def test_results_are_those_of_srgan_upscale(photos: Path, tmp_path: Path, tiny_o
     }
 
 
+def test_an_ensemble_is_that_of_srgan_upscale(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "bulk")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "bulk", ensemble=True)[0]) == {"remade": 1}
+    arguments = ["--model", str(tiny_onnx), "--precision", "fp32", "--threads", "1", "--ensemble"]
+    assert main(["upscale", str(tmp_path / "in"), "-o", str(tmp_path / "one"), *arguments]) == 0
+    assert results(tmp_path / "bulk") == results(tmp_path / "one")
+
+
 @pytest.mark.usefixtures("shipped")
 def test_each_picture_goes_through_the_network_that_it_asks_for(tmp_path: Path) -> None:
     draw(tmp_path / "in/a.png")

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from fakes import eight_by_hand
 from srgan.cli import main, upscale
 from srgan.cli.options import FORMATS, size_in_bytes
 from srgan.image import writing
@@ -423,7 +424,6 @@ def test_sizes_details_and_a_map_by_the_command(folder: Path, capsys: pytest.Cap
 
 @pytest.mark.usefixtures("shipped")
 def test_an_ensemble_by_the_command(folder: Path, noise: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]) -> None:
-    Image.fromarray(noise // 4 + 96).save("photo.png")  # gray enough for results without black and white
     command = ["upscale", "photo.png", "--model", "srresnet", "--precision", "fp32"]
     assert main(command) == 0
     capsys.readouterr()
@@ -431,22 +431,10 @@ def test_an_ensemble_by_the_command(folder: Path, noise: NDArray[np.uint8], caps
     said = capsys.readouterr().out
     assert "1 done (1 of them anew)" in said, "one orientation made the result that was there"
     assert "srresnet, ensemble" in said
-    with Image.open(folder / "photo.png") as image:
-        upscaler, results = Upscaler("srresnet", precision="fp32"), []
-        for turned in (image, image.transpose(Image.Transpose.TRANSPOSE)):
-            for mirrored in (turned, turned.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
-                for seen in (mirrored, mirrored.transpose(Image.Transpose.FLIP_TOP_BOTTOM)):
-                    larger = upscaler.upscale(seen)
-                    if seen is not mirrored:
-                        larger = larger.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-                    if mirrored is not turned:
-                        larger = larger.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-                    if turned is not image:
-                        larger = larger.transpose(Image.Transpose.TRANSPOSE)
-                    results.append(np.asarray(larger, np.float64))
+    results = eight_by_hand(Upscaler("srresnet", precision="fp32").upscale, noise, 0)
     with Image.open(folder / "photo_x4.png") as result:
-        apart = np.abs(np.asarray(result, np.float64) - np.mean(results, axis=0))
-    unclipped = ((np.array(results) > 0) & (np.array(results) < 255)).all(axis=0)
+        apart = np.abs(np.asarray(result, np.float64) - results.mean(axis=0))
+    unclipped = ((results > 0) & (results < 255)).all(axis=0)
     assert unclipped.mean() > 0.3
     assert apart[unclipped].max() <= 1, "the mean is rounded there, each of the eight here"
     assert main([*command, "--ensemble"]) == 0

@@ -1,15 +1,9 @@
 """A network asked eight times: the mean of what it makes of a picture in its eight orientations."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from srgan.inference.runtime import Network, levels_by_floats
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Ensemble:
@@ -46,7 +40,7 @@ class Ensemble:
         """Return sr for lr in levels; the mean is rounded, not the eight. Raises NotFiniteError."""
         return levels_by_floats(self, lr)
 
-    def in_fp32(self) -> Ensemble:
+    def in_fp32(self) -> "Ensemble":
         """Return the ensemble of the same network computing in fp32."""
         network = self._network.in_fp32()
         return self if network is self._network else Ensemble(network)

@@ -38,7 +38,7 @@ def network_settings(
         networks.append(REPAIRING)
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
-    return f"{settings} ensemble" if ensemble else settings
+    return f"{settings} ensemble" if ensemble else settings  # results of before it was there keep theirs
 
 
 def map_settings(network: str) -> str:

@@ -124,7 +124,6 @@ def load_network(
         raise RuntimeMissingError(
             f"the runtime {runtime} is not installed, or not completely ({error}): pip install '{extra}'"
         ) from error
-
     if ensemble:
         from srgan.inference.ensemble import Ensemble
 
