@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils._pytree import keystr, tree_flatten_with_path
 
 import runs
 from srgan.data.patches import PatchSampler
@@ -31,7 +32,15 @@ from srgan.training import checkpoint
 from srgan.training.loop import train
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Discriminator, Recipe
-from srgan.training.steps import autocast, build_networks, discriminator_step, generated, generator_step, step
+from srgan.training.steps import (
+    autocast,
+    build_networks,
+    discriminator_step,
+    generated,
+    generator_step,
+    step,
+    update_average,
+)
 from srgan.training.validation import held_out_pairs, upscaled
 from srgan.training.watch import read_log
 
@@ -354,14 +363,49 @@ def test_a_rate_that_lies_on_the_device_moves_the_weights_as_a_number_does(kind:
         torch.testing.assert_close(tensor, number, rtol=0, atol=2e-5)  # of steps of 2e-4 and more
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")
+@pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize("kind", ["srgan", "features"])
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
-def test_a_recorded_run_learns_what_another_learns(store: Store, tmp_path: Path, kind: str, optimiser: str) -> None:
+def test_what_a_step_changes_stays_where_it_lies(kind: str, optimiser: str, *, spectral: bool) -> None:
+    """A recording reads and writes the memory that it saw: a tensor in the place of another would never be seen."""
+    rates = {"kind": optimiser, "clip": 1.1}
+    recipe = replace(adversarial(optimiser=rates, run={"precision": "fp32"}), network="tiny_plain_x4")
+    judge = Discriminator(kind=kind, width=4, spectral=spectral)  # type: ignore[arg-type]
+    recipe = replace(recipe, discriminator=judge)
+    networks = build_networks(recipe, content(), Ranks())
+    lr, hr = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 32, 32)
+    step(networks, recipe, lr, hr)
+    networks.make_recordable()
+    update_average(networks, 0.9)
+
+    def tensors() -> dict[str, torch.Tensor]:
+        leaves, _ = tree_flatten_with_path(networks.state())
+        return {keystr(path): leaf for path, leaf in leaves if isinstance(leaf, torch.Tensor)}
+
+    before = {name: (tensor.data_ptr(), tensor.clone()) for name, tensor in tensors().items()}
+    step(networks, recipe, lr, hr)
+    update_average(networks, 0.9)
+    after = tensors()
+    assert [name for name, (place, _) in before.items() if after[name].data_ptr() != place] == []
+    changed = {name.split("'")[1] for name, (_, old) in before.items() if not torch.equal(after[name], old)}
+    assert changed >= {"average", "generator", "discriminator", "generator_clip", "discriminator_clip"}
+    directions = [name for name in before if name.endswith("direction']")]
+    assert bool(directions) is spectral
+    assert all(not torch.equal(after[name], before[name][1]) for name in directions)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")
+@pytest.mark.parametrize("spectral", [False, True])
+@pytest.mark.parametrize("kind", ["srgan", "features"])
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_recorded_run_learns_what_another_learns(
+    store: Store, tmp_path: Path, kind: str, optimiser: str, *, spectral: bool
+) -> None:
     """Its rate rises and falls after the recording, and each step reads the batch and the rate of its own."""
     rates = {"kind": optimiser, "patches": 64, "warmup": 32, "decay": "cosine", "clip": 1.1}
     recipe = replace(runs.recipe(loss=EVERYTHING, optimiser=rates), network="tiny_plain_x4")
-    recipe = replace(recipe, discriminator=Discriminator(kind=kind, width=4))  # type: ignore[arg-type]
+    judge = Discriminator(kind=kind, width=4, spectral=spectral)  # type: ignore[arg-type]
+    recipe = replace(recipe, discriminator=judge)
     logs = []
     for chosen in (False, True):
         torch.manual_seed(2)

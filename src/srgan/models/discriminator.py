@@ -38,7 +38,8 @@ class SpectralConv2d(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):
             left, right = self._singular_vectors()
             if self.training:
-                self.direction = left  # not in place: a backward pass may still need the one before
+                with torch.no_grad():
+                    self.direction.copy_(left)  # in place: a recorded step reads it where it lay at the recording
             weight = self.weight / torch.dot(left, torch.mv(self.weight.flatten(1), right))
         y: Tensor = self._conv_forward(x, weight, self.bias)
         return y
