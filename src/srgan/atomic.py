@@ -56,8 +56,11 @@ def filled_whole(folder: Path) -> Iterator[Path]:
     beside, opened = _make_beside(folder)
     try:
         yield beside
-        if not folder.is_dir():
+        try:
             beside.replace(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         if opened >= 0:
@@ -73,7 +76,7 @@ def remove_leftovers(folder: Path) -> None:
         for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
             with suppress(OSError):
                 if sys.platform == "win32":  # where an open file cannot be removed
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
                 else:
                     opened = os.open(path, os.O_RDONLY)
                     try:

@@ -30,14 +30,6 @@ class Outcome:
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[PictureError] = field(default_factory=list)
 
-    def in_words(self) -> str:
-        """Say it in a line."""
-        counts = self.counts
-        anew = f" ({counts['remade']} of them anew)" if counts["remade"] else ""
-        kept = " (there already)" if counts["skipped"] else ""
-        done = counts["done"] + counts["remade"]
-        return f"{done} done{anew}, {counts['skipped']} skipped{kept}, {counts['failed']} failed"
-
 
 @dataclass
 class Plan:

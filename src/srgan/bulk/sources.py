@@ -1,5 +1,6 @@
 """The pictures of a source: a folder or prefix, a list of paths, Parquet with paths or pictures in it, or tars."""
 
+import codecs
 import os
 import posixpath
 import tarfile
@@ -87,14 +88,16 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
     ending = result_ending(size, format)
     errors: list[PictureError] = []
     suffix = _suffix(urlsplit(text).path if "://" in text else text)
-    if suffix in (".txt", ".parquet", *TARS) or suffix in PICTURE_SUFFIXES:
+    named = suffix in (".txt", ".parquet", *TARS) or suffix in PICTURE_SUFFIXES
+    if named and not os.path.isdir(text):  # noqa: PTH112 - no address is one
         place, name = _file_of(text)
         version = place.versions([name])[0]
         if version == "":
             raise BulkError(f"{place.url_of(name)}: no such file")
         files = [File(name, version)]
         if suffix == ".txt":
-            lines = (line.strip() for line in place.read(name).decode("utf-8", "surrogateescape").splitlines())
+            listed = place.read(name).removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+            lines = (line.strip() for line in listed.splitlines())
             tasks = _of_paths(_listed((line for line in lines if line), place, text), ending)
             return Listing(place.url_of(name), _apart(tasks), errors, None)
         searched = None

@@ -22,7 +22,7 @@ def sides(_: click.Context | None, __: click.Parameter | None, text: str | None)
     """Return a width and a height written 1920x1080. Raises BadParameter for what is none."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    found = re.fullmatch(r"(\d{1,18})[xX](\d{1,18})", text.strip())
     if found is None:
         raise click.BadParameter(f"{text!r} is no width and height: 1920x1080, say")
     return int(found[1]), int(found[2])
@@ -32,10 +32,13 @@ def size_in_bytes(_: click.Context | None, __: click.Parameter | None, text: str
     """Return a size with a unit, 2GB or 1.5GiB, in bytes. Raises BadParameter for what is none."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
     if found is None or found[2].upper() not in _UNITS:
         raise click.BadParameter(f"{text!r} is no size: 2GB, 500MB or 1.5GiB, say")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    size = int(float(found[1]) * _UNITS[found[2].upper()])
+    if not size:
+        raise click.BadParameter(f"{text!r} is nothing")
+    return size
 
 
 class Grouped(click.Command):

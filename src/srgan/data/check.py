@@ -63,7 +63,7 @@ def check(
     progress  is called after each picture
 
     Folders named LRx4 hold the low-resolution pictures of the ones beside them. Raises DataError where there are
-    no pictures.
+    no pictures, PictureError for a test picture that cannot be read.
     """
     files = find_pictures(folder)
     tests = [(file, thumbnail(_luma(pixels(file)))) for place in against for file in find_pictures(place)]
@@ -95,6 +95,15 @@ def find_pictures(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder}: no pictures in this folder or below it")
     return files
+
+
+def find_partner(file: Path, folder: Path) -> Path | None:
+    """Return the picture in `folder` that belongs to `file`: of the same stem, or with x4 or _x4 behind it."""
+    for stem in (file.stem, f"{file.stem}x{SCALE}", f"{file.stem}_x{SCALE}"):
+        for suffix in (file.suffix, *sorted(PICTURE_SUFFIXES)):
+            if (found := folder / f"{stem}{suffix}").is_file():
+                return found
+    return None
 
 
 def pixels(file: Path) -> NDArray[np.uint8]:
@@ -177,8 +186,7 @@ def _look(file: Path, min_side: int) -> _Looked:
 
 
 def _wrong_lr(file: Path, hr: NDArray[np.uint8], folder: Path) -> str | None:
-    names = [f"{stem}{suffix}" for stem in (file.stem, f"{file.stem}x{SCALE}") for suffix in (file.suffix, ".png")]
-    found = next((folder / name for name in names if (folder / name).is_file()), None)
+    found = find_partner(file, folder)
     if found is None:
         return f"none in {folder}"
     try:

@@ -164,8 +164,18 @@ def _expand(sources: Sequence[str]) -> list[Path]:
     return files
 
 
+def _contents(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name of every picture in files and tars, and its bytes, in order. Raises DataError."""
+    for name, content in _opened(files):
+        try:
+            data = content.read()
+        except (OSError, tarfile.TarError) as error:
+            raise DataError(f"{name}: cannot be read: {error}") from error
+        yield name, data
+
+
 def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield the name of every picture in files and tars, and it open for reading, in order."""
+    """Yield the name of every picture in files and tars, and it open for reading, in order. Raises DataError."""
     for file in files:
         try:
             if file.suffix.lower() != ".tar":
@@ -258,8 +268,8 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
 
             for group in groups:
                 decode = partial(_decode, min_side=min_side, gray=gray, sizes=group.sizes)
-                for name, content in _opened(group.files):
-                    pending.append((name, group.original, pool.submit(decode, content.read())))
+                for name, data in _contents(group.files):
+                    pending.append((name, group.original, pool.submit(decode, data)))
                     if len(pending) > 2 * workers:
                         take()
             while pending:

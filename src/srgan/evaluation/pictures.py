@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from srgan.data.check import find_partner
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
@@ -51,6 +52,8 @@ class TestFolder:
             if (lr.shape[0] * SCALE, lr.shape[1] * SCALE) != hr.shape[:2]:
                 size = f"{lr.shape[1]}x{lr.shape[0]}"
                 raise DataError(f"{published}: {size} is not a quarter of {hr.shape[1]}x{hr.shape[0]}")
+            if lr.ndim != hr.ndim:
+                raise DataError(f"{published}: gray where {file.name} has colours, or the other way round")
             yield Pair(file, lr, hr)
 
 
@@ -68,15 +71,6 @@ def pixels(file: Path) -> Picture8:
     if found.dtype != np.uint8:
         raise DataError(f"{file}: measured are pictures of 8 bits")
     return found.astype(np.uint8, copy=False)
-
-
-def find_partner(file: Path, folder: Path) -> Path | None:
-    """Return the picture in `folder` that belongs to `file`: of the same stem, or with x4 or _x4 behind it."""
-    for stem in (file.stem, f"{file.stem}x{SCALE}", f"{file.stem}_x{SCALE}"):
-        for suffix in (file.suffix, *sorted(PICTURE_SUFFIXES)):
-            if (found := folder / f"{stem}{suffix}").is_file():
-                return found
-    return None
 
 
 def _partner(file: Path, folder: Path) -> Path:

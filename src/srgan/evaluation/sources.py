@@ -5,9 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
+from srgan.data.check import find_partner
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
-from srgan.evaluation.pictures import Pair, find_partner, pixels
+from srgan.evaluation.pictures import Pair, pixels
 from srgan.evaluation.protocol import SCALE, sha256
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.large import allocate, release
 from srgan.image.resample import resample_values
 
 ROUNDS = 10
@@ -18,10 +19,11 @@ _SIDE, _MARGIN = 512, 32  # pixels of lr: what is corrected at once, and how far
 def consistent(sr: Pixels, lr: Pixels) -> Pixels:
     """Return sr, a picture or a plane, corrected by what its bicubic downsampling lacks of lr, of sr's type.
 
-    The correction is bicubic as well: smooth, so that what the network drew stays.
+    The correction is bicubic as well: smooth, so that what the network drew stays. A large result lies in a file, as sr
+    does: see `srgan.image.large`.
     """
     scale = sr.shape[0] // lr.shape[0]
-    result = np.empty_like(sr)
+    result: Pixels = allocate(sr.shape, sr.dtype)
     for top, left in product(range(0, lr.shape[0], _SIDE), range(0, lr.shape[1], _SIDE)):
         y, x = max(top - _MARGIN, 0), max(left - _MARGIN, 0)
         bottom, right = top + _SIDE, left + _SIDE
@@ -29,6 +31,9 @@ def consistent(sr: Pixels, lr: Pixels) -> Pixels:
         corrected = _corrected(sr[y * scale : below * scale, x * scale : beyond * scale], lr[y:below, x:beyond])
         made = corrected[(top - y) * scale : (bottom - y) * scale, (left - x) * scale : (right - x) * scale]
         result[top * scale : bottom * scale, left * scale : right * scale] = made
+        if right >= lr.shape[1]:
+            release(sr, 0, y * scale)
+            release(result, 0, top * scale)
     return result
 
 

@@ -5,31 +5,62 @@ the original's size has by PSNR-Y and LPIPS-Alex: Lanczos 31.23 / .0783 and 28.3
 .0806 and 28.22 / .1602; bicubic 31.42 / .0834 and 28.50 / .1615, in linear light 31.32 / .0842 and 28.44 / .1623.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.large import allocate, release
 
 _FILTER = Image.Resampling.LANCZOS
+_REACH = 3
+"""Of the filter, in pixels of the smaller of the two sizes."""
+
+_BAND_PIXELS = 4_000_000
+"""How many pixels are resampled at once: the library takes 4 bytes for each of them and as many for what it makes."""
+
+Box = tuple[float, float, float, float]
+"""A part of a picture: left, top, right and bottom, in pixels."""
 
 
 def resample(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Return pixels (H, W, 3) or (H, W) at another size, of the same type."""
+    """Return pixels (H, W, 3) or (H, W) at another size, of the same type.
+
+    It goes from the top down, a band at a time, so that memory holds neither all of a large result nor all of what it
+    is made of: see `srgan.image.large`.
+    """
     if pixels.shape[:2] == (height, width):
         return pixels
+    result: Pixels = allocate((height, width, *pixels.shape[2:]), pixels.dtype)
+    step = len(pixels) / height
+    margin = math.ceil(_REACH * max(step, 1)) + 1
+    rows = max(1, int(_BAND_PIXELS / pixels.shape[1] / step))
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        top, bottom = max(0, int(start * step) - margin), min(len(pixels), math.ceil(stop * step) + margin)
+        box = (0.0, start * step - top, float(pixels.shape[1]), min(stop * step, len(pixels)) - top)
+        result[start:stop] = _resampled(pixels[top:bottom], stop - start, width, box)
+        release(pixels, 0, top)
+        release(result, 0, start)
+    return result
+
+
+def _resampled(pixels: Pixels, height: int, width: int, box: Box) -> Pixels:
     if pixels.dtype == np.uint8:
-        return np.asarray(Image.fromarray(pixels).resize((width, height), _FILTER))
-    most = largest(pixels.dtype)
-    values = resample_values(pixels.astype(np.float32) / np.float32(most), height, width, _FILTER)
-    return from_floats(values, pixels.dtype)
+        # widths first: the library takes what is less work, which may be another way for a band than for the whole
+        wide = Image.fromarray(pixels).resize((width, len(pixels)), _FILTER)
+        return np.asarray(wide.resize((width, height), _FILTER, (0.0, box[1], float(width), box[3])))
+    values = pixels.astype(np.float32) / np.float32(largest(pixels.dtype))
+    return from_floats(resample_values(values, height, width, _FILTER, box), pixels.dtype)
 
 
 def resample_values(
-    values: NDArray[np.float32], height: int, width: int, kernel: Image.Resampling
+    values: NDArray[np.float32], height: int, width: int, kernel: Image.Resampling, box: Box | None = None
 ) -> NDArray[np.float32]:
-    """Return values (H, W, C) or (H, W) at another size, neither clipped nor rounded."""
+    """Return values (H, W, C) or (H, W), or a part of them, at another size, neither clipped nor rounded."""
     planes = values[..., np.newaxis] if values.ndim == 2 else values
     images = [Image.fromarray(np.ascontiguousarray(planes[..., i])) for i in range(planes.shape[2])]
-    resized = [np.asarray(image.resize((width, height), kernel)) for image in images]
+    resized = [np.asarray(image.resize((width, height), kernel, box)) for image in images]
     return resized[0] if values.ndim == 2 else np.dstack(resized)

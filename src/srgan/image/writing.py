@@ -16,7 +16,7 @@ from PIL import Image
 
 from srgan.atomic import written_whole
 from srgan.errors import ArgumentError, OutputError, TooLargeError
-from srgan.image.colour import to_levels, to_uint16
+from srgan.image.colour import largest, to_levels, to_uint16
 from srgan.image.exif import Exif
 from srgan.image.large import release
 from srgan.image.picture import Limits, Maker, Metadata, Picture, in_words
@@ -33,6 +33,7 @@ _BAND_ROWS = 256
 _IN_USE = 10 * _BAND_ROWS  # rows before a band that a thread may still be at
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10  # where an animation's are, and which says that there is transparency
 _MOST_JPEG_EXIF, _MOST_JPEG_XMP = 65_527, 65_504
+_MOST_JPEG_DPI = 65_535  # in a field of 16 bits; EXIF data hold more
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,14 @@ def check_result(
         raise OutputError(
             f"{where}the picture has {len(picture.frames)} {what} and {result.name} holds one; choose {other}"
         )
-    if not result.alpha and any(frame.alpha is not None and frame.alpha.min() < 255 for frame in picture.frames):
+    if not result.alpha and any(_shows_through(frame) for frame in picture.frames):
         raise OutputError(f"{where}{result.name} has no transparency and the picture has; choose .png or .webp")
     if isinstance(target, Path):
         _check_folder(target)
+
+
+def _shows_through(frame: Picture) -> bool:
+    return frame.alpha is not None and bool(frame.alpha.min() < largest(frame.alpha.dtype))
 
 
 def _check_folder(target: Path) -> None:
@@ -286,7 +291,7 @@ def _encode_jpeg(picture: Picture, file: BinaryIO, said: _Said, brief: _Said, qu
     how: dict[str, Any] = {"quality": quality, "subsampling": 0, "icc_profile": picture.icc, "xmp": xmp or b""}
     if exif:
         how["exif"] = b"Exif\0\0" + exif
-    if said.dpi is not None:
+    if said.dpi is not None and max(said.dpi) <= _MOST_JPEG_DPI:
         how["dpi"] = said.dpi
     Image.fromarray(to_levels(picture.pixels)).save(file, "JPEG", **how)
 

@@ -195,9 +195,11 @@ class Pipeline(Generic[_Job, _Work, _Result]):
                 if ended.is_set():
                     return
                 reading.put(self._readers.submit(self._take, number, job))
-        except RuntimeError:  # no more is taken: it has ended
+        except BaseException as error:  # of the jobs, for whoever takes the results; or no more is taken: it has ended
+            failed: Future[tuple[_Work, int]] = Future()
+            failed.set_exception(error)
             if not ended.is_set():
-                raise
+                reading.put(failed)
         finally:
             if not ended.is_set():
                 reading.put(None)

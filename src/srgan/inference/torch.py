@@ -46,7 +46,8 @@ class TorchNetwork:
         cuda = torch.cuda.is_available()
         self.scale, self.halo = generator.scale, generator.halo
         self.device = torch.cuda.get_device_name() if cuda else "CPU"
-        bf16 = precision == "bf16" or (precision == "auto" and cuda and torch.cuda.is_bf16_supported())
+        fast = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        bf16 = precision == "bf16" or (precision == "auto" and fast)
         self.precision = "bf16" if bf16 else "fp32"
         self._device = torch.device("cuda" if cuda else "cpu")
         self.own_bytes = 0 if cuda else 450_000_000

@@ -105,7 +105,8 @@ class Upscaler:
     def upscale(self, picture: Any) -> Any:
         """Return a picture enlarged, as what it came: see `srgan.upscale`."""
         if isinstance(picture, (str, PathLike)):
-            return image_from_picture(self.upscale_picture(_read(Path(picture))))
+            first = replace(_read(Path(picture)), more=(), timing=None)
+            return image_from_picture(self.upscale_picture(first))
         if isinstance(picture, Image.Image):
             return image_from_picture(self.upscale_picture(picture_from_image(picture)))
         if isinstance(picture, np.ndarray):

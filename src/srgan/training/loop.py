@@ -53,9 +53,13 @@ STAYS: Mapping[str, Callable[[Recipe], object]] = {
 
 @dataclass
 class Progress:
-    """How far a run is: `best` is the score of its best checkpoint, the higher the better."""
+    """How far a run is: `best` is the score of its best checkpoint, the higher the better.
+
+    Steps number the batches, whatever their sizes, so that a run that goes on with others sees no patch again.
+    """
 
     patches: int = 0
+    steps: int = 0
     seconds: float = 0.0
     best: float = float("-inf")
 
@@ -118,7 +122,7 @@ def train(
         while not last:
             # the batch
             start = time.perf_counter()
-            lr, hr = sampler.batch(progress.patches // batch_size, batch_size, rank=ranks.rank, world=ranks.world)
+            lr, hr = sampler.batch(progress.steps, batch_size, rank=ranks.rank, world=ranks.world)
             waited += time.perf_counter() - start
 
             # one update of each network
@@ -126,6 +130,7 @@ def train(
             networks.set_learning_rate(learning_rate)
             recent.add(update(lr, hr))
             progress.patches += batch_size
+            progress.steps += 1
             decay = 0.5 ** (batch_size / recipe.run.average_over)
             update_average(networks, min(decay, progress.patches / (progress.patches + 9 * batch_size)))
 
@@ -201,7 +206,8 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}")
         networks.load_state(state)
         alike = theirs.run.best == recipe.run.best and "best" in state
-        progress = Progress(state["patches"], state["seconds"], state["best"] if alike else Progress.best)
+        steps = state.get("steps", state["patches"] // theirs.optimiser.batch_size)  # which were not always counted
+        progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)
     elif recipe.initial:
         load_initial(recipe, networks)
     if networks.content is not None:

@@ -16,6 +16,8 @@ from srgan.losses import Distance
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi
 
+_SCALE = 4  # of every generator
+
 
 @dataclass(frozen=True)
 class Data:
@@ -237,7 +239,12 @@ class Recipe:
             raise RecipeError(f"data.jpeg: {self.data.jpeg} are not a lowest and a highest quality of 1 to 100")
         if self.data.held_out_crop < 32:
             raise RecipeError(f"data.held_out_crop: LPIPS needs 32, not {self.data.held_out_crop}")
+        if self.data.patch_size % _SCALE:
+            raise RecipeError(f"data.patch_size: {self.data.patch_size} is not a multiple of the scale, {_SCALE}")
+        deepest = max(phi.i for phi in loss.layers())
         for least, needed, what in [
+            (2 ** (deepest - 1), bool(loss.content), f"a content layer before max-pooling {deepest}"),
+            (16, bool(loss.lpips), "loss.lpips"),
             (8, self.discriminator.kind == "unet", "a U-Net discriminator"),
             (24, self.discriminator.kind == "patch", "a patch discriminator"),
             (24, bool(loss.consistency), "loss.consistency"),

@@ -85,7 +85,8 @@ class Watch:
         for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
             nearest = pair.lr.repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
             strip = np.concatenate([nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr], axis=1)
-            Image.fromarray(strip).save(self._strips / f"{i:02d}.png")
+            with written_whole(self._strips / f"{i:02d}.png") as file:
+                Image.fromarray(strip).save(file, "PNG")
             self._board.add_image(f"held out/{i:02d}", strip, patches, dataformats="HWC")
 
 

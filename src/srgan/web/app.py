@@ -32,7 +32,7 @@ from srgan.web import metrics, problems
 from srgan.web.body import GRACE, SLOWEST, Body, GoneError, Inbox, drop
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
-from srgan.web.openapi import document
+from srgan.web.openapi import RESULT_HEADERS, document
 from srgan.web.parameters import Order, read_order
 from srgan.web.problems import Problem
 from srgan.web.work import EndedError, Made, Work, Workshop
@@ -400,14 +400,12 @@ def make_app(service: Service) -> ASGIApp:
     app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_PASSED_ON)
     app = _Frame(app, service)
     if service.rules.origins:
-        shown = ["X-Request-ID", "Retry-After", "Content-Disposition", "Srgan-Width", "Srgan-Height"]
-        shown += ["Srgan-Input-Width", "Srgan-Input-Height", "Srgan-Seconds", "Srgan-Model", "Srgan-JPEG-Quality"]
         app = CORSMiddleware(
             app,
             allow_origins=service.rules.origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-Request-ID", "Content-Type"],
-            expose_headers=shown,
+            expose_headers=[*RESULT_HEADERS, "Retry-After"],
         )
     return app
 

@@ -18,7 +18,7 @@ _REQUEST_ID = {
     "example": "holiday-0001",
 }
 
-_RESULT_HEADERS = {
+RESULT_HEADERS = {
     "Srgan-Width": "Pixels of the result.",
     "Srgan-Height": "Pixels of the result.",
     "Srgan-Input-Width": "Pixels of what was enlarged.",
@@ -95,7 +95,7 @@ def _upscale(models: list[str]) -> dict[str, Any]:
             "200": {
                 "description": "The result: the bytes that `srgan upscale` writes with the same options.",
                 "headers": {
-                    name: {"description": text, "schema": {"type": "string"}} for name, text in _RESULT_HEADERS.items()
+                    name: {"description": text, "schema": {"type": "string"}} for name, text in RESULT_HEADERS.items()
                 },
                 "content": {f"image/{name}": binary for name in FORMATS},
             },
