@@ -105,6 +105,21 @@ def test_a_folder_that_another_process_has_made_meanwhile_stays(tmp_path: Path) 
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["folder", "folder/theirs"]
 
 
+def test_a_folder_that_another_process_makes_in_the_last_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def late(path: Path, target: Path) -> Path:
+        (target / "theirs").mkdir(parents=True)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    with filled_whole(tmp_path / "folder") as inside:
+        (inside / "ours").touch()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["folder", "folder/theirs"]
+
+
 def test_a_folder_is_not_made_where_its_block_fails(tmp_path: Path) -> None:
     with pytest.raises(KeyError), filled_whole(tmp_path / "folder"):
         raise KeyError

@@ -1,3 +1,4 @@
+import codecs
 import os
 import re
 import time
@@ -277,9 +278,17 @@ def test_lists_of_paths(tmp_path: Path, tiny_onnx: Path) -> None:
     assert (failed.source, failed.error) == (f"{tmp_path}/lists/near/gone.png", "no such file")
     draw(tmp_path / "lists/near/gone.png")
     assert counts(run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")[0])["done"] == 1
+    (tmp_path / "lists/list.txt").write_bytes(codecs.BOM_UTF8 + b"near/a.png\r\n")
+    assert counts(run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")[0])["skipped"] == 1
     (tmp_path / "lists/list.txt").write_text("../far/b.png")
     with pytest.raises(BulkError, match=r"\.\./far/b\.png: a path in a list cannot leave its folder"):
         run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", "all.tar", "list.txt"])
+def test_a_folder_may_be_called_as_a_file(tmp_path: Path, tiny_onnx: Path, name: str) -> None:
+    draw(tmp_path / name / "a.png")
+    assert counts(run(tiny_onnx, tmp_path / name, tmp_path / "out")[0])["done"] == 1
 
 
 def test_parquet_with_paths_and_with_pictures(tmp_path: Path, tiny_onnx: Path) -> None:

@@ -185,6 +185,11 @@ def test_the_log_has_a_line_for_each_picture(capsys: pytest.CaptureFixture[str])
     assert [line["status"] for line in lines[3:]] == ["failed", "failed", "skipped"]
     assert all(datetime.fromisoformat(line["time"]).tzinfo is not None for line in lines)
     capsys.readouterr()
+    before = Path("photo.png").read_bytes()
+    assert main(["upscale", "broken.jpg", "--log", "photo.png"]) == 1
+    told = "photo.png: is there already and no log: lines are added to one, or to a file of a new name"
+    assert told in capsys.readouterr().err
+    assert Path("photo.png").read_bytes() == before
     assert main(["upscale", "photo.png", "--log", "photo.png/log"]) == 1
     assert capsys.readouterr().err == "srgan: error: photo.png/log: cannot be written: Not a directory\n"
 
@@ -302,7 +307,13 @@ def test_sizes_have_units(size: str, bytes_: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "message"),
-    [("2 bags", "'2 bags' is no size"), ("-1GB", "'-1GB' is no size"), ("30MB", "30 MB of memory are too little")],
+    [
+        ("2 bags", "'2 bags' is no size"),
+        ("-1GB", "'-1GB' is no size"),
+        ("0", "'0' is nothing"),
+        ("9" * 400, "is no size: 2GB"),
+        ("30MB", "30 MB of memory are too little"),
+    ],
 )
 def test_a_size_that_cannot_be_is_wrong_usage(
     size: str, message: str, folder: Path, tiny_onnx: Path, capsys: pytest.CaptureFixture[str]

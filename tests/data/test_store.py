@@ -221,6 +221,20 @@ def test_two_processes_that_decode_at_once_do_not_disturb_each_other(
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
+def test_a_photograph_that_cannot_be_read_is_not_called_a_store_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    folder = photographs(tmp_path / "in", count=1)
+    monkeypatch.setattr("srgan.data.store._opened", lambda files: ((str(file), Failing()) for file in files))
+    with pytest.raises(DataError, match=r"in/\S+: cannot be read: .*Input/output error"):
+        prepare(folder, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(DataError, match=r"cache/\w+: the store cannot be written: (File exists|Not a directory)"):

@@ -65,6 +65,9 @@ def test_published_lr_pictures_are_taken_where_they_are(folder: Path) -> None:
     (result,) = evaluate(["bicubic"], [folder])
     assert all(score.values["psnr_y"] < 15 for score in result.scores)
     assert result.lr == "LRx4"
+    Image.fromarray(np.zeros((11, 16), np.uint8)).save(beside / "00.png")
+    with pytest.raises(DataError, match=r"LRx4/00\.png: gray where 00\.png has colours, or the other way round"):
+        list(evaluate(["bicubic"], [folder]))
     Image.fromarray(np.zeros((11, 17, 3), np.uint8)).save(beside / "00.png")
     with pytest.raises(DataError, match=r"LRx4/00\.png: 17x11 is not a quarter of 64x44"):
         list(evaluate(["bicubic"], [folder]))

@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -63,3 +64,28 @@ def test_what_lies_between_its_neighbours_is_left_as_it_is(scale: int) -> None:
     before = sr.copy()
     hold(sr, lr, scale)
     assert np.array_equal(sr, before)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(13, 17, 3), (40, 7)])
+def test_bands_do_not_show_in_what_is_filled(
+    shape: tuple[int, ...], kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(4)
+    most = 1 if kind is np.float32 else np.iinfo(kind).max
+    pixels: NDArray[Any] = (random.random(shape) * most).astype(kind)
+    alpha: NDArray[Any] = (random.random(shape[:2]) * most).astype(kind)
+    alpha[random.random(shape[:2]) < 0.8] = 0
+    whole = bleed(pixels, alpha)
+    monkeypatch.setattr("srgan.image.alpha._BAND_ROWS", 4)
+    assert np.array_equal(bleed(pixels, alpha), whole)
+
+
+def test_what_is_filled_takes_little_memory() -> None:
+    pixels, alpha = np.zeros((1500, 1000, 3), np.uint8), np.zeros((1500, 1000), np.uint8)
+    alpha[700, 500] = 255
+    tracemalloc.start()
+    bleed(pixels, alpha)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * pixels.nbytes

@@ -187,6 +187,18 @@ def test_exif_data_and_xmp_too_long_for_a_jpeg_are_left_out_of_it() -> None:
     assert written(picture, "png").getexif()[0x010F] == "Camera"
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_what_no_network_made_is_not_called_enhanced_and_keeps_what_it_was_called(name: str) -> None:
+    maker = Maker("srgan 9.9", None, None, "0123")
+    image = written(Picture(PIXELS, metadata=Metadata(None, XMP), maker=maker), name)
+    assert image.getexif()[0x0131] == "srgan 9.9"
+    found = attributes(xmp_of(image))
+    assert found["{urn:srgan}fingerprint"] == "0123"
+    assert found[f"{EXTENSION}DigitalSourceType"].endswith("/digitalCapture")
+    assert b"AISystem" not in xmp_of(image)
+    assert b"DigitalSourceType" not in xmp_of(written(Picture(PIXELS, maker=maker), name))
+
+
 def test_xmp_without_a_maker_stays_none() -> None:
     assert true_xmp(None, width=1, height=1, maker=None) is None
     assert true_xmp(b"\xff", width=1, height=1, maker=None) == b"\xff"

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from srgan.errors import ArgumentError
+from srgan.image.colour import Pixels
 from srgan.image.resample import resample
 from srgan.image.size import Size, passes
 
@@ -64,6 +66,22 @@ def test_a_resampled_picture_has_its_type_and_keeps_what_is_flat(dtype: type, va
         assert result.shape == (5, 30, *shape[2:])
         assert result.dtype == dtype
         np.testing.assert_allclose(result, value, atol=1e-6 if dtype is np.float32 else 0)
+
+
+@pytest.mark.parametrize("size", [(20, 31), (90, 100), (3, 200), (200, 3), (37, 20)])
+@pytest.mark.parametrize("shape", [(37, 41, 3), (41, 37)])
+def test_bands_are_the_whole_within_a_level(
+    shape: tuple[int, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+    pictures: list[Pixels] = [noise, (noise >> 8).astype(np.uint8), noise.astype(np.float32) / np.float32(65535)]
+    whole = [resample(picture, *size) for picture in pictures]
+    lanczos = Image.Resampling.LANCZOS
+    wide = Image.fromarray(pictures[1]).resize((size[1], shape[0]), lanczos)
+    assert np.array_equal(whole[1], np.asarray(wide.resize(size[::-1], lanczos))), "Pillow's, widths first"
+    monkeypatch.setattr("srgan.image.resample._BAND_PIXELS", 200)
+    for picture, expected, off in zip(pictures, whole, (1, 1, 2e-6), strict=True):
+        assert np.abs(resample(picture, *size).astype(np.float64) - expected).max() <= off
 
 
 def test_the_size_it_has_is_no_resampling() -> None:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.errors import ArgumentError, OutputError
-from srgan.image.picture import Limits, Picture, array_from_picture
+from srgan.image.colour import Pixels
+from srgan.image.picture import Limits, Metadata, Picture, array_from_picture
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS, WriteOptions, check_result, write_picture
 
@@ -90,6 +91,27 @@ def test_options_that_do_not_fit_are_refused(options: WriteOptions, message: str
         check_result(Path("out.png"), Picture(CORNERS), X4, options)
     with pytest.raises(ArgumentError, match=message):
         write_picture(Picture(CORNERS), io.BytesIO(), options)
+
+
+@pytest.mark.parametrize(("kind", "most"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_transparency_of_any_depth_is_refused_by_jpeg_and_nothing_else_is(kind: type, most: int) -> None:
+    pixels: Pixels = CORNERS.astype(kind)
+    alpha: Pixels = np.full((2, 2), most, kind)
+    check_result(Path("out.jpg"), Picture(pixels, alpha), X4)
+    for clear in (0, most / 255, most * 254 / 255):
+        alpha[0, 0] = clear
+        with pytest.raises(OutputError, match="JPEG has no transparency and the picture has"):
+            check_result(Path("out.jpg"), Picture(pixels, alpha), X4)
+
+
+def test_a_resolution_that_jpeg_has_no_room_for_is_left_out() -> None:
+    for dpi, told in ((65_535.0, (65_535, 65_535)), (70_000.0, None)):
+        stream = io.BytesIO()
+        metadata = Metadata(dpi=(dpi, dpi))
+        write_picture(Picture(CORNERS, metadata=metadata), stream, WriteOptions(format="jpeg"))
+        with Image.open(stream) as image:
+            assert image.info["jfif_unit"] == (told is not None)
+            assert told in (None, image.info.get("dpi"))
 
 
 def test_a_suffix_that_is_not_written_is_refused() -> None:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from srgan.image.xmp import read_fingerprint
 from srgan.inference import batch, pipeline
 from srgan.inference.batch import Result, upscale_batch
 from srgan.inference.jobs import plan_batch
+from srgan.inference.pipeline import Pipeline
 from srgan.inference.upscaler import Upscaler
 
 X4 = Size(scale=4)
@@ -171,6 +173,17 @@ def test_an_error_of_loading_ends_the_batch(tmp_path: Path) -> None:
         upscale_batch(jobs, load, 4, on_result=results.append)
     assert results == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_an_error_of_what_names_the_jobs_is_not_taken_for_their_end() -> None:
+    def jobs() -> Iterator[int]:
+        yield 1
+        raise MemoryError("of a large archive")
+
+    line = Pipeline[int, int, int](lambda job: job, lambda _: 0, lambda _: None, lambda work: work)
+    results = line.run(jobs())
+    with pytest.raises(MemoryError, match="of a large archive"):
+        list(results)
 
 
 @pytest.mark.parametrize("room", [1, 10**6])

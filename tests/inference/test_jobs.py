@@ -3,11 +3,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from srgan.errors import ArgumentError
+from srgan.image.picture import Maker, Picture
 from srgan.image.size import Size
+from srgan.image.writing import write_picture
 from srgan.inference.jobs import Job, plan_batch
 
 X4 = Size(scale=4)
@@ -77,6 +80,42 @@ def test_results_of_an_earlier_run_are_not_upscaled_again(tmp_path: Path) -> Non
     every = sorted(tmp_path.iterdir())
     assert targets(*every) == {"photo.png": "photo_x4.png", "other_x4.png": "other_x4_x4.png"}
     assert targets(tmp_path / "photo_x4.png") == {"photo_x4.png": "photo_x4_x4.png"}
+
+
+@pytest.mark.parametrize(
+    "size", [Size(scale=2), Size(scale=1e-7), Size(scale=2.5), Size(width=200), Size(height=9), Size(width=3, height=4)]
+)
+def test_results_of_another_size_are_no_pictures_and_what_others_name_so_is_one(tmp_path: Path, size: Size) -> None:
+    """A second run on a folder with another size makes as many results as the first."""
+    pixels = np.zeros((3, 4, 3), np.uint8)
+    ours = Picture(pixels, maker=Maker("srgan", "srgan-plus", "c0ffee", "0123456789abcdef" * 2))
+    name = f"photo{size.ending}.png"
+    touch(tmp_path / "in" / "photo.jpg")
+    for folder in ("in", "in/large"):
+        write_picture(ours, tmp_path / folder / name)
+    write_picture(Picture(pixels), tmp_path / "in" / "own" / name)
+    jobs, _ = plan_batch([str(tmp_path / "in")], None, X4)
+    assert [job.source for job in jobs] == [tmp_path / "in/photo.jpg", tmp_path / "in/own" / name]
+    jobs, _ = plan_batch([str(path) for path in sorted((tmp_path / "in").glob("*.*"))], None, X4)  # as a shell does
+    assert [job.source for job in jobs] == [tmp_path / "in/photo.jpg"]
+
+
+def test_what_is_hidden_does_not_count(tmp_path: Path) -> None:
+    touch(*(tmp_path / ".in" / name for name in ("a.jpg", "._a.jpg", ".thumbs/a.jpg", "__MACOSX/a.jpg")))
+    jobs, _ = plan_batch([str(tmp_path / ".in")], None, X4)
+    assert [job.source for job in jobs] == [tmp_path / ".in/a.jpg"]
+    jobs, _ = plan_batch([str(tmp_path / ".in/.thumbs/a.jpg")], None, X4)
+    assert len(jobs) == 1
+
+
+def test_a_picture_has_the_same_result_alone_as_among_others(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "A.png", tmp_path / "b.jpg", tmp_path / "b_x4.png", tmp_path / "c.jpg")
+    for output in (None, tmp_path / "out"):
+        together, _ = plan_batch([str(tmp_path)], output, X4)
+        alone = [job for each in together for job in plan_batch([str(each.source)], output, X4)[0]]
+        assert alone == together
+        names = [job.target.name for job in together if job.target]
+        assert names == ["A.png_x4.png", "a.jpg_x4.png", "b_x4.png", "c_x4.png"]
 
 
 def test_a_picture_that_is_named_twice_is_one(tmp_path: Path) -> None:
@@ -151,8 +190,8 @@ def test_inputs_that_stand_for_nothing_are_errors_and_the_others_go_on(tmp_path:
     assert list(errors) == [str(tmp_path / name) for name in names[1:]]
     assert [str(error).replace(f"{tmp_path}/", "") for error in errors.values()] == [
         "gone.jpg: no such file or folder",
-        "*.webp: no picture has a name like this (those named like results do not count)",
-        "old: no pictures in this folder (those named like results do not count)",
+        "*.webp: no picture has a name like this (results do not count)",
+        "old: no pictures in this folder (results do not count)",
         f"{'x' * 300}: File name too long",
     ]
 

@@ -1,5 +1,10 @@
 import hashlib
+import io
+import os
 import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +138,37 @@ def test_progress_goes_tile_by_tile(network: Nearest) -> None:
 @pytest.mark.parametrize("picture", [3, None, [[1, 2]], b"photo.jpg"])
 @pytest.mark.usefixtures("network")
 def test_what_is_no_picture_is_refused(picture: object) -> None:
-    with pytest.raises(ArgumentError, match="a picture is a path, a Pillow image or an array, not"):
+    with pytest.raises(ArgumentError, match="a picture is a path, a file, a Pillow image or an array, not"):
         Upscaler().upscale(picture)  # type: ignore[call-overload]
+
+
+@pytest.mark.usefixtures("network")
+def test_an_open_file_is_a_picture_and_a_damaged_one_an_error(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    with (tmp_path / "a.png").open("rb") as file:
+        assert np.array_equal(np.asarray(srgan.upscale(file)), repeat(noise))
+    with pytest.raises(PictureError, match=r"^the file: damaged: "):
+        srgan.upscale(io.BytesIO(whole[:-50]))
+    image = Image.open(io.BytesIO(whole[:-50]))  # which reads no more than the header
+    with pytest.raises(PictureError, match=r"^a Pillow image: damaged, or closed: "):
+        srgan.upscale(image)
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("kind", ["array", "image", "path"])
+def test_a_result_over_the_limit_is_refused_before_the_work(
+    kind: str, tmp_path: Path, network: Nearest, noise: NDArray[np.uint8]
+) -> None:
+    image = Image.fromarray(noise)
+    image.save(tmp_path / "a.png")
+    pictures: dict[str, Any] = {"array": noise, "image": image, "path": tmp_path / "a.png"}
+    with pytest.raises(TooLargeError) as raised:
+        srgan.upscale(pictures[kind], size=1920)
+    made = 4**12 * noise.shape[0] * noise.shape[1] / 1e6
+    expected = f"the result: the network makes {made:,.6f} megapixels on the way to that size, more than the limit of"
+    assert str(raised.value) == f"{expected} 3,000 megapixels; upscale_picture has none"
+    assert network.shapes == []
 
 
 @pytest.mark.usefixtures("network")
@@ -267,11 +301,27 @@ def test_every_frame_of_an_animation_and_every_page_goes_through(noise: NDArray[
     assert fractions == pytest.approx([step / 6 for step in range(1, 7)])
 
 
+def test_of_an_animations_file_the_frame_that_is_given_back_is_enlarged_alone(
+    tmp_path: Path, noise: NDArray[np.uint8], network: Nearest
+) -> None:
+    frames = [Image.fromarray(np.roll(noise, by, 0)) for by in range(3)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    result = srgan.upscale(tmp_path / "a.png")
+    assert np.array_equal(np.asarray(result), noise.repeat(4, 0).repeat(4, 1))
+    assert len(network.shapes) == 1
+
+
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_a_result_knows_what_made_it(tiny_onnx: Path, noise: NDArray[np.uint8], runtime: str) -> None:
     result = Upscaler(tiny_onnx, runtime=runtime).upscale_picture(Picture(noise))
     checksum = hashlib.sha256(tiny_onnx.read_bytes()).hexdigest()
     assert result.maker == Maker(f"srgan {srgan.__version__}", "tiny", checksum)
+
+
+def test_what_needed_no_network_does_not_say_that_one_made_it(network: Nearest, noise: NDArray[np.uint8]) -> None:
+    for size, model in ((Size(scale=1.1), "nearest"), (Size(scale=1), None), (Size(scale=0.5), None)):
+        maker = Upscaler(size=size).upscale_picture(Picture(noise)).maker
+        assert maker == Maker(f"srgan {srgan.__version__}", model, network.checksum if model else None)
 
 
 def test_other_sizes_are_what_the_network_makes_resampled(noise: NDArray[np.uint8], network: Nearest) -> None:
@@ -311,7 +361,7 @@ def test_a_consistent_upscaler_corrects_its_network(network: Nearest) -> None:
 
 @pytest.mark.usefixtures("shipped")
 def test_what_a_picture_asks_for_is_loaded_when_it_comes(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
-    def made_by(upscaler: Upscaler, picture: Picture) -> str:
+    def made_by(upscaler: Upscaler, picture: Picture) -> str | None:
         maker = upscaler.upscale_picture(picture).maker
         assert maker is not None
         return maker.model
@@ -382,6 +432,48 @@ def test_one_network_makes_several_sizes(noise: NDArray[np.uint8]) -> None:
     assert double.upscale(noise).shape == (26, 34, 3)
     np.testing.assert_array_equal(double.upscale(noise), Upscaler(size=2, consistent=True).upscale(noise))
     assert upscaler.upscale(noise).shape == (52, 68, 3)
+
+
+def test_threads_that_share_one_get_each_its_own_picture(tiny_onnx: Path) -> None:
+    upscaler = Upscaler(tiny_onnx)
+    other = upscaler.making(Size(scale=4))
+    noise = np.random.default_rng(5).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    expected = [upscaler.upscale(picture) for picture in noise]
+
+    def wrong(number: int) -> int:
+        upscale = (upscaler if number % 2 else other).upscale
+        return sum(not np.array_equal(upscale(noise[number]), expected[number]) for _ in range(30))
+
+    with ThreadPoolExecutor(len(noise)) as pool:
+        assert list(pool.map(wrong, range(len(noise)))) == [0] * len(noise)
+
+
+def test_a_picture_may_be_begun_within_anothers_progress(network: Nearest, noise: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler(tile=5)
+    inner: list[NDArray[Any]] = []
+    small = upscaler.making(Size(scale=4))
+    upscaler.upscale_picture(Picture(noise), lambda _: inner.append(small.upscale(noise[:2, :2])))
+    assert len(inner) > 1
+    assert np.array_equal(inner[0], repeat(noise[:2, :2]))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_a_forked_process_goes_on_with_its_parents_network(tiny_onnx: Path, runtime: str) -> None:
+    program = f"""
+import os, numpy as np, srgan
+upscaler = srgan.Upscaler({str(tiny_onnx)!r}, runtime={runtime!r})
+levels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+pictures = levels, levels / np.float32(255)
+before = [upscaler.upscale(picture) for picture in pictures]
+if not (child := os.fork()):
+    after = [upscaler.upscale(picture) for picture in pictures]
+    upscaler.network.rest()
+    os._exit(all(map(np.array_equal, before, after)))
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
 
 
 @pytest.mark.usefixtures("network")

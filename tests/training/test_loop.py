@@ -238,6 +238,28 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     assert runs.differences(states[0], states[1]) == []
 
 
+def test_a_run_that_goes_on_in_other_batches_sees_no_patch_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    batch = PatchSampler.batch
+
+    def noted(sampler: PatchSampler, step: int, size: int, **ranks: int) -> Any:
+        seen.append(step)
+        return batch(sampler, step, size, **ranks)
+
+    monkeypatch.setattr(PatchSampler, "batch", noted)
+    out = tmp_path / "run"
+    for patches, size in ((16, 4), (32, 8), (40, 2)):
+        last = train(runs.recipe(optimiser={"patches": patches, "batch_size": size}), store, out, resume=bool(seen))
+    assert seen == list(range(4 + 2 + 4))
+    state = torch.load(last, weights_only=True)
+    del state["steps"]  # as of before they were counted
+    torch.save(state, last)
+    train(runs.recipe(optimiser={"patches": 42, "batch_size": 1}), store, out, resume=True)
+    assert seen[10:] == [20, 21], "no less than were seen"
+
+
 def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -> None:
     last = train(adversarial(), store, tmp_path / "run", content=content())
     line = next(line for line in reversed(read_log(tmp_path / "run")) if line["kind"] == "train")

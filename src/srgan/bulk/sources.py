@@ -18,7 +18,7 @@ from srgan.bulk.places import File, Place, open_place, reason
 from srgan.errors import BulkError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.image.size import Size
-from srgan.inference.jobs import fitting, name_results, named_like_result, result_ending
+from srgan.inference.jobs import fitting, is_hidden, name_results, named_like_result, result_ending
 
 TARS = (".tar", ".tar.gz", ".tgz")
 
@@ -146,7 +146,7 @@ def pictures_in(task: Task, ending: str) -> Iterator[Task]:
 
 
 def _counts(name: str, is_result: Any) -> bool:
-    return not is_result(posixpath.basename(name))
+    return not is_result(posixpath.basename(name)) and not is_hidden(name)
 
 
 def _suffix(name: str) -> str:
@@ -272,7 +272,7 @@ def _in_tar(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
     used: set[str] = set()
     with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
         for member in tar:
-            if not member.isfile() or _suffix(member.name) not in PICTURE_SUFFIXES:
+            if not member.isfile() or _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
                 continue
             name = posixpath.normpath("/" + member.name).lstrip("/")
             folder, last = posixpath.split(name)

@@ -17,13 +17,19 @@ class ResultLog:
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
     pixels_out, jpeg_quality, model and error; target is null for standard output, jpeg_quality of what is no JPEG, and
-    model where no network was needed. Raises OutputError where the file cannot be written.
+    model where no network was needed. Raises OutputError where the file cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = path.open("ab", buffering=0)
+            self._file = path.open("a+b", buffering=0)
+            self._file.seek(0)
+            if self._file.seekable() and self._file.read(1) not in (b"", b"{"):
+                self._file.close()
+                raise OutputError(
+                    f"{path}: is there already and no log: lines are added to one, or to a file of a new name"
+                )
         except OSError as error:
             raise self._refused(error) from error
 

@@ -170,10 +170,10 @@ def upscale(
             on_result=tell,
         )
     line = f"{in_words(outcome)} in {time.perf_counter() - start:.1f} s"
-    if upscaler is not None:
+    if upscaler is not None and networks:
         loaded = upscaler.network
         made_by = " and ".join(f"{name} ({count})" if len(networks) > 1 else name for name, count in networks.items())
-        line += f" with {made_by or model}, {loaded.runtime} in {loaded.precision} on {loaded.device}"
+        line += f" with {made_by}, {loaded.runtime} in {loaded.precision} on {loaded.device}"
     if len(jobs) == 1 and not outcome["failed"] and jobs[0].target is not None:
         line += f": {click.format_filename(jobs[0].target)}"
     click.echo(line, err=str(output) == "-")

@@ -58,14 +58,14 @@ class Maker:
     """What made a picture.
 
     program      its name and version
-    model        the network, by its card's name
-    checksum     the SHA-256 of its weights file, in hex
+    model        the network, by its card's name, None where none was needed
+    checksum     the SHA-256 of its weights file, in hex, likewise
     fingerprint  hex digits that stand for what it was made of, where that is to be known again
     """
 
     program: str
-    model: str
-    checksum: str
+    model: str | None
+    checksum: str | None
     fingerprint: str | None = None
 
 

@@ -95,9 +95,17 @@ def read_picture(source: Path | BinaryIO, limits: Limits | None = None, *, name:
 
 
 def picture_from_image(image: Image.Image) -> Picture:
-    """Return a Pillow image of any mode as a picture. Raises PictureError for a mode without a range."""
-    with _ours():
-        return _decode(image)
+    """Return a Pillow image of any mode as a picture.
+
+    Raises PictureError for a mode without a range, and where its file, which Pillow reads this late, is damaged.
+    """
+    try:
+        with _ours():
+            return _decode(image)
+    except (MemoryError, PictureError):
+        raise
+    except Exception as error:
+        raise PictureError(f"a Pillow image: damaged, or closed: {error}") from error
 
 
 _lock = threading.Lock()

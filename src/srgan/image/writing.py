@@ -210,7 +210,7 @@ class _Said:
 
 def _said(picture: Picture, metadata: Metadata, maker: Maker | None) -> _Said:
     height, width = picture.pixels.shape[:2]
-    software = f"{maker.program} {maker.model}" if maker is not None else None
+    software = None if maker is None else maker.program if maker.model is None else f"{maker.program} {maker.model}"
     try:
         exif = Exif(metadata.exif)
     except ValueError:  # damaged

@@ -58,18 +58,22 @@ def _without(text: str, start: str, end: str) -> str:
 
 
 def _signed(text: str, maker: Maker) -> str:
-    for name in _OURS:
-        text = re.sub(rf"\sIptc4xmpExt:{name}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
-        text = re.sub(rf"<Iptc4xmpExt:{name}(\s[^<>]*)?(/>|>[^<]*</Iptc4xmpExt:{name}>)", "", text)
-    said = {
-        "DigitalSourceType": ENHANCED,
-        "AISystemUsed": f"{maker.program}, {maker.model}",
-        "AISystemVersionUsed": f"sha256:{maker.checksum}",
-    }
-    attributes = " ".join(f'Iptc4xmpExt:{name}="{escape(value)}"' for name, value in said.items())
+    """Return a packet that says who made the picture; of one that no network had a part in, its fingerprint alone."""
+    attributes = ""
+    if maker.model is not None:
+        for name in _OURS:
+            text = re.sub(rf"\sIptc4xmpExt:{name}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
+            text = re.sub(rf"<Iptc4xmpExt:{name}(\s[^<>]*)?(/>|>[^<]*</Iptc4xmpExt:{name}>)", "", text)
+        said = {
+            "DigitalSourceType": ENHANCED,
+            "AISystemUsed": f"{maker.program}, {maker.model}",
+            "AISystemVersionUsed": f"sha256:{maker.checksum}",
+        }
+        attributes = f' xmlns:Iptc4xmpExt="{_EXTENSION}" '
+        attributes += " ".join(f'Iptc4xmpExt:{name}="{escape(value)}"' for name, value in said.items())
     if maker.fingerprint is not None:
         attributes += f' xmlns:srgan="urn:srgan" srgan:fingerprint="{maker.fingerprint}"'
-    ours = f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_EXTENSION}" {attributes}/>'
+    ours = f'<rdf:Description rdf:about=""{attributes}/>'
     before, after = text.rsplit("</rdf:RDF>", 1)
     return f"{before}{ours}</rdf:RDF>{after}"
 

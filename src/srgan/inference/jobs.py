@@ -5,21 +5,20 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TypeAlias
 
 from srgan.errors import ArgumentError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS
+from srgan.image.xmp import read_fingerprint
 
 STREAM = "-"
 """The input that is standard input, and the output that is standard output."""
 
-_IsResult: TypeAlias = Callable[[str], object]
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 
 
@@ -67,13 +66,13 @@ def plan_batch(
 
     The result of photo.jpg is photo_x4.png, for four times the size and no other `format`, beside it, or below `output`
     as the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a
-    format that is written. Where photo.jpg and photo.png would have the same result, theirs are photo.jpg_x4.png
-    and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps apart from others by
-    eight digits of its checksum. "-" is standard input, or as `output` standard output. `confidence` is where the map
-    of one picture goes.
+    format that is written. Where photo.jpg and photo.png lie in one folder, whichever of them is asked for, the
+    results are photo.jpg_x4.png and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps
+    apart from others by eight digits of its checksum. "-" is standard input, or as `output` standard output.
+    `confidence` is where the map of one picture goes.
 
-    Links to files and folders are followed, each folder once. Left out are pictures in folders that are named
-    like results, and inputs named like the result of another.
+    Links to files and folders are followed, each folder once. Left out of folders is what is hidden, and of these and
+    of globs results, of any size; and inputs named like the result of another.
 
     Raises ArgumentError where results would still fall on each other or on an input, where `output` cannot
     be what it is used as, or where a map is asked for of several pictures.
@@ -82,18 +81,17 @@ def plan_batch(
         jobs = [_stream_job(inputs, output, format, confidence)]
         _refuse_clashes(jobs)
         return jobs, {}
-    is_result = named_like_result(size)
     errors: dict[str, PictureError] = {}
     found: dict[str, _Source] = {}
     for name in inputs:
         try:
-            for source in _find(name, is_result, errors):
+            for source in _find(name, errors):
                 found.setdefault(os.path.realpath(source.path), source)
         except PictureError as error:
             errors[name] = error
         except OSError as error:
             errors[name] = PictureError(f"{name}: {error.strerror}")
-    sources = _without_results(list(found.values()), is_result)
+    sources = _without_results(list(found.values()))
     targets: Sequence[Path | None]
     if output is not None and (str(output) == STREAM or _is_file_name(output, format)):
         if len(inputs) > 1 or len(sources) > 1 or (sources and Path(inputs[0]).is_dir()):
@@ -110,10 +108,24 @@ def plan_batch(
     return jobs, errors
 
 
+_SUFFIXES = "|".join(map(re.escape, RESULT_FORMATS))
+_LIKE_RESULT = re.compile(rf"_(x\d+(\.\d+)?(e[+-]\d+)?|\d+[wh]|\d+x\d+)({_SUFFIXES})$")  # of any size: `Size.ending`
+_FOUR_TIMES = re.compile(rf"_x4({_SUFFIXES})$")
+
+
 def named_like_result(size: Size) -> Callable[[str], object]:
     """Return what tells whether a file's name is that of a result: of this size, or of four times."""
-    endings, suffixes = ("|".join(map(re.escape, names)) for names in ({size.ending, "_x4"}, RESULT_FORMATS))
-    return re.compile(rf"({endings})({suffixes})$").search
+    return re.compile(rf"(_x4|{re.escape(size.ending)})({_SUFFIXES})$").search
+
+
+def _is_result(path: Path) -> bool:
+    """Tell whether a file is a result: by its name, _x4.png, or where others name theirs so too by its mark."""
+    if _FOUR_TIMES.search(path.name):
+        return True
+    try:
+        return _LIKE_RESULT.search(path.name) is not None and read_fingerprint(path) is not None
+    except OSError:
+        return False
 
 
 def result_ending(size: Size, format: str | None) -> str:  # noqa: A002
@@ -121,18 +133,24 @@ def result_ending(size: Size, format: str | None) -> str:  # noqa: A002
     return f"{size.ending}{FORMATS[format or 'png'].suffixes[0]}"
 
 
-def name_results(places: Sequence[tuple[str, str]], ending: str) -> list[str]:
+def name_results(places: Sequence[tuple[str, str]], ending: str, beside: Iterable[tuple[str, str]] = ()) -> list[str]:
     """Name each result by its picture's stem, or by the whole name where the stems of two meet.
 
     places  the folder that each result goes to, and the picture's name
+    beside  those of pictures that are not to be made now
     """
     stems = [os.path.splitext(name)[0] for _, name in places]  # noqa: PTH122 - of a million, and seven times as fast
-    met = [f"{folder}/{stem}".casefold() for (folder, _), stem in zip(places, stems, strict=True)]
-    uses = Counter(met)  # as there are file systems that do not tell case
+    met = [_meeting(folder, stem) for (folder, _), stem in zip(places, stems, strict=True)]
+    uses = Counter(met)
+    uses.update(_meeting(folder, os.path.splitext(name)[0]) for folder, name in beside)  # noqa: PTH122
     return [
         fitting(stem if uses[key] == 1 else name, ending)
         for (_, name), stem, key in zip(places, stems, met, strict=True)
     ]
+
+
+def _meeting(folder: str, stem: str) -> str:
+    return f"{folder}/{stem}".casefold()  # as there are file systems that do not tell case
 
 
 def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None, confidence: Path | None) -> Job:  # noqa: A002
@@ -145,7 +163,7 @@ def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None, 
     return Job(None, output, confidence)
 
 
-def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> list[_Source]:
+def _find(name: str, errors: dict[str, PictureError]) -> list[_Source]:
     """Return the pictures that an input stands for. Raises PictureError or OSError where there are none.
 
     Folders that cannot be searched, this one or some inside, are added to `errors`.
@@ -155,25 +173,33 @@ def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> l
         raise PictureError("'': no such file or folder")
     if path.is_dir():
         closed: dict[str, PictureError] = {}
-        found = [_Source(inner, path) for inner in _pictures_below(path, is_result, closed)]
+        found = [_Source(inner, path) for inner in _pictures_below(path, closed)]
         errors |= closed
         if not found and not closed:
-            raise PictureError(f"{name}: no pictures in this folder (those named like results do not count)")
+            raise PictureError(f"{name}: no pictures in this folder (results do not count)")
     elif path.exists():
         found = [_Source(path, path.parent)]
     elif glob.has_magic(name):
         root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
         matches = (Path(match) for match in sorted(glob.glob(name, recursive=True)))  # noqa: PTH207
-        found = [_Source(match, root) for match in matches if _is_picture(match, is_result)]
+        found = [_Source(match, root) for match in matches if _is_picture(match)]
         if not found:
-            raise PictureError(f"{name}: no picture has a name like this (those named like results do not count)")
+            raise PictureError(f"{name}: no picture has a name like this (results do not count)")
     else:
         raise PictureError(f"{name}: no such file or folder")
     return found
 
 
-def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, PictureError]) -> list[Path]:
-    return [path for path in map(Path, files_below(folder, errors)) if _is_picture(path, is_result)]
+def _pictures_below(folder: Path, errors: dict[str, PictureError]) -> list[Path]:
+    start = len(os.path.join(folder, ""))  # noqa: PTH118 - with what ends it
+    found = (path for path in files_below(folder, errors) if not is_hidden(path[start:]))
+    return [path for path in map(Path, found) if _is_picture(path)]
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file is hidden or in a folder that is: by a dot before its name, or by macOS (__MACOSX)."""
+    parts = name.replace(os.sep, "/").split("/")
+    return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in parts)
 
 
 def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
@@ -196,19 +222,21 @@ def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
         yield from (os.path.join(place, name) for name in sorted(names))  # noqa: PTH118 - of a million
 
 
-def _is_picture(path: Path, is_result: _IsResult) -> bool:
+def _is_picture(path: Path) -> bool:
     """Tell whether a file found in a folder is one to upscale, by its name; a link to nothing is, to be an error."""
-    named_so = path.suffix.lower() in PICTURE_SUFFIXES and not is_result(path.name)
+    named_so = path.suffix.lower() in PICTURE_SUFFIXES and not _is_result(path)
     return named_so and (path.is_file() or not path.exists())
 
 
-def _without_results(sources: list[_Source], is_result: _IsResult) -> list[_Source]:
+def _without_results(sources: list[_Source]) -> list[_Source]:
     """Leave out what a shell's *.png finds of an earlier run: results that lie beside their pictures."""
     given = {source.path.parent / name for source in sources for name in (source.path.name, source.path.stem)}
     return [
         source
         for source in sources
-        if not (is_result(source.path.name) and source.path.parent / source.path.stem.rpartition("_")[0] in given)
+        if not (
+            _LIKE_RESULT.search(source.path.name) and source.path.parent / source.path.stem.rpartition("_")[0] in given
+        )
     ]
 
 
@@ -230,7 +258,24 @@ def _name_results(sources: list[_Source], output: Path | None, ending: str) -> l
         for source in sources
     ]
     places = [(str(folder), source.path.name) for folder, source in zip(folders, sources, strict=True)]
-    return [folder / name for folder, name in zip(folders, name_results(places, ending), strict=True)]
+    given = {source.path for source in sources}
+    beside = [
+        (str(folder), path.name)
+        for place, folder in {
+            source.path.parent: folder for source, folder in zip(sources, folders, strict=True)
+        }.items()
+        for path in _pictures_in(place)
+        if path not in given
+    ]
+    return [folder / name for folder, name in zip(folders, name_results(places, ending, beside), strict=True)]
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures of a folder itself, none where it cannot be searched."""
+    try:
+        return [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and _is_picture(path)]
+    except OSError:
+        return []
 
 
 def fitting(name: str, ending: str) -> str:
@@ -257,6 +302,6 @@ def _refuse_clashes(jobs: list[Job]) -> None:
                 raise ArgumentError(f"{place} is the result: the map needs a name of its own")
             if other is not None:
                 raise ArgumentError(
-                    f"{other.source} and {job.source} would both become {place}: do one after the other"
+                    f"{other.source} and {job.source} would both become {place}: give each a folder of its own"
                 )
             first[os.path.normcase(real)] = job

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,9 @@ from srgan.weights import METADATA_KEY, Card, checksum, parse_card
 
 # measured with srresnet_x4
 _PIXEL_BYTES = {"bf16": 3_100, "fp32": 5_700}
+
+_left_behind: list[object] = []
+"""What a forked process has of its parent's: to free it would wait for threads that are not here."""
 
 
 class OpenVinoNetwork:
@@ -43,6 +47,7 @@ class OpenVinoNetwork:
             raise WeightsError(f"{model!s}: cannot be read: {error.strerror}") from error
         self.checksum = checksum(self._content)
         self._core = openvino.Core()
+        self._process = os.getpid()
         self.device: str = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:
@@ -66,11 +71,13 @@ class OpenVinoNetwork:
 
     def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return sr for lr, see `Network`."""
+        self._follow_fork()
         sr: NDArray[np.float32] = _infer(self._floats, lr).copy()
         return sr
 
     def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return sr for lr in levels, see `Network`."""
+        self._follow_fork()
         sr: NDArray[np.uint8] = _infer(self._levels, np.ascontiguousarray(lr)[np.newaxis])[0].copy()
         return sr
 
@@ -80,11 +87,22 @@ class OpenVinoNetwork:
 
     def rest(self) -> None:
         """Let go of memory, see `Network`."""
+        if self._process != os.getpid():
+            return
         made = vars(self)  # what is made when it is first needed is not needed for this
         if "_fp32" in made:
             self._fp32.rest()
         for request in (self._levels, *([self._floats] if "_floats" in made else [])):
             request.get_compiled_model().release_memory()
+
+    def _follow_fork(self) -> None:
+        """Load the network anew in a process that was forked from its own: OpenVINO's threads did not come along."""
+        if self._process == os.getpid():
+            return
+        made = vars(self)
+        _left_behind.append([made.pop(name, None) for name in ("_core", "_levels", "_floats")])
+        self._process, self._core = os.getpid(), openvino.Core()
+        self._levels = self._compile("levels", _between_levels)[1]
 
     @cached_property
     def _fp32(self) -> "OpenVinoNetwork":

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, overload
+from threading import RLock
+from typing import Any, BinaryIO, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,12 @@ from srgan.image.alpha import bleed, hold
 from srgan.image.colour import Pixels
 from srgan.image.consistent import consistent
 from srgan.image.heat import heat
-from srgan.image.picture import Maker, Picture, array_from_picture, image_from_picture, picture_from_array
+from srgan.image.picture import Limits, Maker, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.resample import resample
 from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
+from srgan.inference.pipeline import held_bytes
 from srgan.inference.runtime import Network, load_network
 from srgan.inference.windows import upscale_pixels
 from srgan.weights import AUTO, NAMES, Choice, choose, counterpart
@@ -35,7 +37,11 @@ _Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.flo
 
 
 class Upscaler:
-    """A loaded network that upscales pictures one after another. Not for several threads at once."""
+    """A loaded network that upscales pictures one after another.
+
+    Threads may share one, and wait for each other: a network takes all processors. So may a process and those forked
+    from it, where the first to run a network there loads it anew; it cannot be pickled.
+    """
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class Upscaler:
         """
         how: dict[str, Any] = {"ensemble": ensemble, "runtime": runtime, "precision": precision, "threads": threads}
         self._asked = model, detail, repair
+        self._alone = RLock()  # of all that share the networks; a picture may be begun within another's progress
         choice = choose(*self._asked)
         self.network: Network = _load(choice, how)
         self._loaded = {choice: self.network}
@@ -89,35 +96,46 @@ class Upscaler:
         self._plan(1, 1, self.network)  # complains of an impossible tile now
 
     def making(self, size: Size, *, consistent: bool = False) -> "Upscaler":
-        """Return an upscaler for results of another size with the same network, loaded once.
-
-        The two are not for two threads at once either.
-        """
+        """Return an upscaler for results of another size with the same network, loaded once."""
         other = copy(self)
         other.size, other._consistent = size, consistent
         other.__dict__.pop("_other", None)
         return other
 
     @overload
-    def upscale(self, picture: str | PathLike[str] | Image.Image) -> Image.Image: ...
+    def upscale(self, picture: str | PathLike[str] | BinaryIO | Image.Image) -> Image.Image: ...
     @overload
     def upscale(self, picture: _Array) -> _Array: ...
     def upscale(self, picture: Any) -> Any:
         """Return a picture enlarged, as what it came: see `srgan.upscale`."""
         if isinstance(picture, (str, PathLike)):
-            first = replace(_read(Path(picture)), more=(), timing=None)
-            return image_from_picture(self.upscale_picture(first))
+            return image_from_picture(self._first_of(_read(Path(picture))))
         if isinstance(picture, Image.Image):
-            return image_from_picture(self.upscale_picture(picture_from_image(picture)))
+            return image_from_picture(self._first_of(picture_from_image(picture)))
         if isinstance(picture, np.ndarray):
-            return array_from_picture(self.upscale_picture(picture_from_array(picture)))
-        raise ArgumentError(f"a picture is a path, a Pillow image or an array, not {type(picture).__name__}")
+            return array_from_picture(self._first_of(picture_from_array(picture)))
+        if hasattr(picture, "read"):
+            return image_from_picture(self._first_of(_read(picture)))
+        raise ArgumentError(f"a picture is a path, a file, a Pillow image or an array, not {type(picture).__name__}")
+
+    def _first_of(self, picture: Picture) -> Picture:
+        """Return the first frame of a picture enlarged. Raises TooLargeError for a result over the usual limit."""
+        first = replace(picture, more=(), timing=None)
+        try:
+            held_bytes(first, self.size, self.network.scale, Limits(), "the result")
+        except TooLargeError as error:
+            raise TooLargeError(f"{_without_advice(error)}; upscale_picture has none") from error
+        return self.upscale_picture(first)
 
     def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """Return a decoded picture enlarged; transparency goes through the network as gray.
 
         Raises InferenceError where the network fails on a tile or gives values that are not finite.
         """
+        with self._alone:
+            return self._upscale(picture, progress)
+
+    def _upscale(self, picture: Picture, progress: Progress | None) -> Picture:
         chosen = self._network_for(picture)
         networks = [_for_depth(chosen, frame) for frame in picture.frames]
         plans = [self._plans_for(frame, network) for frame, network in zip(picture.frames, networks, strict=True)]
@@ -134,7 +152,8 @@ class Upscaler:
         first, *more = (
             self._upscale_frame(*of_frame, step) for of_frame in zip(picture.frames, networks, plans, strict=True)
         )
-        maker = Maker(f"srgan {__version__}", chosen.card["name"], chosen.checksum)
+        network = (chosen.card["name"], chosen.checksum) if total else (None, None)
+        maker = Maker(f"srgan {__version__}", *network)
         return replace(first, more=tuple(more), maker=maker)
 
     def doubt(self, picture: Picture, result: Picture) -> Picture:
@@ -143,7 +162,8 @@ class Upscaler:
         The other one is srresnet, which invents nothing; for a result of srresnet it is srgan-plus. See
         `srgan.image.heat`. Of several frames the first one's. Raises ArgumentError for another model.
         """
-        other = self._other.upscale_picture(replace(picture, more=(), timing=None))
+        with self._alone:
+            other = self._other.upscale_picture(replace(picture, more=(), timing=None))
         return Picture(heat(result.pixels, other.pixels), maker=result.maker)
 
     @cached_property
@@ -211,36 +231,42 @@ class Upscaler:
 
 @overload
 def upscale(
-    picture: str | PathLike[str] | Image.Image, model: str | Path = AUTO, *, size: Size | float | None = None
+    picture: str | PathLike[str] | BinaryIO | Image.Image, model: str | Path = AUTO, *, size: Size | float | None = None
 ) -> Image.Image: ...
 @overload
 def upscale(picture: _Array, model: str | Path = AUTO, *, size: Size | float | None = None) -> _Array: ...
 def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None = None) -> Any:
     """Return a picture enlarged, four times as wide and high.
 
-    picture  a path, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or float32 in [0, 1]
+    picture  a path, a binary file, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or
+             float32 in [0, 1]
     model    "auto" (srgan-photo for JPEGs of quality 90 or less, halfway to it up to 97, else srgan-plus),
              "srgan-plus", "srgan-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
-    size     another number of times, or a `srgan.Size`: of a width, say
+    size     another number of times, or a `srgan.Size`: of a width, srgan.Size(width=1920), say
 
-    For a path or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
+    For a path, a file or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
     ones that Pillow has), of an animation its first frame, turned as its EXIF orientation says and with its ICC
     profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray,
     and transparency is kept. This loads the network anew; for several pictures keep an `Upscaler`.
 
-    Raises PictureError where a file cannot be read, ArgumentError (a ValueError) for what is no picture,
-    WeightsError for an unknown model, InferenceError where the network fails.
+    Raises PictureError where a file cannot be read, TooLargeError for a result of over 3000 million pixels,
+    ArgumentError (a ValueError) for what is no picture, WeightsError for an unknown model, InferenceError where the
+    network fails.
     """
     return Upscaler(model, size=size).upscale(picture)
 
 
-def _read(path: Path) -> Picture:
-    """Return the picture in a file. Raises PictureError; that it is too large without advice for the command line."""
+def _read(source: Path | BinaryIO) -> Picture:
+    """Return the picture in a file. Raises PictureError."""
     try:
-        return read_picture(path)
+        return read_picture(source, name="the file")
     except TooLargeError as error:
-        told = str(error).removesuffix("; --max-input-pixels raises it")
-        raise TooLargeError(f"{told}; a Pillow image may have more") from error
+        raise TooLargeError(f"{_without_advice(error)}; a Pillow image may have more") from error
+
+
+def _without_advice(error: TooLargeError) -> str:
+    """Return what is too large without what the command line could do about it."""
+    return str(error).partition("; --")[0]
 
 
 def _load(choice: Choice, how: dict[str, Any]) -> Network:
