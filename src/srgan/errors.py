@@ -43,7 +43,14 @@ class OutputError(SrganError):
 
 
 class TooLargeError(OutputError, PictureError):
-    """A picture or its result has more pixels than a limit."""
+    """A picture or its result has more pixels than a limit.
+
+    told  what it says, without the option of the command line that raises the limit
+    """
+
+    @property
+    def told(self) -> str:  # noqa: D102 - above
+        return str(self).partition("; --")[0]
 
 
 class WeightsError(SrganError):

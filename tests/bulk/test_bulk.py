@@ -1,6 +1,7 @@
 import codecs
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -268,7 +269,14 @@ def test_pictures_that_cannot_be_decoded_are_tried_again_when_asked_or_changed(t
 @pytest.mark.skipif(os.name != "posix", reason="paths of POSIX")
 def test_lists_of_paths(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "lists/near/a.png", tmp_path / "far/b c#1.png")
-    lines = ["near/a.png", f"{tmp_path}/far/b c#1.png", f"file://{tmp_path}/far/b%20c%231.png", "near/gone.png", ""]
+    lines = [
+        "near/a.png",
+        "./near/a.png",
+        f"{tmp_path}/far/b c#1.png",
+        f"file://{tmp_path}/far/b%20c%231.png",
+        "near/gone.png",
+        "",
+    ]
     (tmp_path / "lists/list.txt").write_text("\n".join(lines))
     outcome, records = run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")
     far = str(tmp_path).lstrip("/")
@@ -283,6 +291,17 @@ def test_lists_of_paths(tmp_path: Path, tiny_onnx: Path) -> None:
     (tmp_path / "lists/list.txt").write_text("../far/b.png")
     with pytest.raises(BulkError, match=r"\.\./far/b\.png: a path in a list cannot leave its folder"):
         run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_names_that_are_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
+    name = os.fsdecode(b"in/\xff.png")
+    draw(tmp_path / name)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1}
+    assert results(tmp_path / "out").keys() == {os.fsdecode(b"\xff_x4.png")}
+    (tmp_path / "list.txt").write_bytes(b"in/\xff.png")
+    assert counts(run(tiny_onnx, tmp_path / "list.txt", tmp_path / "listed")[0]) == {"done": 1}
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1}
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "all.tar", "list.txt"])
@@ -354,6 +373,37 @@ def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
     outcome, records = run(tiny_onnx, tmp_path / "shards", tmp_path / "out")
     assert [record.source for record in records if record.status == "failed"][-1] == f"{tmp_path}/shards/train-0.tar"
     assert "damaged, or cannot be read to its end" in records[-1].error
+
+
+def test_the_status_of_archives_counts_what_was_in_them(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for number in range(2):
+        write_tar(tmp_path / f"t/{number}.tar", {f"{name}.png": content for name in "abc"} | {"._a.png": b"of a Mac"})
+    run(tiny_onnx, tmp_path / "t", tmp_path / "out")
+    lines = list(lines_of(status_of(Manifest(open_place(str(tmp_path / "out"))))))
+    assert lines[0] == f"{tmp_path}/t, 6 pictures"
+    assert [line.split() for line in lines[1:4]] == [["6", "done"], ["0", "failed"], ["0", "to", "do"]]
+
+
+def test_results_that_cannot_be_written_one_after_the_other_end_the_run(
+    tmp_path: Path, tiny_onnx: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srgan.bulk.run.REFUSED", 3)
+    draw(tmp_path / "in/b.png", tmp_path / "in/d.png")
+    for name in ("a", "c", "e", "f", "g", "h"):
+        Image.effect_noise((400, 400), 90).convert("RGB").save(tmp_path / f"in/{name}1.png")
+    engine = Inline()
+    with pytest.raises(
+        BulkError, match=r"3 results, one after the other: .*cannot be written: No space left on device"
+    ):
+        run(tiny_onnx, tmp_path / "in", small_disk / "out", engine=engine)
+    assert [Path(source).stem for source in engine.sources] == ["a1", "b", "c1", "d", "e1", "f1", "g1"]
+    lines = list(lines_of(status_of(Manifest(open_place(str(small_disk / "out"))))))
+    assert [line.split(maxsplit=1) for line in lines[3:5]] == [
+        ["5", "cannot be written: No space left on device"],
+        ["1", "to do"],
+    ]
 
 
 def test_what_killed_runs_were_writing_is_removed(tmp_path: Path, tiny_onnx: Path) -> None:

@@ -176,7 +176,7 @@ def many(folder: Path, count: int = 120) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_ended_goes_on_where_it_was(tmp_path: Path, tiny_onnx: Path, end: signal.Signals) -> None:
     source, target = many(tmp_path / "in"), tmp_path / "out"
     arguments = (source, target, "--model", tiny_onnx, "--workers", "1")

@@ -448,7 +448,8 @@ def test_threads_that_share_one_get_each_its_own_picture(tiny_onnx: Path) -> Non
         assert list(pool.map(wrong, range(len(noise)))) == [0] * len(noise)
 
 
-def test_a_picture_may_be_begun_within_anothers_progress(network: Nearest, noise: NDArray[np.uint8]) -> None:
+@pytest.mark.usefixtures("network")
+def test_a_picture_may_be_begun_within_anothers_progress(noise: NDArray[np.uint8]) -> None:
     upscaler = Upscaler(tile=5)
     inner: list[NDArray[Any]] = []
     small = upscaler.making(Size(scale=4))

@@ -1,6 +1,7 @@
 import gc
 import io
 import json
+import logging
 import os
 import re
 import select
@@ -28,13 +29,14 @@ import made
 from conftest import card_of
 from fakes import Nearest
 from srgan.cli import main
+from srgan.errors import InferenceError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.resize import bicubic_taps, imresize
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
-from srgan.web.app import Rules
+from srgan.web.app import JsonLines, Rules
 from srgan.web.parameters import Crop
 from srgan.web.work import _cropped, _scans
 from srgan.weights import NAMES, Choice
@@ -362,7 +364,8 @@ def test_no_scans_of_a_jpeg_hide(before: bytes, hidden: bytes) -> None:
 def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:
     answer = running.upscale(png(100, 140), "scale=12")
     assert answer.status == 413
-    assert "a result of 2,016,000 pixels is more than the limit of 500,000 pixels" in answer.problem["detail"]
+    detail = "a result of 2,016,000 pixels is more than the limit of 500,000 pixels"
+    assert answer.problem["detail"] == detail, "and nothing of options that only the service's owner has"
     answer = running.upscale(png(50, 50), "scale=5")
     assert answer.status == 413
     assert "the network makes 640,000 pixels on the way to that size" in answer.problem["detail"]
@@ -374,6 +377,12 @@ def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:
         (form(format=b"webp")[0], "multipart/form-data; boundary=line", 400, "the form has no part 'picture'"),
         (form(picture=png())[0][:-9], "multipart/form-data; boundary=line", 400, "ends before its last boundary"),
         (b"what is this", "multipart/form-data; boundary=line", 400, "the form cannot be read: "),
+        (
+            form(image=("photo.png", png()))[0],
+            "multipart/form-data; boundary=line",
+            400,
+            "a file is the form's part 'picture', not 'image'",
+        ),
         (b"--line", "multipart/form-data", 415, "a form is multipart/form-data with a boundary"),
         (b"--line", "multipart/mixed; boundary=line", 415, "a form is multipart/form-data with a boundary"),
         (
@@ -838,7 +847,32 @@ def test_an_error_nobody_thought_of_is_500_and_no_traceback(
     assert answer.status == 500
     assert answer.problem["detail"] == "the cause is in the service's log"
     assert b"secret" not in answer.body
+    running.wait_for('srgan_requests_total{status="500"}', 1)
     assert "ZeroDivisionError: secret" in caplog.text
+
+
+def test_the_log_says_what_a_request_came_to_and_why(
+    fresh: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise InferenceError("the network gives\nvalues that are not finite") from ZeroDivisionError("deep down")
+
+    caplog.set_level(logging.INFO, "srgan")
+    assert fresh.upscale(png(), X_Request_ID="good-one").status == 200
+    assert fresh.upscale(b"hello", "name=a%0Ab.png", X_Request_ID="poor-one").status == 400
+    monkeypatch.setattr("srgan.web.work.Workshop._enlarge", fail)
+    assert fresh.upscale(png(), X_Request_ID="sad-one1").status == 500
+    fresh.wait_for('srgan_requests_total{status="500"}', 1)
+    good, poor, sad = (record for record in caplog.records if hasattr(record, "line"))
+    assert "problem" not in good.line
+    assert (poor.levelname, poor.line["problem"]) == ("INFO", "not-a-picture")
+    detail = "ab.png: not a picture, or not of a kind that can be read"
+    assert poor.getMessage().endswith(f" s not-a-picture: {detail}")
+    assert (sad.levelname, sad.line["id"], sad.line["status"]) == ("ERROR", "sad-one1", 500)
+    assert sad.line["detail"] == "the network gives values that are not finite"
+    line = json.loads(JsonLines().format(sad))
+    assert (line["level"], line["problem"], line["detail"]) == ("error", "failed", sad.line["detail"])
+    assert "ZeroDivisionError: deep down" in line["traceback"]
 
 
 def test_what_is_counted(fresh: Running) -> None:
@@ -934,7 +968,9 @@ def test_a_second_signal_ends_it_at_once(tiny_onnx: Path) -> None:
     assert process.returncode == 130
 
 
-def test_what_keeps_it_from_serving_is_one_line(capsys: pytest.CaptureFixture[str], tiny_onnx: Path) -> None:
+def test_what_keeps_it_from_serving_is_one_line(
+    capsys: pytest.CaptureFixture[str], tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["serve", "--port", port]) == 1
@@ -946,6 +982,11 @@ def test_what_keeps_it_from_serving_is_one_line(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "srgan: error: gone.onnx: no such file\n"
     assert main(["serve", "--token", " "]) == 2
     assert capsys.readouterr().err == "srgan: error: the token is empty\n"
+    monkeypatch.setenv("SRGAN_TOKEN", "")
+    assert main(["serve"]) == 2
+    unset = "SRGAN_TOKEN is empty: unset it for a service that asks for none"
+    assert capsys.readouterr().err == f"srgan: error: {unset}\n"
+    monkeypatch.delenv("SRGAN_TOKEN")
     assert main(["serve", "--model", str(tiny_onnx), "--model", str(tiny_onnx)]) == 2
     assert "there is a network tiny already" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any, TypeAlias
 
 from srgan.bulk.manifest import Record
@@ -213,9 +213,13 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
 
     def take() -> None:
         """Take tasks as they come, so that whoever gives them never waits for what is done here."""
-        with suppress(EOFError, OSError):
-            while True:
-                given.put(line.recv())
+        try:
+            while (order := line.recv()) is not None:
+                given.put(order)
+        except (EOFError, OSError):  # whoever gave them has died: what is not begun is for the next run
+            with suppress(Empty):
+                while True:
+                    given.get_nowait()
         given.put(None)
 
     def tell(what: object) -> None:

@@ -115,9 +115,11 @@ def clean(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def in_short(error: str) -> str:
-    """Return an error without what is of one picture alone: figures, and all behind a colon."""
-    return re.sub(r"\d[\d,.]*", "N", error.split(": ")[0])
+def in_short(error: str, target: str) -> str:
+    """Return an error without what is of one picture alone: its result's place, figures, and most behind a colon."""
+    first, *more = error.rpartition(f"{target}: ")[2].split(": ")
+    whole = ": ".join([first, *more[:1]]) if first.startswith("cannot be ") else first
+    return re.sub(r"\d([\d,.]*\d)?", "N", whole)
 
 
 def newest(runs: Iterable[Run]) -> Run:
@@ -236,7 +238,7 @@ def known(manifest: Manifest) -> tuple[dict[str, Known], dict[str, list[str]]]:
     for target, status, stage, error, version, settings, identity, archive, members in _rows(table, columns[:-1]):
         settings = shared.setdefault(settings, settings)
         failed = status == "failed"
-        reason = in_short(error)
+        reason = in_short(error, target)
         reason = shared.setdefault(reason, reason)
         if archive and target not in found:
             archives.setdefault(shared.setdefault(archive, archive), []).append(target)

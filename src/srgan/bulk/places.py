@@ -99,17 +99,15 @@ class Place:
         start = len(self.base.rstrip("/")) + 1
         for path in files_below(Path(self.base), broken):
             name = path[start:].replace(os.sep, "/")
-            try:
-                status = os.stat(path)  # noqa: PTH116 - of a million
-            except OSError:  # a link to nothing: an error when it is read
-                yield File(name, "")
-                continue
-            if stat.S_ISREG(status.st_mode):
-                yield File(name, _version(status.st_size, status.st_mtime_ns))
+            version = _local_version(path)
+            if version or not os.path.exists(path):  # noqa: PTH110 - a link to nothing: an error when it is read
+                yield File(name, version)
         errors += broken.values()
 
     def versions(self, names: list[str]) -> list[str]:
         """Return the versions of files, "" of those that are not there. Raises BulkError."""
+        if self.kind == "local":
+            return [_local_version(self.path_of(name)) for name in names]
         try:
             found = self._again(lambda: self.system.get_file_info([self.path_of(name) for name in names]))
         except (OSError, pa.ArrowException) as error:
@@ -120,9 +118,8 @@ class Place:
         """Return what is in a file. Raises PictureError."""
 
         def whole() -> bytes:
-            with self.system.open_input_stream(self.path_of(name)) as file:
-                content: bytes = file.read()
-            return content
+            with self._stream(name) as file:
+                return file.read()
 
         try:
             return self._again(whole)
@@ -133,19 +130,26 @@ class Place:
 
     def open(self, name: str, *, anywhere: bool = False) -> BinaryIO:
         """Open a file to read: to its end, or anywhere in it. Raises BulkError."""
-        way = self.system.open_input_file if anywhere else self.system.open_input_stream
         try:
-            file: BinaryIO = self._again(lambda: way(self.path_of(name)))
+            file = self._again(lambda: self._stream(name, anywhere=anywhere))
         except FileNotFoundError as error:
             raise BulkError(f"{self.url_of(name)}: no such file") from error
         except (OSError, pa.ArrowException) as error:
             raise BulkError(f"{self.url_of(name)}: cannot be read: {reason(error)}") from error
         return file
 
+    def _stream(self, name: str, *, anywhere: bool = False) -> BinaryIO:
+        """Open a file: one of this machine by its name in bytes, which need not be UTF-8 as pyarrow's are."""
+        if self.kind == "local":
+            return Path(self.path_of(name)).open("rb")
+        way = self.system.open_input_file if anywhere else self.system.open_input_stream
+        file: BinaryIO = way(self.path_of(name))
+        return file
+
     def fingerprint_of(self, name: str) -> str | None:
         """Return the fingerprint in a result, None where it has none. Raises OutputError, FileNotFoundError."""
         try:
-            with self._again(lambda: self.system.open_input_stream(self.path_of(name))) as file:
+            with self._again(lambda: self._stream(name)) as file:
                 return find_fingerprint(file)
         except FileNotFoundError:
             raise
@@ -288,6 +292,15 @@ def reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     found = _AWS.search(text)
     return f"{found[2]} ({found[1]})" if found else text.split(". Detail:")[0]
+
+
+def _local_version(path: str) -> str:
+    """Return the version of a file of this machine, "" of what is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of a million
+    except OSError:
+        return ""
+    return _version(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ""
 
 
 def _version(size: int | None, changed: int | None) -> str:

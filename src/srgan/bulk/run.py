@@ -11,6 +11,9 @@ from srgan.bulk.sources import Listing, Task, list_source, row_target, upward
 from srgan.bulk.stages import Making
 from srgan.errors import BulkError, PictureError
 
+REFUSED = 20
+"""So many results one after the other that cannot be written end a run: there is no room, say, for any."""
+
 
 class Engine(Protocol):
     """What gets tasks done."""
@@ -83,6 +86,7 @@ def run_bulk(
     results = [task.target for task in plan.tasks if task.kind == "file"]
     folders = {task.target for task in plan.tasks if task.kind != "file"}
     destination.remove_leftovers(results, folders)
+    refused = 0
     try:
         with closing(engine.run(making, plan.tasks)) as records:
             for record in records:
@@ -91,6 +95,12 @@ def run_bulk(
                     outcome.counts[record.status] += 1
                 if on_record is not None:
                     on_record(record)
+                if record.status in ("done", "remade"):
+                    refused = 0
+                refused += record.stage == "write"
+                if refused == REFUSED:
+                    raise BulkError(f"{destination.url}: {REFUSED} results, one after the other: {record.error}")
+        run.total = outcome.counts.total()  # now that all archives have been opened
         manifest.end(run)
     finally:
         manifest.flush()

@@ -236,7 +236,8 @@ def _listed(lines: Iterable[str], beside: Place, text: str) -> list[_Listed]:
 
 def _of_paths(places: list[_Listed], ending: str) -> list[Task]:
     """Return the tasks for what is listed, each once."""
-    places = list({(place.url, place.path_of(name)): (place, name, below) for place, name, below in places}.values())
+    apart = {(at[0].url, posixpath.normpath(at[0].path_of(at[1]))): at for at in places}
+    places = list(apart.values())
     targets = [posixpath.normpath(below) for _, _, below in places]
     if outside := next((target for target in targets if target.startswith("../") or target == ".."), None):
         raise BulkError(f"{outside}: a path in a list cannot leave its folder: give it from the root")

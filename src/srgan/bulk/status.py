@@ -62,7 +62,7 @@ def status_of(manifest: Manifest) -> Status:
     word = run.ended or max([run.started, *times[-1:]])
     since = max(run.started, word - RECENT)
     rate = float((times >= since).sum()) / max(word - since, 1e-3)
-    reasons = Counter(in_short(error) for status, error in last.values() if status == "failed")
+    reasons = Counter(in_short(error, target) for target, (status, error) in last.items() if status == "failed")
     reasons.update(run.failed_before)
     done = run.done_before + outcomes["done"] + outcomes["remade"] + outcomes["skipped"]
     return Status(run, done, reasons, rate, word)

@@ -1,7 +1,10 @@
 """srgan bulk."""
 
 import shlex
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -152,11 +155,31 @@ def bulk(
             done += record.status != "listed"
             bar.update(done, max(done, total))
 
-        outcome = run_bulk(
-            source, making, runner, column=column, retry_failed=retry_failed, on_plan=planned, on_record=tell
-        )
+        with _ended_by_signals():
+            outcome = run_bulk(
+                source, making, runner, column=column, retry_failed=retry_failed, on_plan=planned, on_record=tell
+            )
     click.echo(f"{in_words(outcome.counts)} in {time.perf_counter() - start:.1f} s")
     if outcome.counts["failed"]:
         click.echo(f"srgan bulk --failures {shlex.quote(destination)} lists what failed, and why", err=True)
         return 1
     return 0
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, by which machines are taken away, and SIGHUP do what Ctrl-C does: what is done is recorded first."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup's
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

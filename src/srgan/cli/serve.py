@@ -1,6 +1,8 @@
 """srgan serve."""
 
 import logging
+import os
+import signal
 import sys
 import webbrowser
 from typing import Any
@@ -88,7 +90,13 @@ def serve(
     **how: Any,
 ) -> None:
     """Serve a page to drop pictures on, and an HTTP API to send them to."""
-    if token is not None and not token.strip():
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(0)
+    )  # until the server hears it: the first process ignores it else
+    if token is None and "SRGAN_TOKEN" in os.environ:
+        raise ArgumentError("SRGAN_TOKEN is empty: unset it for a service that asks for none")
+    token = None if token is None else token.strip()
+    if token == "":
         raise ArgumentError("the token is empty")
     rules = Rules(
         bytes=max_bytes or Rules.bytes,

@@ -124,7 +124,7 @@ class Upscaler:
         try:
             held_bytes(first, self.size, self.network.scale, Limits(), "the result")
         except TooLargeError as error:
-            raise TooLargeError(f"{_without_advice(error)}; upscale_picture has none") from error
+            raise TooLargeError(f"{error.told}; upscale_picture has none") from error
         return self.upscale_picture(first)
 
     def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
@@ -261,12 +261,7 @@ def _read(source: Path | BinaryIO) -> Picture:
     try:
         return read_picture(source, name="the file")
     except TooLargeError as error:
-        raise TooLargeError(f"{_without_advice(error)}; a Pillow image may have more") from error
-
-
-def _without_advice(error: TooLargeError) -> str:
-    """Return what is too large without what the command line could do about it."""
-    return str(error).partition("; --")[0]
+        raise TooLargeError(f"{error.told}; a Pillow image may have more") from error
 
 
 def _load(choice: Choice, how: dict[str, Any]) -> Network:

@@ -168,6 +168,8 @@ class _Form:
             if self._name == "picture":
                 self._pictures += 1
                 self._body.name = options.get(b"filename", b"").decode(errors="replace")
+            elif b"filename" in options:
+                raise Problem("bad-request", f"a file is the form's part 'picture', not {self._name[:40]!r}")
         self._header_name, self._header_value = bytearray(), bytearray()
 
     def _more(self, data: bytes, start: int, end: int) -> None:

@@ -49,7 +49,7 @@ def problem_of(error: SrganError) -> Problem:
     """Return the problem that an error of a picture, its parameters or its result is."""
     detail = " ".join(str(error).splitlines())
     if isinstance(error, TooLargeError):
-        return Problem("too-large", detail)
+        return Problem("too-large", " ".join(error.told.splitlines()))
     if isinstance(error, UnknownKindError):
         return Problem("unknown-kind", detail)
     if isinstance(error, PictureError):
