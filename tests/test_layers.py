@@ -11,24 +11,25 @@ ALLOWED = {
     "errors": set(),
     "atomic": {"errors"},
     "memory": set(),
+    "threads": set(),
     "weights": {"errors"},
-    "image": {"errors", "atomic"},
+    "image": {"errors", "atomic", "threads"},
     "models": {"errors", "atomic", "weights"},
     "losses": {"errors", "image", "models"},
     "metrics": {"errors", "image", "models"},
-    "data": {"errors", "atomic", "image"},
+    "data": {"errors", "atomic", "threads", "image"},
     "perceptual": {"errors", "atomic", "models", "metrics"},
     "training": {"errors", "atomic", "weights", "image", "models", "losses", "metrics", "data", "perceptual"},
-    "inference": {"errors", "atomic", "weights", "image"},
-    "inference.torch": {"errors", "weights", "image", "models"},
-    "bulk": {"errors", "atomic", "weights", "image", "inference"},
+    "inference": {"errors", "atomic", "threads", "weights", "image"},
+    "inference.torch": {"errors", "threads", "weights", "image", "models"},
+    "bulk": {"errors", "atomic", "threads", "weights", "image", "inference"},
     "web": {"errors", "memory", "weights", "image", "inference"},
-    "evaluation": {"errors", "atomic", "weights", "image", "metrics", "inference"},
+    "evaluation": {"errors", "atomic", "threads", "weights", "image", "metrics", "data", "inference"},
     "export": {"errors", "atomic", "weights", "models", "training", "inference"},
 }
 """What a layer may import, beside itself and what is above the tree (__init__, cli and so on: anything)."""
 
-TORCH_FREE = ("errors", "atomic", "memory", "weights", "image", "inference", "bulk", "web")
+TORCH_FREE = ("errors", "atomic", "memory", "threads", "weights", "image", "inference", "bulk", "web")
 HEAVY = {"torch", "safetensors", "onnx"}
 
 

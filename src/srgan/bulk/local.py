@@ -24,7 +24,7 @@ from srgan.bulk.sources import Task
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
 from srgan.errors import ArgumentError, BulkError, SrganError
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, PATIENCE, Pipeline
-from srgan.inference.threads import processors
+from srgan.threads import processors
 
 LEAST_BESIDE = 2
 """Threads that read beside a network, and as many that write: one of each waits for a disk or a store, one works."""

@@ -21,7 +21,7 @@ from srgan.bulk.manifest import Record
 from srgan.bulk.sources import Task, row_target
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
 from srgan.errors import ArgumentError, BulkError, RuntimeMissingError, SrganError
-from srgan.inference.threads import processors
+from srgan.threads import processors
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 try:

@@ -21,7 +21,7 @@ from srgan.cli.progress import PictureBar, in_words
 from srgan.errors import ArgumentError, PictureError
 from srgan.image.picture import Limits
 from srgan.image.writing import WriteOptions
-from srgan.inference.threads import processors
+from srgan.threads import processors
 
 EPILOG = """\b
 Examples:

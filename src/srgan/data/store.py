@@ -8,7 +8,6 @@ import glob
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 import tarfile
@@ -27,9 +26,8 @@ from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
 from srgan.errors import DataError
-
-SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-"""Names of files that are taken for pictures inside folders and tars."""
+from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.threads import processors
 
 VERSION = 1
 
@@ -155,7 +153,7 @@ def _expand(sources: Sequence[str]) -> list[Path]:
             raise DataError(f"{source}: no such file, folder or pattern")
         for match in matches:
             if match.is_dir() and not (match / "index.json").is_file():
-                inside = sorted(p for p in match.rglob("*") if p.suffix.lower() in SUFFIXES | {".tar"})
+                inside = sorted(p for p in match.rglob("*") if p.suffix.lower() in {*PICTURE_SUFFIXES, ".tar"})
                 if not inside:
                     raise DataError(f"{match}: no pictures in this folder")
                 files.extend(inside)
@@ -184,7 +182,7 @@ def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
                 continue
             with tarfile.open(file) as tar:
                 for member in tar:
-                    if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
+                    if member.isfile() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
                         inside = tar.extractfile(member)
                         assert inside is not None
                         yield f"{file}/{member.name}", inside
@@ -239,7 +237,7 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
     """Decode everything into `folder` with all cores, in order, with bounded memory."""
     entries: list[Entry] = []
     offset = 0
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = processors()
     pending: deque[tuple[str, bool, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
 """Work done by several threads whose results are taken in order."""
 
-import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
+
+from srgan.threads import processors
 
 T = TypeVar("T")
 
@@ -13,7 +14,7 @@ class InOrder(Generic[T]):
     """A few pieces of work under way at a time, whose results go to `take` in the order they were put in."""
 
     def __init__(self, take: Callable[[T], None]) -> None:
-        threads = min(4, os.cpu_count() or 1)
+        threads = min(4, processors())
         self._take, self._most = take, 2 * threads
         self._pool, self._pending = ThreadPoolExecutor(threads), deque[Future[T]]()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from srgan.errors import ArgumentError, WeightsError
 from srgan.inference.runtime import levels_by_floats
-from srgan.inference.threads import thread_limit
+from srgan.threads import thread_limit
 from srgan.weights import METADATA_KEY, checksum, parse_card
 
 PROVIDER_VARIABLE = "SRGAN_ONNXRUNTIME_PROVIDER"

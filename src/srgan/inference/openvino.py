@@ -15,7 +15,7 @@ from openvino import opset15 as ops
 
 from srgan.errors import ArgumentError, WeightsError
 from srgan.inference import compiled
-from srgan.inference.threads import thread_limit
+from srgan.threads import thread_limit
 from srgan.weights import METADATA_KEY, Card, checksum, parse_card
 
 # measured with srresnet_x4

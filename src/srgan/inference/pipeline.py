@@ -3,7 +3,6 @@
 What is between them is held to a number of bytes.
 """
 
-import os
 import sys
 import time
 import traceback
@@ -19,6 +18,7 @@ from typing import Generic, TypeVar
 from srgan.errors import InferenceError, SrganError, TooLargeError
 from srgan.image.picture import Limits, Picture, in_words
 from srgan.image.size import Size, passes
+from srgan.threads import processors
 
 BYTES_IN_FLIGHT = 800_000_000
 """Of pictures and their results, from decoding to the end of writing. A picture of more goes alone."""
@@ -29,7 +29,7 @@ PATIENCE = 2.0
 PICTURES_AHEAD = 64
 """Of the one that the network is at, which are looked at and, where there is room, decoded."""
 
-WRITERS = min(8, os.cpu_count() or 1)
+WRITERS = min(8, processors())
 
 _Job = TypeVar("_Job")
 _Work = TypeVar("_Work")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from srgan.inference.runtime import NotFiniteError
-from srgan.inference.threads import thread_limit
 from srgan.models.generator import blend_folded
 from srgan.models.tensors import load_generator
+from srgan.threads import thread_limit
 from srgan.weights import checksum
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.inference.threads import thread_limit
+from srgan.threads import thread_limit
 
 
 @pytest.fixture(autouse=True)
