@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
     limits = ("--max-bytes", f"{MOST_BYTES}B", "--max-input-pixels", str(MOST_PIXELS))
-    with served(*limits, "--memory", "400MB") as url:  # so that windows are small, and cancelled soon
+    with served(*limits, "--memory", "420MB") as url:  # so that windows are small, and cancelled soon
         yield url
 
 
@@ -396,6 +396,23 @@ def test_the_model_the_size_and_the_format_are_chosen(page: Page, photo: Path, t
     assert name.endswith(".webp")
     chosen = ("--model", "srresnet", "--width", "200", "--format", "webp", "--quality", "70")
     assert content == by_command(photo, tmp_path, *chosen)
+
+
+def test_more_of_it_is_asked_for_and_bicubic_has_none_of_it(page: Page, photo: Path, tmp_path: Path) -> None:
+    give(page, photo)
+    compared(page)
+    page.get_by_role("radio", name="Faithful").check()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("checkbox", name="True to the picture").check()
+    page.get_by_role("checkbox", name="From eight sides").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("button", name="Apply")).to_be_hidden()
+    wait_for(page, "done")
+    chosen = ("--model", "srresnet", "--consistent", "--ensemble")
+    assert download(page)[1] == by_command(photo, tmp_path, *chosen)
+    page.get_by_role("radio", name="Plain").check()
+    for name in ("True to the picture", "From eight sides"):
+        expect(page.get_by_role("checkbox", name=name)).to_be_disabled()
 
 
 def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(

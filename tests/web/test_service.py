@@ -93,6 +93,7 @@ def fresh(weights: None) -> Iterator[Running]:  # noqa: ARG001
         ("format=jpeg&quality=70&name=a.png", ["--format", "jpeg", "--quality", "70"]),
         ("detail=0.5&scale=2.5", ["--detail", "0.5", "--scale", "2.5"]),
         ("model=srresnet&width=100&consistent=true", ["--model", "srresnet", "--width", "100", "--consistent"]),
+        ("model=srresnet&ensemble=true", ["--model", "srresnet", "--ensemble"]),
         ("width=50&height=30&format=webp", ["--fit", "50x30", "--format", "webp"]),
         ("strip=true&format=tiff", ["--strip", "--format", "tiff"]),
     ],
@@ -282,6 +283,10 @@ def _paeth(left: int, up: int, corner: int) -> int:
             "the map of confidence compares srgan-plus, srgan-photo, srgan, srresnet; bicubic is none of them",
         ),
         ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
+        (
+            "model=bicubic&ensemble=true",
+            "bicubic makes the same of every orientation: ensemble is for networks",
+        ),
         ("consistent=yes", "consistent is true or false, not 'yes'"),
         ("show=all", "no show 'all': result, confidence"),
         ("crop=1,2,3", "crop is LEFT,TOP,WIDTH,HEIGHT, whole numbers, not '1,2,3'"),

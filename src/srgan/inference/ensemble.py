@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from srgan.inference.runtime import Network, levels_by_floats
 
+ORIENTATIONS = 8
+"""Of a picture: four turns, each mirrored or not."""
+
 
 class Ensemble:
     """A network's geometric self-ensemble (Lim et al. 2017, "Enhanced Deep Residual Networks", section 3.4).
@@ -33,7 +36,7 @@ class Ensemble:
             total += np.rot90(self._network(np.ascontiguousarray(turned)), -turns, (2, 3))
             mirrored = self._network(np.ascontiguousarray(turned[..., ::-1]))
             total += np.rot90(mirrored[..., ::-1], -turns, (2, 3))
-        total /= 8
+        total /= ORIENTATIONS
         return total
 
     def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,7 +30,7 @@ class Networks:
         Raises WeightsError for a file that is none, ArgumentError for two networks of a name.
         """
         self._how, self._on_load = how, on_load
-        self._loaded: OrderedDict[Choice, Upscaler] = OrderedDict()
+        self._loaded: OrderedDict[tuple[Choice, bool], Upscaler] = OrderedDict()
         self.places: dict[str, str | Path] = {name: name for name in (AUTO, *NAMES)}
         self.cards: dict[str, Card] = {name: read_card(find_weights(name).one) for name in NAMES}
         names = [self._offer(model) for model in models]
@@ -60,16 +60,18 @@ class Networks:
         precision: str = self._how.get("precision", "auto")
         return precision
 
-    def get(self, choice: Choice) -> Upscaler:
-        """Return a network, of a name that is offered, ready to run; to load it takes a moment."""
-        if choice not in self._loaded:
+    def get(self, choice: Choice, *, ensemble: bool = False) -> Upscaler:
+        """Return a network, of a name that is offered, or its ensemble, ready to run; to load it takes a moment."""
+        key = choice, ensemble
+        if key not in self._loaded:
             place = self.places[str(choice.model)]
-            self._loaded[choice] = Upscaler(place, detail=choice.detail, repair=choice.repair, **self._how)
-        self._loaded.move_to_end(choice)
+            how = self._how | {"ensemble": ensemble}
+            self._loaded[key] = Upscaler(place, detail=choice.detail, repair=choice.repair, **how)
+        self._loaded.move_to_end(key)
         while len(self._loaded) > MOST_LOADED:
             self._loaded.popitem(last=False)
         self._on_load(len(self._loaded))
-        return self._loaded[choice]
+        return self._loaded[key]
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what is offered, for people and programs to choose from."""
@@ -93,6 +95,7 @@ class Networks:
                     "detail": name == SHARP,
                     "repair": name == SHARP,
                     "consistent": True,
+                    "ensemble": True,
                     "confidence": name in NAMES,
                 }
             )
@@ -110,5 +113,6 @@ _BICUBIC = {
     "detail": False,
     "repair": False,
     "consistent": False,
+    "ensemble": False,
     "confidence": False,
 }

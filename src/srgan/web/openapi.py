@@ -222,6 +222,7 @@ _MODELS = _object(
             detail=_YES_NO,
             repair=_YES_NO,
             consistent=_YES_NO,
+            ensemble=_YES_NO,
             confidence=_YES_NO,
         ),
     },

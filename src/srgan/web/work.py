@@ -33,6 +33,7 @@ from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size, passes
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.inference.ensemble import ORIENTATIONS
 from srgan.inference.fingerprint import all_settings, fingerprint, map_settings, network_settings
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
 from srgan.inference.upscaler import Progress
@@ -325,7 +326,7 @@ class Workshop:
             scale, times = self._networks.cards[str(work.choice.model)]["scale"], 2 if order.doubt else 1
             work.needs = held_bytes(picture, order.size, scale, self._limits, "result") * times
             work.needs += _bytes_of_weights(picture, order.size, scale)
-            work.cost = _network_pixels(picture, order.size, scale) * times
+            work.cost = _network_pixels(picture, order.size, scale) * times * (ORIENTATIONS if order.ensemble else 1)
             work.fingerprint = self._fingerprint(work)
         height, width = picture.pixels.shape[:2]
         work.size_in, work.picture = (width, height), picture
@@ -341,6 +342,7 @@ class Workshop:
             detail=order.detail,
             repair=order.repair,
             consistent=order.consistent,
+            ensemble=order.ensemble,
         )
         if order.crop is not None:
             settings += f" {order.crop}"
@@ -374,7 +376,8 @@ class Workshop:
 
     def _through(self, choice: Choice, work: Work, picture: Picture, progress: Progress) -> Picture:
         """Return a picture that went through a network, which keeps no memory of it: that costs no time measurable."""
-        upscaler = self._networks.get(choice).making(work.order.size, consistent=work.order.consistent)
+        order = work.order
+        upscaler = self._networks.get(choice, ensemble=order.ensemble).making(order.size, consistent=order.consistent)
         try:
             return upscaler.upscale_picture(picture, progress)
         finally:

@@ -17,7 +17,7 @@ const PART_SECONDS = 1;
 const MOST_TIMES = 16; // the service enlarges no more; a part is stretched from there
 const REST = 300; // milliseconds after which a slider or a view is taken to be at rest
 
-const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false };
+const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false, ensemble: false };
 const VIEW = { format: "png", quality: null, strip: true }; // of what is looked at and not kept
 
 const results = new Lane();

@@ -69,6 +69,7 @@ export class Panel {
       detail: null,
       repair: null,
       consistent: false,
+      ensemble: false,
       by: "scale",
       amount: scale,
       format: formats[0].name,
@@ -87,6 +88,7 @@ export class Panel {
       model: byId("panel").elements.model.value,
       ...this.#between,
       consistent: byId("consistent").checked && !byId("consistent").disabled,
+      ensemble: byId("ensemble").checked && !byId("ensemble").disabled,
       by: choice in AMOUNTS ? choice : "scale",
       amount: Number(choice in AMOUNTS ? byId("amount").value : choice),
       format: byId("format").value,
@@ -103,6 +105,7 @@ export class Panel {
     byId("format").value = settings.format;
     byId("quality").value = settings.quality ?? "";
     byId("consistent").checked = settings.consistent;
+    byId("ensemble").checked = settings.ensemble;
     byId("strip-it").checked = settings.strip;
     this.#arrange();
   }
@@ -123,12 +126,13 @@ export class Panel {
       byId(slider).disabled = !(model in ends);
       byId(`${slider}-value`).textContent = model in ends ? Number(byId(slider).value).toFixed(2) : "";
     }
-    byId("consistent").disabled = !this.model(model).consistent;
+    for (const option of ["consistent", "ensemble"]) byId(option).disabled = !this.model(model)[option];
   }
 }
 
 /** Return the parameters of POST /v1/upscale for settings. */
 export function queryOf(name, settings) {
-  const { consistent, by, amount, strip, ...plain } = settings;
-  return { name, ...plain, consistent: consistent || null, [by]: amount, strip: strip || null };
+  const { consistent, ensemble, by, amount, strip, ...plain } = settings;
+  const asked = { consistent: consistent || null, ensemble: ensemble || null, strip: strip || null };
+  return { name, ...plain, ...asked, [by]: amount };
 }

@@ -16,7 +16,7 @@ export class Lane {
 }
 
 /** The settings that change what a result looks like, beside its size and its file. */
-export const LOOK = ["model", "detail", "repair", "consistent"];
+export const LOOK = ["model", "detail", "repair", "consistent", "ensemble"];
 
 /** Whether two settings are the same, in all that they say or in `names` alone. */
 export function same(one, other, names = Object.keys(one)) {
