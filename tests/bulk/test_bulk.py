@@ -419,9 +419,11 @@ def test_what_killed_runs_were_writing_is_removed(tmp_path: Path, tiny_onnx: Pat
 def test_places_that_cannot_be_are_one_line(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "list.csv").touch()
     for source, target, message in (
         ("gone", "out", r"gone: no such file or folder"),
         ("gone.txt", "out", r"gone\.txt: no such file"),
+        ("list.csv", "out", r"list\.csv: neither a picture, a \.tar nor a list"),
         ("empty", "out", r"empty: no pictures, tars or Parquet files"),
         ("in", "in/large", r"in/large is in .*in: results would become pictures; choose another"),
         ("in", "in", r"results would become pictures"),
@@ -434,6 +436,19 @@ def test_places_that_cannot_be_are_one_line(tmp_path: Path, tiny_onnx: Path) -> 
     with pytest.raises(OutputError, match="cannot be written: Not a directory"):
         run(tiny_onnx, tmp_path / "in", tmp_path / "file/out")
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.png"]
+
+
+def test_without_a_terminal_a_line_says_how_far_it_is(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("srgan.cli.bulk.EVERY", 0.0)
+    draw(tmp_path / "in/a.png", tmp_path / "in/b.png")
+    options = ["--model", str(tiny_onnx), "--workers", "1"]
+    assert main(["bulk", str(tmp_path / "in"), str(tmp_path / "out"), *options]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "0 of 2 pictures, 0.00/s"
+    assert re.fullmatch(r"1 of 2 pictures, \d+\.\d\d/s, 00:0\d left", lines[1])
+    assert re.fullmatch(r"2 of 2 pictures, \d+\.\d\d/s, 00:00 left", lines[-1])
 
 
 def test_the_manifest_tells_of_every_picture(tmp_path: Path, tiny_onnx: Path, photos: Path) -> None:

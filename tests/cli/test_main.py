@@ -63,7 +63,11 @@ def failing(error: BaseException) -> click.Command:
         (SrganError("two  spaces\nand a line"), 1, "srgan: error: two  spaces and a line\n"),
         (RecipeError("no key 'x'"), 1, "srgan: error: no key 'x'\n"),
         (ArgumentError("a contradiction"), 2, "srgan: error: a contradiction\n"),
-        (OSError(28, "No space left on device"), 1, "srgan: error: [Errno 28] No space left on device\n"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "srgan: error: standard output: cannot be written: No space left on device\n",
+        ),
         (MemoryError(), 1, "srgan: error: not enough memory\n"),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +14,29 @@ def test_what_is_shipped_is_listed(shipped: Path, capsys: pytest.CaptureFixture[
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     size = f"{(shipped / 'srgan.onnx').stat().st_size / 1e6:.1f} MB"
-    assert [re.split("  +", line) for line in lines[:5]] == [
-        ["model", "parameters", "size", "licence", "summary"],
-        ["srgan-plus", "11,571", size, "Apache-2.0", "random numbers, for tests"],
-        ["srgan-photo", "11,571", size, "Apache-2.0", "random numbers, for tests"],
-        ["srgan", "11,571", size, "Apache-2.0", "random numbers, for tests"],
-        ["srresnet", "11,571", size, "Apache-2.0", "random numbers, for tests"],
+    rest = ["11,571", size, "-", "-", "Apache-2.0", "random numbers, for tests"]
+    assert [re.split("  +", line) for line in lines] == [
+        ["model", "parameters", "size", "Set14 psnr_y", "Set14 lpips", "licence", "summary"],
+        *([name, *rest] for name in ("srgan-plus", "srgan-photo", "srgan", "srresnet")),
     ]
-    assert lines[5:11] == [
-        "",
-        "srgan-plus",
-        "  training  data: none",
-        "  training  patches: 16,000",
-        "  scores    Set5: psnr_y 12.5, ssim_y 0.4",
-        "",
+
+
+def test_what_a_network_is_is_told_in_full(shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(shipped / "srresnet.onnx", tmp_path / "mine.onnx")
+    assert main(["models", "srgan-plus", str(tmp_path / "mine.onnx")]) == 0
+    told = [
+        "  summary     random numbers, for tests",
+        "  network     tiny_x4",
+        "  parameters  11,571",
+        "  scale       4",
+        "  licence     Apache-2.0",
+        "  training    data: none",
+        "  training    patches: 16,000",
+        "  scores      Set5: psnr_y 12.5, ssim_y 0.4",
     ]
+    assert capsys.readouterr().out.splitlines() == ["srgan-plus", *told, "", str(tmp_path / "mine.onnx"), *told]
+    assert main(["models", "SRGAN"]) == 1
+    assert capsys.readouterr().err.startswith("srgan: error: SRGAN: no model of this name (srgan-plus, srgan-photo, ")
 
 
 def test_weights_that_are_not_there_are_one_line(
@@ -39,6 +48,15 @@ def test_weights_that_are_not_there_are_one_line(
         capsys.readouterr().err
         == "srgan: error: srgan-plus: this installation lacks srgan-plus.onnx and srgan-plus.safetensors\n"
     )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a system without /dev/full")  # noqa: PTH110
+def test_an_output_without_room_is_one_line() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "srgan", "models"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "srgan: error: standard output: cannot be written: No space left on device\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")

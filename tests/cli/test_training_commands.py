@@ -73,7 +73,7 @@ def test_originals_are_trained_on_beside_the_photographs(train: list[str], tmp_p
         (["--set", "loss.content=1"], "no VGG19 weights"),
         (["--set", "initial=nothing"], "nothing: no model of this name"),
         (["--set", "data.patch_size=64"], "no usable picture"),
-        (["--set", "data.patch_size=30"], "patch_size 30 is not a multiple of the scale 4"),
+        (["--set", "data.patch_size=30"], "data.patch_size: 30 is not a multiple of the scale, 4"),
         (["--set", "data.held_out=4"], "4 pictures cannot be held out of 4"),
         (["--originals", "grain.png"], "grain.png: no such file, folder or pattern"),
     ],

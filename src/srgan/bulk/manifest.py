@@ -157,7 +157,9 @@ class Manifest:
                     tables.append(found.read(columns).select(columns or SCHEMA.names).replace_schema_metadata(None))
                     runs.append(Run(**json.loads(found.schema_arrow.metadata[_KEY])))
                 except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-                    raise BulkError(f"{self._place.url_of(name)}: damaged: {reason(error)}") from error
+                    raise BulkError(
+                        f"{self._place.url_of(name)}: damaged: {reason(error)}; results have marks of their own"
+                    ) from error
         table = pa.concat_tables(tables)
         return (table.sort_by("time") if "time" in table.column_names else table), runs
 

@@ -111,8 +111,10 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
         tables = [file for file in files if _suffix(file.name) == ".parquet"]
         tasks = _of_tables(tables, place, text, ending, column)
     if not tasks and not errors:
-        missing = place.kind == "local" and not os.path.exists(place.base)  # noqa: PTH110
-        what = "no such file or folder" if missing else "no pictures, tars or Parquet files with rows in this place"
+        what = "no pictures, tars or Parquet files with rows in this place"
+        if place.kind == "local" and not os.path.isdir(place.base):  # noqa: PTH112
+            exists = os.path.exists(place.base)  # noqa: PTH110
+            what = "neither a picture, a .tar nor a list (.txt, .parquet)" if exists else "no such file or folder"
         raise BulkError(f"{place.url}: {what}")
     url = text if place.kind == "local" else place.url_of("").rstrip("/")
     return Listing(url, _apart(tasks), errors, searched)

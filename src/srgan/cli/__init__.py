@@ -122,8 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         missing = RuntimeMissingError(f"{text}: pip install 'srgan[{command.extra}]'")
         print_error(missing, debug=settings.debug, cause=error)
         return 1
-    except OSError as error:  # of the output, say; what concerns a file of the user's is an SrganError
-        print_error(SrganError(str(error)), debug=settings.debug, cause=error)
+    except OSError as error:  # what concerns a file of the user's is an SrganError
+        text = str(error) if error.filename else f"standard output: cannot be written: {error.strerror or error}"
+        print_error(SrganError(text), debug=settings.debug, cause=error)
         return 1
     except MemoryError as error:
         print_error(SrganError("not enough memory"), debug=settings.debug, cause=error)

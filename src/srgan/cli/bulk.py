@@ -48,6 +48,9 @@ GROUPS = {
     "The network": ("runtime", "precision", "tile", "memory"),
 }
 
+EVERY = 60.0
+"""Seconds after which a line says how far it is, where no bar does."""
+
 
 @click.command(cls=Grouped, groups=GROUPS, epilog=EPILOG)
 @click.argument("places", nargs=-1, metavar="SOURCE DESTINATION")
@@ -136,7 +139,7 @@ def bulk(
             raise ArgumentError("--address is of --engine ray")
         workers = workers or gpus or processors()
         runner = LocalEngine(workers, gpu_environments(workers, gpus) if gpus else [])
-    with PictureBar(debug=settings.debug) as bar:
+    with PictureBar(debug=settings.debug, every=EVERY) as bar:
         total = done = 0
 
         def planned(plan: Plan) -> None:
