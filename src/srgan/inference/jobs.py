@@ -53,6 +53,7 @@ class Job:
 class _Source:
     path: Path
     below: Path  # the folder under which it was found, and below which -o mirrors its place
+    with_others: bool = False  # all pictures of its own folder were found with it
 
 
 def plan_batch(
@@ -173,7 +174,7 @@ def _find(name: str, errors: dict[str, PictureError]) -> list[_Source]:
         raise PictureError("'': no such file or folder")
     if path.is_dir():
         closed: dict[str, PictureError] = {}
-        found = [_Source(inner, path) for inner in _pictures_below(path, closed)]
+        found = [_Source(inner, path, with_others=True) for inner in _pictures_below(path, closed)]
         errors |= closed
         if not found and not closed:
             raise PictureError(f"{name}: no pictures in this folder (results do not count)")
@@ -259,14 +260,8 @@ def _name_results(sources: list[_Source], output: Path | None, ending: str) -> l
     ]
     places = [(str(folder), source.path.name) for folder, source in zip(folders, sources, strict=True)]
     given = {source.path for source in sources}
-    beside = [
-        (str(folder), path.name)
-        for place, folder in {
-            source.path.parent: folder for source, folder in zip(sources, folders, strict=True)
-        }.items()
-        for path in _pictures_in(place)
-        if path not in given
-    ]
+    lone = {source.path.parent: to for source, to in zip(sources, folders, strict=True) if not source.with_others}
+    beside = [(str(to), path.name) for place, to in lone.items() for path in _pictures_in(place) if path not in given]
     return [folder / name for folder, name in zip(folders, name_results(places, ending, beside), strict=True)]
 
 
