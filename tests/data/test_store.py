@@ -96,10 +96,12 @@ def test_a_picture_held_out_is_trained_on_in_no_size(tmp_path: Path) -> None:
 
 def test_originals_are_trained_on_in_their_own_size_and_never_held_out(tmp_path: Path) -> None:
     photos, grain, cache = photographs(tmp_path / "in", count=6), tmp_path / "grain", tmp_path / "cache"
-    photographs(grain, count=2)
+    photographs(grain, count=1)
+    Image.fromarray(scene(48, 64, seed=9)).save(grain / "01.png")
+    shutil.copy(photos / "01.png", grain / "held.png")  # out, under another name
     beside = [str(grain / "00.png"), str(grain / "01.png"), str(grain / "01.png")]
     alone = prepare(photos, cache=cache, sizes=[0.5])
-    store = prepare(photos, cache=cache, sizes=[0.5], originals=beside)
+    store = prepare(photos, cache=cache, sizes=[0.5], originals=[str(grain / "held.png"), *beside])
     inside, outside = store.split(2, [0.5])
     assert [e.name for e in outside] == [e.name for e in alone.split(2, [0.5])[1]]
     assert [(e.name, e.size, e.height) for e in inside if e.original] == [(name, 1.0, 48) for name in beside]
@@ -110,6 +112,15 @@ def test_originals_are_trained_on_in_their_own_size_and_never_held_out(tmp_path:
     assert {e.name for e in prepare(photos, cache=cache, originals=[str(photos)]).split(2)[0]} == {
         str(photos / f"{name}.png") for name in ("00", "02", "03", "05")
     }
+
+
+def test_a_photograph_that_is_there_by_two_paths_is_one(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", count=6)
+    shutil.copytree(photos, tmp_path / "copy")
+    alone = prepare(photos, cache=tmp_path / "cache").split(2)[1]
+    inside, outside = prepare(photos, tmp_path / "copy", cache=tmp_path / "cache").split(2)
+    assert [e.name for e in outside] == [e.name for e in alone]
+    assert sorted(Path(e.name).stem for e in inside) == ["00", "00", "02", "02", "03", "03", "05", "05"]
 
 
 def test_a_store_takes_no_source_beside_it(tmp_path: Path) -> None:
@@ -251,7 +262,7 @@ def test_a_damaged_store_is_named(tmp_path: Path, damage: str) -> None:
     elif damage == "half an index":
         index.write_text(index.read_text()[:50])
     elif damage == "another index":
-        index.write_text('{"version": 1, "pictures": [{"nom": "a"}]}')
+        index.write_text(json.dumps({"version": store_module.VERSION, "pictures": [{"nom": "a"}]}))
     elif damage == "short pixels":
         pixels.write_bytes(pixels.read_bytes()[:-1])
     else:

@@ -107,3 +107,19 @@ def test_lr_psnr_is_of_the_downsampled_picture() -> None:
     small = imresize(tinted, scale=0.25).astype(np.float64)
     assert lr_psnr(tinted, lr) == psnr(small, lr.astype(np.float64))
     assert lr_psnr(tinted, lr) == pytest.approx(10 * math.log10(255**2 / (100 / 3)), abs=0.2)
+
+
+def test_levels_of_8_bits_do_not_wrap_around() -> None:
+    sr, hr = np.random.default_rng(0).integers(0, 256, (2, 32, 32), dtype=np.uint8)
+    for score in (psnr, ssim):
+        assert score(sr, hr) == score(sr.astype(np.float64), hr.astype(np.float64))
+    assert psnr(sr, hr) == pytest.approx(peak_signal_noise_ratio(hr, sr))  # type: ignore[no-untyped-call]
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    square = np.zeros((16, 16, 3))
+    for score in (psnr, ssim):
+        with pytest.raises(DataError, match=r"an array \(16, 16, 3\) cannot be compared with one \(1, 16, 3\)"):
+            score(square, square[:1])
+    with pytest.raises(DataError, match=r"SSIM is of planes \(H, W\), not of an array \(16, 16, 3\)"):
+        ssim(square, square)

@@ -29,7 +29,7 @@ from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.threads import processors
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Entry:
     """One picture of a store, `size` times as wide and high as its file.
 
     `offset` counts pixels from the start of `pictures.bin`. An `original` is there to be trained on in its own size,
-    whatever the sizes of the others.
+    whatever the sizes of the others. `digest` is of the file's bytes, whatever it is called.
     """
 
     name: str
@@ -46,6 +46,12 @@ class Entry:
     offset: int
     size: float = 1.0
     original: bool = False
+    digest: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What the same photograph has in every size, and under every path."""
+        return self.digest or self.name
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,19 @@ class Store:
         """Return the entries to train on, in these sizes, and `held_out` whole pictures that are in none of them.
 
         These are spread evenly over the store without its originals, so that they are the same ones whatever originals
-        are beside them. Raises DataError where too few pictures are left, or none of a size.
+        are beside them; a photograph that is there by two paths is one. Of other photographs others are held out.
+        Raises DataError where too few pictures are left, or none of a size.
         """
-        whole = [e for e in self.entries if e.size == 1 and not e.original]
+        apart: dict[str, Entry] = {}
+        for entry in self.entries:
+            if entry.size == 1 and not entry.original:
+                apart.setdefault(entry.identity, entry)
+        whole = list(apart.values())
         if held_out >= len(whole):
             raise DataError(f"{held_out} pictures cannot be held out of {len(whole)}")
         outside = tuple(whole[(2 * i + 1) * len(whole) // (2 * held_out)] for i in range(held_out))
-        names = {e.name for e in outside}
-        inside = tuple(e for e in self.entries if (e.original or e.size in sizes) and e.name not in names)
+        unseen = {e.identity for e in outside}
+        inside = tuple(e for e in self.entries if (e.original or e.size in sizes) and e.identity not in unseen)
         if missing := set(sizes) - {e.size for e in inside if not e.original}:
             raise DataError(f"no picture to train on is large enough, or decoded, in size {min(missing):g}")
         return inside, outside
@@ -238,7 +249,7 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
     entries: list[Entry] = []
     offset = 0
     workers = processors()
-    pending: deque[tuple[str, bool, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
+    pending: deque[tuple[str, bool, str, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder.parent)
@@ -252,7 +263,7 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
 
             def take() -> None:
                 nonlocal offset
-                name, original, future = pending.popleft()
+                name, original, digest, future = pending.popleft()
                 pictures = future.result()
                 progress.update()
                 if isinstance(pictures, str):
@@ -261,13 +272,14 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
                 for size, picture in pictures:
                     out.write(picture.tobytes())
                     height, width, _ = picture.shape
-                    entries.append(Entry(name, height, width, offset, size, original))
+                    entries.append(Entry(name, height, width, offset, size, original, digest))
                     offset += height * width
 
             for group in groups:
                 decode = partial(_decode, min_side=min_side, gray=gray, sizes=group.sizes)
                 for name, data in _contents(group.files):
-                    pending.append((name, group.original, pool.submit(decode, data)))
+                    digest = hashlib.sha256(data).hexdigest()[:16]
+                    pending.append((name, group.original, digest, pool.submit(decode, data)))
                     if len(pending) > 2 * workers:
                         take()
             while pending:

@@ -1,6 +1,6 @@
 """How near a result is to the original, pixel by pixel: PSNR, SSIM, and the regular pattern that is its own."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,21 @@ def cropped(picture: A, border: int) -> A:
     return picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
 
 
-def psnr(sr: NDArray[np.float64], hr: NDArray[np.float64], *, peak: float = 255.0) -> float:
-    """Return 10 log10(peak^2 / MSE) in dB over all values, infinity for equal pictures."""
+def psnr(sr: NDArray[Any], hr: NDArray[Any], *, peak: float = 255.0) -> float:
+    """Return 10 log10(peak^2 / MSE) in dB over all values, infinity for equal pictures.
+
+    Raises DataError for pictures of two shapes.
+    """
+    sr, hr = _alike(sr, hr)
     error = float(np.mean(np.square(sr - hr)))
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def _alike(sr: NDArray[Any], hr: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both as floats, so that levels of 8 bits do not wrap around. Raises DataError for two shapes."""
+    if sr.shape != hr.shape:
+        raise DataError(f"an array {sr.shape} cannot be compared with one {hr.shape}")
+    return sr.astype(np.float64), hr.astype(np.float64)
 
 
 def lr_psnr(sr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> float:
@@ -43,7 +54,7 @@ def lr_psnr(sr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> float:
     all, shows here (Lugmayr et al. 2021, "NTIRE 2021 learning the super-resolution space challenge").
     """
     small = imresize(sr, size=(lr.shape[0], lr.shape[1]))
-    return psnr(small.astype(np.float64), lr.astype(np.float64))
+    return psnr(small, lr)
 
 
 def grid(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, period: int = 4, window: int = 32) -> float:
@@ -67,11 +78,14 @@ def grid(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, period: int = 4, windo
     return float(np.sqrt(strength[flattest].mean()))
 
 
-def ssim(sr: NDArray[np.float64], hr: NDArray[np.float64], *, peak: float = 255.0) -> float:
+def ssim(sr: NDArray[Any], hr: NDArray[Any], *, peak: float = 255.0) -> float:
     """Return the mean SSIM of two planes (H, W): Gaussian window 11x11, sigma 1.5, 'valid' (Wang et al. 2004).
 
-    Raises DataError where a side is shorter than the window.
+    Raises DataError where a side is shorter than the window, or for other than two planes of one shape.
     """
+    sr, hr = _alike(sr, hr)
+    if sr.ndim != 2:
+        raise DataError(f"SSIM is of planes (H, W), not of an array {sr.shape}: of luma, say")
     if min(sr.shape) < 11:
         raise DataError(f"SSIM needs 11 pixels a side, not {sr.shape[1]}x{sr.shape[0]}")
     window = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))

@@ -75,8 +75,6 @@ class Generator(nn.Module):
     convolutions before PixelShuffle enlarge by nearest neighbours (ICNR, Aitken et al. 2017).
     """
 
-    _taps: Tensor
-
     def __init__(self, *, channels: int, blocks: int, stages: int, end_kernel: int, plain: bool = False) -> None:
         super().__init__()
         self.shape = {"channels": channels, "blocks": blocks, "stages": stages, "end_kernel": end_kernel}
@@ -90,13 +88,6 @@ class Generator(nn.Module):
         self.trunk_bn = nn.Identity() if plain else nn.BatchNorm2d(channels)
         self.upsample = nn.Sequential(*(Upsample(channels) for _ in range(stages)))
         self.tail = nn.Conv2d(channels, 3, end_kernel, padding=end_kernel // 2)
-        # where each tap of the rearranged tail lies in the flattened weight; those that are none lie past its end, each
-        # alone, as the gradients of a place that many share are added one after the other
-        count = self.tail.weight.numel()
-        taps = tail_before_shuffle(torch.arange(1, count + 1).view_as(self.tail.weight)) - 1
-        absent = taps < 0
-        taps[absent] = torch.arange(count, count + int(absent.sum()))
-        self.register_buffer("_taps", phases_first(taps.transpose(0, 1)).transpose(0, 1), persistent=False)
         if plain:
             for stage in self.upsample:
                 assert isinstance(stage, Upsample)
@@ -118,8 +109,8 @@ class Generator(nn.Module):
     def _tail(self) -> tuple[Tensor, Tensor]:
         """Return weight and bias of the convolution that stands for the tail before the last PixelShuffle."""
         assert self.tail.bias is not None
-        padded = F.pad(self.tail.weight.flatten(), (0, self._taps.numel() - 4 * self.tail.weight.numel()))
-        return padded[self._taps], self.tail.bias.repeat_interleave(4)
+        weight = phases_first(tail_before_shuffle(self.tail.weight).transpose(0, 1)).transpose(0, 1)
+        return weight, self.tail.bias.repeat_interleave(4)
 
 
 def halo(*, blocks: int, stages: int, end_kernel: int) -> int:
@@ -147,14 +138,11 @@ def tail_before_shuffle(weight: Tensor) -> Tensor:
     outputs, channels, size, _ = weight.shape
     reach = size // 2
     wide = (reach + 1) // 2
-    result = weight.new_zeros(outputs, 2, 2, channels, 2, 2, 2 * wide + 1, 2 * wide + 1)
-    for a in range(2):
-        for b in range(2):
-            for dy in range(-reach, reach + 1):
-                for dx in range(-reach, reach + 1):
-                    (y, p), (x, q) = divmod(a + dy, 2), divmod(b + dx, 2)
-                    result[:, a, b, :, p, q, y + wide, x + wide] = weight[:, :, dy + reach, dx + reach]
-    return result.reshape(4 * outputs, 4 * channels, 2 * wide + 1, 2 * wide + 1)
+    side = 2 * wide + 1
+    around = [(2 * wide - reach + phase, side - reach - phase) for phase in range(2)]
+    moved = torch.stack([F.pad(weight, (*around[b], *around[a])) for a in range(2) for b in range(2)], 1)
+    taps = moved.reshape(4 * outputs, channels, side, 2, side, 2)
+    return taps.permute(0, 1, 3, 5, 2, 4).reshape(4 * outputs, 4 * channels, side, side)
 
 
 def phases_first(values: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from srgan.atomic import written_whole
-from srgan.errors import CheckpointError
+from srgan.errors import CheckpointError, OutputError
 from srgan.training.recipe import Recipe, recipe_from
 
 VERSION = 1
@@ -29,7 +29,10 @@ def save(folder: Path, recipe: Recipe, state: State, *, keep: int, best: bool = 
     path = folder / f"{state['patches']:012d}.pt"
     for target in (folder / BEST, path) if best else (path,):
         with written_whole(target) as file:
-            torch.save({"version": VERSION, "recipe": asdict(recipe), **state}, file)
+            try:
+                torch.save({"version": VERSION, "recipe": asdict(recipe), **state}, file)
+            except RuntimeError as error:  # torch's, of a disk that takes no more
+                raise OutputError(f"{target}: cannot be written: is there room?") from error
     for old in found(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean as mean
@@ -203,7 +203,8 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
         theirs, state = checkpoint.load(earlier[-1])
         for what, of in STAYS.items():
             if of(theirs) != of(recipe):
-                raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}")
+                said = _difference(of(theirs), of(recipe))
+                raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}{said}")
         networks.load_state(state)
         alike = theirs.run.best == recipe.run.best and "best" in state
         steps = state.get("steps", state["patches"] // theirs.optimiser.batch_size)  # which were not always counted
@@ -219,6 +220,14 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
             with autocast(recipe, sampler.device):
                 networks.content.calibrate(zip(torch.split(blurred, 16), torch.split(hr, 16), strict=True))
     return progress
+
+
+def _difference(theirs: object, ours: object) -> str:
+    """Return the first field in which two parts of recipes differ: ": patch_size 48, not 96"."""
+    if not is_dataclass(theirs) or not is_dataclass(ours):
+        return f": {theirs}, not {ours}"
+    pairs = ((field.name, getattr(theirs, field.name), getattr(ours, field.name)) for field in fields(theirs))
+    return next((f": {name} {one}, not {other}" for name, one, other in pairs if one != other), "")
 
 
 def device_name(ranks: Ranks) -> str:
