@@ -4,8 +4,9 @@ python examples/curve.py runs/srresnet -o curve.svg
 """
 
 import argparse
-import json
 from pathlib import Path
+
+from srgan.training.watch import read_log
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 460, 240, 56, 34
 TITLES = {"psnr_y": "PSNR-Y in dB", "lpips": "LPIPS-Alex, less is better"}
@@ -17,8 +18,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run, with its log.jsonl")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    lines = [json.loads(line) for line in (arguments.run / "log.jsonl").read_text().splitlines()]
-    validations = [line for line in lines if line["kind"] == "validation"]
+    validations = [line for line in read_log(arguments.run) if line["kind"] == "validation"]
     curves = {title: [(v["patches"], v[name]) for v in validations if name in v] for name, title in TITLES.items()}
     drawn = [(title, points) for title, points in curves.items() if points]
     if not drawn:

@@ -102,7 +102,7 @@ def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
     for wrong, message in [
         (["--quality", 0], "--quality goes from 1 to 100, not 0"),
         (["--noise", -1], "--noise goes from 0 to 255 levels, not -1"),
-        ([], f"{tmp_path / 'empty'}: no pictures in this folder"),
+        ([], f"{tmp_path / 'empty'}: no such folder"),
     ]:
         with pytest.raises(SystemExit, match="2"):
             run(monkeypatch, "degraded.py", tmp_path / ("Set2" if wrong else "empty"), "-o", again, *wrong)

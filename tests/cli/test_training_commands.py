@@ -96,7 +96,7 @@ def test_no_pictures_is_one_line(train: list[str], tmp_path: Path, capsys: pytes
 
 def test_errors_of_evaluate_and_export_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "bicubic", "--data", str(tmp_path / "none")]) == 1
-    assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none: no pictures in this folder\n"
+    assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none: no such folder\n"
     assert main(["export", str(tmp_path / "none.pt"), "-o", str(tmp_path / "a.onnx")]) == 1
     assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none.pt: no such checkpoint\n"
 

@@ -205,7 +205,7 @@ def test_every_model_on_every_folder(folder: Path, tmp_path: Path, shipped: Path
 
 
 def test_folders_that_cannot_be_measured_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: no pictures in this folder"):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
         list(evaluate(["bicubic"], [tmp_path / "nowhere"]))
     with pytest.raises(DataError, match=r"tiny/00\.png: 19x19, a side under 20 pixels cannot be measured"):
         list(evaluate(["bicubic"], [photographs(tmp_path / "tiny", count=1, size=(19, 19))]))

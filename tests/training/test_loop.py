@@ -712,6 +712,25 @@ def test_there_must_be_something_to_resume(store: Store, tmp_path: Path) -> None
         train(runs.recipe(), store, tmp_path / "run", resume=True)
 
 
+def test_a_run_that_goes_on_with_other_photographs_says_so_and_finds_its_best_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, other = (
+        prepare_store([str(runs.photographs(tmp_path / name, count=count))], tmp_path / "cache", min_side=32)
+        for name, count in (("first", 4), ("other", 5))
+    )
+    train(runs.recipe(), first, tmp_path / "run")
+    said = "of a run on other photographs: its best score counts no more"
+    state = state_of(train(runs.recipe(optimiser={"patches": 32}), first, tmp_path / "run", resume=True))
+    assert said not in capsys.readouterr().err
+    path = tmp_path / "run" / "checkpoints" / "000000000032.pt"
+    torch.save(torch.load(path, weights_only=True) | {"best": 99.0}, path)
+    assert state["best"] < 99
+    last = train(runs.recipe(optimiser={"patches": 40}), other, tmp_path / "run", resume=True)
+    assert f"{path}: {said}\n" in capsys.readouterr().err
+    assert state_of(last)["best"] < 99
+
+
 def test_a_run_is_not_resumed_with_another_recipe(store: Store, tmp_path: Path) -> None:
     train(runs.recipe(), store, tmp_path / "run")
     other = r"000000000024\.pt: of a run whose recipe, short, has other terms of the loss: "

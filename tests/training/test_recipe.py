@@ -112,6 +112,7 @@ def test_it_is_frozen() -> None:
             "data.patch_size: a content layer before max-pooling 5 needs 16, not 12",
         ),
         (PLAIN + "lpips = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.lpips needs 16, not 12"),
+        (PLAIN + "content_layers = { '5.4' = 1.0 }\n", "loss.content_layers: '5.4' is no layer: 5,4, say"),
         (PLAIN + "[data]\nheld_out_crop = 31\n", "data.held_out_crop: LPIPS needs 32, not 31"),
         (PLAIN + "[data]\nsizes = [0.5, 0]\n", "data.sizes: [0.5, 0.0] are not sizes above 0 and up to 1"),
         (PLAIN + "[data]\nsizes = [2.0]\n", "data.sizes: [2.0] are not sizes above 0 and up to 1"),

@@ -93,7 +93,8 @@ def find_pictures(folder: Path) -> list[Path]:
     found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
     files = [path for path in found if LR_FOLDER not in path.relative_to(folder).parts]
     if not files:
-        raise DataError(f"{folder}: no pictures in this folder or below it")
+        what = "no pictures in this folder or below it" if folder.is_dir() else "no such folder"
+        raise DataError(f"{folder}: {what}")
     return files
 
 

@@ -66,6 +66,12 @@ class Store:
         end = entry.offset + entry.height * entry.width
         return self.pixels[entry.offset : end].reshape(entry.height, entry.width, 3)
 
+    @property
+    def identity(self) -> str:
+        """What stores of the same photographs in the same sizes and order have in common, wherever these lie."""
+        told = [[e.digest, e.height, e.width, e.size, e.original] for e in self.entries]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
     def split(self, held_out: int, sizes: Sequence[float] = (1.0,)) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
         """Return the entries to train on, in these sizes, and `held_out` whole pictures that are in none of them.
 

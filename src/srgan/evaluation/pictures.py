@@ -61,7 +61,7 @@ def find_pictures(folder: Path) -> list[Path]:
     """Return the pictures in a folder, sorted by name. Raises DataError where there are none."""
     files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
     if not files:
-        raise DataError(f"{folder}: no pictures in this folder")
+        raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
     return files
 
 

@@ -25,8 +25,10 @@ class Phi(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Phi":
-        """Read "5,4" as phi_5,4. Raises ValueError where VGG19 has no such layer."""
+        """Read "5,4" as phi_5,4. Raises ValueError where VGG19 has no such layer, or it is written otherwise."""
         i, _, j = text.partition(",")
+        if not (i.isdecimal() and j.isdecimal()):
+            raise ValueError(f"{text!r} is no layer: 5,4, say")
         phi = cls(int(i), int(j))
         if not (1 <= phi.i <= len(DEPTHS) and 1 <= phi.j <= DEPTHS[phi.i - 1]):
             raise ValueError(f"VGG19 has no layer phi_{text}")

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -107,7 +108,7 @@ def train(
         "precision": "bf16" if in_bf16(recipe, device) else "fp32",
     }
 
-    progress = _begin(recipe, networks, sampler, folder, resume=resume)
+    progress = _begin(recipe, networks, sampler, folder, store.identity, resume=resume)
     if recipe.run.compile:
         networks.compile()
     update = updating(recipe, networks, ranks)
@@ -159,7 +160,7 @@ def train(
                 if save:
                     quality = -scores["lpips"] if recipe.run.best == "lpips" else scores[recipe.run.best]
                     best, progress.best = quality > progress.best, max(quality, progress.best)
-                    state = networks.state() | asdict(progress) | {"origin": origin}
+                    state = networks.state() | asdict(progress) | {"origin": origin, "photographs": store.identity}
                     checkpoint.save(folder, recipe, state, keep=recipe.run.keep, best=best)
     ranks.wait()
     return checkpoint.found(folder)[-1]
@@ -190,8 +191,13 @@ def patch_sampler(
     )
 
 
-def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, *, resume: bool) -> Progress:
-    """Load what the run starts from and return what lies behind it."""
+def _begin(
+    recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, photographs: str, *, resume: bool
+) -> Progress:
+    """Load what the run starts from and return what lies behind it.
+
+    The best score counts no more where a run goes on by another measure, or other photographs: others are held out.
+    """
     remove_leftovers(folder)
     earlier = checkpoint.found(folder)
     if earlier and not resume:
@@ -206,7 +212,10 @@ def _begin(recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Pa
                 said = _difference(of(theirs), of(recipe))
                 raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}{said}")
         networks.load_state(state)
-        alike = theirs.run.best == recipe.run.best and "best" in state
+        same = state.get("photographs", photographs) == photographs
+        if not same:
+            print(f"{earlier[-1]}: of a run on other photographs: its best score counts no more", file=sys.stderr)
+        alike = theirs.run.best == recipe.run.best and "best" in state and same
         steps = state.get("steps", state["patches"] // theirs.optimiser.batch_size)  # which were not always counted
         progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)
     elif recipe.initial:

@@ -108,6 +108,8 @@ def find_weights(model: str | Path) -> WeightsFiles:
     path = Path(model)
     suffix = path.suffix.lower()
     if suffix not in (".onnx", ".safetensors"):
+        if suffix == ".pt":
+            raise WeightsError(f"{model}: a checkpoint, which srgan export makes weights of")
         known = ", ".join(NAMES)
         raise WeightsError(f"{model}: no model of this name ({known}), and no .onnx or .safetensors file")
     if not path.is_file():
