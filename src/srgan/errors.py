@@ -43,13 +43,11 @@ class OutputError(SrganError):
 
 
 class TooLargeError(OutputError, PictureError):
-    """A picture or its result has more pixels than a limit.
-
-    told  what it says, without the option of the command line that raises the limit
-    """
+    """A picture or its result has more pixels than a limit."""
 
     @property
-    def told(self) -> str:  # noqa: D102 - above
+    def told(self) -> str:
+        """What it says, without the option of the command line that raises the limit."""
         return str(self).partition("; --")[0]
 
 

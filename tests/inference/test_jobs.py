@@ -100,6 +100,13 @@ def test_results_of_another_size_are_no_pictures_and_what_others_name_so_is_one(
     assert [job.source for job in jobs] == [tmp_path / "in/photo.jpg"]
 
 
+def test_a_result_of_the_size_asked_for_needs_no_mark_to_be_known(tmp_path: Path) -> None:
+    """Such as --no-provenance leaves; below another folder no picture lies beside it."""
+    touch(tmp_path / "photo.jpg", tmp_path / "large/photo_x2.png", tmp_path / "large/photo_x4.png")
+    jobs, _ = plan_batch([str(tmp_path)], None, Size(scale=2))
+    assert [job.source for job in jobs] == [tmp_path / "photo.jpg"]
+
+
 def test_what_is_hidden_does_not_count(tmp_path: Path) -> None:
     touch(*(tmp_path / ".in" / name for name in ("a.jpg", "._a.jpg", ".thumbs/a.jpg", "__MACOSX/a.jpg")))
     jobs, _ = plan_batch([str(tmp_path / ".in")], None, X4)

@@ -856,6 +856,20 @@ def test_an_error_nobody_thought_of_is_500_and_no_traceback(
     assert "ZeroDivisionError: secret" in caplog.text
 
 
+def test_what_fails_anywhere_is_in_the_log(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("srgan.web.networks.Networks.describe", fail)
+    assert running.ask("GET", "/v1/models").status == 500
+    until = time.monotonic() + 10
+    while "ZeroDivisionError: secret" not in caplog.text:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_the_log_says_what_a_request_came_to_and_why(
     fresh: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,9 +90,8 @@ def serve(
     **how: Any,
 ) -> None:
     """Serve a page to drop pictures on, and an HTTP API to send them to."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(0)
-    )  # until the server hears it: the first process ignores it else
+    # until the server hears it: the first process of a container ignores it else
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if token is None and "SRGAN_TOKEN" in os.environ:
         raise ArgumentError("SRGAN_TOKEN is empty: unset it for a service that asks for none")
     token = None if token is None else token.strip()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import TypeAlias
 
 from srgan.errors import ArgumentError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES
@@ -19,6 +20,7 @@ from srgan.image.xmp import read_fingerprint
 STREAM = "-"
 """The input that is standard input, and the output that is standard output."""
 
+_IsResult: TypeAlias = Callable[[Path], bool]
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 
 
@@ -82,11 +84,12 @@ def plan_batch(
         jobs = [_stream_job(inputs, output, format, confidence)]
         _refuse_clashes(jobs)
         return jobs, {}
+    is_result = _results(size)
     errors: dict[str, PictureError] = {}
     found: dict[str, _Source] = {}
     for name in inputs:
         try:
-            for source in _find(name, errors):
+            for source in _find(name, is_result, errors):
                 found.setdefault(os.path.realpath(source.path), source)
         except PictureError as error:
             errors[name] = error
@@ -101,7 +104,7 @@ def plan_batch(
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
-        targets = _name_results(sources, output, result_ending(size, format))
+        targets = _name_results(sources, output, result_ending(size, format), is_result)
     if confidence is not None and len(sources) > 1:
         raise ArgumentError("--confidence is for one picture")
     jobs = [Job(source.path, target, confidence) for source, target in zip(sources, targets, strict=True)]
@@ -111,7 +114,6 @@ def plan_batch(
 
 _SUFFIXES = "|".join(map(re.escape, RESULT_FORMATS))
 _LIKE_RESULT = re.compile(rf"_(x\d+(\.\d+)?(e[+-]\d+)?|\d+[wh]|\d+x\d+)({_SUFFIXES})$")  # of any size: `Size.ending`
-_FOUR_TIMES = re.compile(rf"_x4({_SUFFIXES})$")
 
 
 def named_like_result(size: Size) -> Callable[[str], object]:
@@ -119,14 +121,19 @@ def named_like_result(size: Size) -> Callable[[str], object]:
     return re.compile(rf"(_x4|{re.escape(size.ending)})({_SUFFIXES})$").search
 
 
-def _is_result(path: Path) -> bool:
-    """Tell whether a file is a result: by its name, _x4.png, or where others name theirs so too by its mark."""
-    if _FOUR_TIMES.search(path.name):
-        return True
-    try:
-        return _LIKE_RESULT.search(path.name) is not None and read_fingerprint(path) is not None
-    except OSError:
-        return False
+def _results(size: Size) -> _IsResult:
+    """Return what tells whether a file is a result: by its name or, of another size, by its mark too."""
+    named_like_ours = named_like_result(size)
+
+    def is_result(path: Path) -> bool:
+        if named_like_ours(path.name):
+            return True
+        try:
+            return _LIKE_RESULT.search(path.name) is not None and read_fingerprint(path) is not None
+        except OSError:
+            return False
+
+    return is_result
 
 
 def result_ending(size: Size, format: str | None) -> str:  # noqa: A002
@@ -164,7 +171,7 @@ def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None, 
     return Job(None, output, confidence)
 
 
-def _find(name: str, errors: dict[str, PictureError]) -> list[_Source]:
+def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> list[_Source]:
     """Return the pictures that an input stands for. Raises PictureError or OSError where there are none.
 
     Folders that cannot be searched, this one or some inside, are added to `errors`.
@@ -174,7 +181,7 @@ def _find(name: str, errors: dict[str, PictureError]) -> list[_Source]:
         raise PictureError("'': no such file or folder")
     if path.is_dir():
         closed: dict[str, PictureError] = {}
-        found = [_Source(inner, path, with_others=True) for inner in _pictures_below(path, closed)]
+        found = [_Source(inner, path, with_others=True) for inner in _pictures_below(path, is_result, closed)]
         errors |= closed
         if not found and not closed:
             raise PictureError(f"{name}: no pictures in this folder (results do not count)")
@@ -183,7 +190,7 @@ def _find(name: str, errors: dict[str, PictureError]) -> list[_Source]:
     elif glob.has_magic(name):
         root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
         matches = (Path(match) for match in sorted(glob.glob(name, recursive=True)))  # noqa: PTH207
-        found = [_Source(match, root) for match in matches if _is_picture(match)]
+        found = [_Source(match, root) for match in matches if _is_picture(match, is_result)]
         if not found:
             raise PictureError(f"{name}: no picture has a name like this (results do not count)")
     else:
@@ -191,10 +198,10 @@ def _find(name: str, errors: dict[str, PictureError]) -> list[_Source]:
     return found
 
 
-def _pictures_below(folder: Path, errors: dict[str, PictureError]) -> list[Path]:
+def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, PictureError]) -> list[Path]:
     start = len(os.path.join(folder, ""))  # noqa: PTH118 - with what ends it
     found = (path for path in files_below(folder, errors) if not is_hidden(path[start:]))
-    return [path for path in map(Path, found) if _is_picture(path)]
+    return [path for path in map(Path, found) if _is_picture(path, is_result)]
 
 
 def is_hidden(name: str) -> bool:
@@ -223,9 +230,9 @@ def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
         yield from (os.path.join(place, name) for name in sorted(names))  # noqa: PTH118 - of a million
 
 
-def _is_picture(path: Path) -> bool:
+def _is_picture(path: Path, is_result: _IsResult) -> bool:
     """Tell whether a file found in a folder is one to upscale, by its name; a link to nothing is, to be an error."""
-    named_so = path.suffix.lower() in PICTURE_SUFFIXES and not _is_result(path)
+    named_so = path.suffix.lower() in PICTURE_SUFFIXES and not is_result(path)
     return named_so and (path.is_file() or not path.exists())
 
 
@@ -253,7 +260,7 @@ def _is_file_name(output: Path, format: str | None) -> bool:  # noqa: A002
     return True
 
 
-def _name_results(sources: list[_Source], output: Path | None, ending: str) -> list[Path]:
+def _name_results(sources: list[_Source], output: Path | None, ending: str, is_result: _IsResult) -> list[Path]:
     folders = [
         source.path.parent if output is None else output / source.path.parent.relative_to(source.below)
         for source in sources
@@ -261,14 +268,19 @@ def _name_results(sources: list[_Source], output: Path | None, ending: str) -> l
     places = [(str(folder), source.path.name) for folder, source in zip(folders, sources, strict=True)]
     given = {source.path for source in sources}
     lone = {source.path.parent: to for source, to in zip(sources, folders, strict=True) if not source.with_others}
-    beside = [(str(to), path.name) for place, to in lone.items() for path in _pictures_in(place) if path not in given]
+    beside = [
+        (str(to), path.name)
+        for place, to in lone.items()
+        for path in _pictures_in(place, is_result)
+        if path not in given
+    ]
     return [folder / name for folder, name in zip(folders, name_results(places, ending, beside), strict=True)]
 
 
-def _pictures_in(folder: Path) -> list[Path]:
+def _pictures_in(folder: Path, is_result: _IsResult) -> list[Path]:
     """Return the pictures of a folder itself, none where it cannot be searched."""
     try:
-        return [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and _is_picture(path)]
+        return [path for path in folder.iterdir() if _is_picture(path, is_result)]
     except OSError:
         return []
 

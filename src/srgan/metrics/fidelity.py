@@ -44,7 +44,7 @@ def _alike(sr: NDArray[Any], hr: NDArray[Any]) -> tuple[NDArray[np.float64], NDA
     """Return both as floats, so that levels of 8 bits do not wrap around. Raises DataError for two shapes."""
     if sr.shape != hr.shape:
         raise DataError(f"an array {sr.shape} cannot be compared with one {hr.shape}")
-    return sr.astype(np.float64), hr.astype(np.float64)
+    return sr.astype(np.float64, copy=False), hr.astype(np.float64, copy=False)
 
 
 def lr_psnr(sr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> float:

@@ -108,7 +108,8 @@ def train(
         "precision": "bf16" if in_bf16(recipe, device) else "fp32",
     }
 
-    progress = _begin(recipe, networks, sampler, folder, store.identity, resume=resume)
+    photographs = store.identity
+    progress = _begin(recipe, networks, sampler, folder, photographs, resume=resume)
     if recipe.run.compile:
         networks.compile()
     update = updating(recipe, networks, ranks)
@@ -160,7 +161,7 @@ def train(
                 if save:
                     quality = -scores["lpips"] if recipe.run.best == "lpips" else scores[recipe.run.best]
                     best, progress.best = quality > progress.best, max(quality, progress.best)
-                    state = networks.state() | asdict(progress) | {"origin": origin, "photographs": store.identity}
+                    state = networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
                     checkpoint.save(folder, recipe, state, keep=recipe.run.keep, best=best)
     ranks.wait()
     return checkpoint.found(folder)[-1]

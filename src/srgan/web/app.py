@@ -319,9 +319,9 @@ class _Frame:
 
         body = _Incoming(receive, waits=request.headers.get("expect", "").lower() == "100-continue")
         self._service.open += counted
-        problem: Problem | None = None
+        request.state.problem = None
         try:
-            problem = await self._answered(request, body, answer)
+            await self._answered(request, body, answer)
         finally:
             self._service.open -= counted
             self._service.answered += counted
@@ -329,10 +329,12 @@ class _Frame:
             if counted:
                 self._service.metrics.requests.labels(str(status or _GONE)).inc()
                 self._service.metrics.seconds.observe(seconds)
-                _note(request, status or _GONE, said, seconds, problem)
+            problem = request.state.problem
+            if counted or (problem is not None and problem.name == "failed"):
+                _note(request, status or _GONE, said, seconds)
 
-    async def _answered(self, request: Request, body: "_Incoming", answer: Send) -> Problem | None:
-        """Answer a request; return the problem that it came to, if any."""
+    async def _answered(self, request: Request, body: "_Incoming", answer: Send) -> None:
+        """Answer a request; its state has the problem that it came to, if any."""
         problem = None
         try:
             await self._app(request.scope, body, answer)
@@ -347,14 +349,14 @@ class _Frame:
             problem = Problem("failed", "the cause is in the service's log")
             problem.__cause__ = error
         if problem is None:
-            return None
+            return
+        request.state.problem = problem
         if body.comes and problem.name != "too-slow":
             await drop(body)
         response = JSONResponse(
             problem.as_json(request.state.id), problem.status, problem.headers, media_type=problems.MEDIA_TYPE
         )
         await response(request.scope, body, answer)
-        return problem
 
 
 class _Incoming:
@@ -473,7 +475,7 @@ def _disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
 
 
-def _note(request: Request, status: int, said: dict[bytes, bytes], seconds: float, problem: Problem | None) -> None:
+def _note(request: Request, status: int, said: dict[bytes, bytes], seconds: float) -> None:
     """Write a request's line of the log, and behind it what made it fail where that is the service's own fault."""
     line: dict[str, Any] = {"id": request.state.id, "status": status, "seconds": round(seconds, 3)}
     text = f"{request.state.id} {status} {seconds:.3f} s"
@@ -482,6 +484,7 @@ def _note(request: Request, status: int, said: dict[bytes, bytes], seconds: floa
         numbers = [int(said[part]) for part in parts]
         line |= {"model": said[b"srgan-model"].decode(), "from": numbers[:2], "to": numbers[2:]}
         text += " {model} {from[0]}x{from[1]} to {to[0]}x{to[1]}".format_map(line)
+    problem: Problem | None = request.state.problem
     if problem is not None:
         detail = " ".join(problem.detail.split())
         line |= {"problem": problem.name, "detail": detail}
