@@ -57,6 +57,25 @@ def test_an_ensemble_is_that_of_srgan_upscale(tmp_path: Path, tiny_onnx: Path) -
     assert results(tmp_path / "bulk") == results(tmp_path / "one")
 
 
+def test_results_of_the_same_format_are_those_of_srgan_upscale(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png", tmp_path / "in/deep/b.webp", tmp_path / "in/deep/c.gif")
+    with Image.open(tmp_path / "in/a.png") as image:
+        image.convert("RGB").save(tmp_path / "in/b.jpg")
+    same = WriteOptions("same", quality=80)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "bulk", options=same)[0]) == {"done": 4}
+    arguments = ["--model", str(tiny_onnx), "--precision", "fp32", "--threads", "1", "--format", "same"]
+    assert main(["upscale", str(tmp_path / "in"), "-o", str(tmp_path / "one"), *arguments, "--quality", "80"]) == 0
+    assert sorted(results(tmp_path / "bulk")) == ["a_x4.png", "b_x4.jpg", "deep/b_x4.webp", "deep/c_x4.png"]
+    assert results(tmp_path / "bulk") == results(tmp_path / "one")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "bulk", options=same)[0]) == {"skipped": 4}
+    # a tar's pictures have names, and with another format other results
+    write_tar(tmp_path / "shards/s.tar", {"b.jpg": (tmp_path / "in/b.jpg").read_bytes()})
+    run(tiny_onnx, tmp_path / "shards", tmp_path / "tars", options=same)
+    assert results(tmp_path / "tars") == {"s/b_x4.jpg": results(tmp_path / "one")["b_x4.jpg"]}
+    mark = making(tiny_onnx, tmp_path, same).mark
+    assert mark not in {making(tiny_onnx, tmp_path, WriteOptions(kind, quality=80)).mark for kind in ("jpeg", "webp")}
+
+
 @pytest.mark.usefixtures("shipped")
 def test_each_picture_goes_through_the_network_that_it_asks_for(tmp_path: Path) -> None:
     draw(tmp_path / "in/a.png")

@@ -287,6 +287,32 @@ def test_the_formats_of_the_command_are_those_that_are_written() -> None:
 
 
 @pytest.mark.usefixtures("shipped", "folder")
+def test_results_of_the_same_format_have_what_each_knows_of_quality_and_compression() -> None:
+    with Image.open("photo.png") as image:
+        picture = image.convert("RGB")
+    for name in ("in/a.jpg", "in/b.webp", "in/c.bmp"):
+        Path(name).parent.mkdir(exist_ok=True)
+        picture.save(name)
+    Path("photo.png").rename("in/photo.png")
+    asked = ["upscale", "in", "--format", "same", "--quality", "5", "--compression", "0", "-o"]
+    assert main([*asked, "low"]) == 0
+    assert main(["upscale", "in", "--format", "same", "-o", "high"]) == 0
+    found = {}
+    for path in Path("low").iterdir():
+        with Image.open(path) as image:
+            found[path.name] = image.format, path.stat().st_size < (Path("high") / path.name).stat().st_size
+    assert found == {
+        "a_x4.jpg": ("JPEG", True),
+        "b_x4.webp": ("WEBP", True),
+        "c_x4.png": ("PNG", False),
+        "photo_x4.png": ("PNG", False),
+    }
+    before = Path("low/a_x4.jpg").read_bytes()
+    assert main(["upscale", "in/a.jpg", "--format", "jpeg", "--quality", "5", "-o", "low"]) == 0  # the same: kept
+    assert Path("low/a_x4.jpg").read_bytes() == before
+
+
+@pytest.mark.usefixtures("shipped", "folder")
 def test_every_option_reaches_the_result() -> None:
     assert main(["upscale", "photo.png", "--format", "jpeg", "--quality", "5", "-o", "low"]) == 0
     assert main(["upscale", "photo.png", "--format", "jpeg", "-o", "high"]) == 0

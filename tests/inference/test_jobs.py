@@ -141,6 +141,25 @@ def test_two_pictures_of_one_stem_get_results_with_their_whole_names(tmp_path: P
     assert targets(*sorted(tmp_path.iterdir())) == expected
 
 
+def test_results_of_the_same_format_are_called_like_it(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("a.jpg", "a.png", "b.JPEG", "c.gif", "c.apng", "d.tiff")))
+    jobs, _ = plan_batch([str(tmp_path)], None, X4, "same")
+    assert {job.source.name: job.target.name for job in jobs if job.source and job.target} == {
+        "a.jpg": "a_x4.jpg",
+        "a.png": "a_x4.png",
+        "b.JPEG": "b_x4.jpg",
+        "c.gif": "c.gif_x4.png",
+        "c.apng": "c.apng_x4.png",
+        "d.tiff": "d_x4.tif",
+    }
+    assert plan_batch([str(tmp_path / "a.jpg")], Path("out.jpeg"), X4, "same")[0][0].target == Path("out.jpeg")
+    with pytest.raises(ArgumentError, match=r"out\.webp is named like a WEBP, and the format is to be jpeg"):
+        plan_batch([str(tmp_path / "a.jpg")], Path("out.webp"), X4, "same")
+    with pytest.raises(ArgumentError, match=r"standard input has no name to tell its format by: choose one of png, "):
+        plan_batch(["-"], Path("out.png"), X4, "same")
+    assert list(plan_batch(["none.jpg"], Path("out.png"), X4, "same")[1]) == ["none.jpg"]
+
+
 def test_pictures_of_one_name_in_one_results_folder_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "a/photo.jpg", tmp_path / "b/photo.jpg")
     with pytest.raises(ArgumentError, match=r"a/photo\.jpg and .*b/photo\.jpg would both become .*photo\.jpg_x4\.png"):

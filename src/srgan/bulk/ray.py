@@ -21,6 +21,7 @@ from srgan.bulk.manifest import Record
 from srgan.bulk.sources import Task, row_target
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
 from srgan.errors import ArgumentError, BulkError, RuntimeMissingError, SrganError
+from srgan.inference.jobs import Ending
 from srgan.threads import processors
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -134,7 +135,7 @@ class _Flow:
             raise BulkError(f"Ray cannot go on: {text.splitlines()[-1]}") from error
 
 
-def _left(task: Task, told: set[str], ending: str) -> Task | None:
+def _left(task: Task, told: set[str], ending: Ending) -> Task | None:
     """Return what is left of a task when some results have been told of, None where that is all."""
     if task.kind == "file":
         return None if task.target in told else task

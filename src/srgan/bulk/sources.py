@@ -18,7 +18,7 @@ from srgan.bulk.places import File, Place, open_place, reason
 from srgan.errors import BulkError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.image.size import Size
-from srgan.inference.jobs import fitting, is_hidden, name_results, named_like_result, result_ending
+from srgan.inference.jobs import Ending, fitting, is_hidden, name_results, named_like_result
 
 TARS = (".tar", ".tar.gz", ".tgz")
 
@@ -85,7 +85,7 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
 
     Raises BulkError where there is no such source, or nothing in it, or where two pictures would have one result.
     """
-    ending = result_ending(size, format)
+    ending = Ending(size, format)
     errors: list[PictureError] = []
     suffix = _suffix(urlsplit(text).path if "://" in text else text)
     named = suffix in (".txt", ".parquet", *TARS) or suffix in PICTURE_SUFFIXES
@@ -120,7 +120,7 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
     return Listing(url, _apart(tasks), errors, searched)
 
 
-def pictures_in(task: Task, ending: str) -> Iterator[Task]:
+def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
     """Yield the pictures of an archive, with their bytes, but for those that are settled.
 
     Raises BulkError where the archive cannot be read, for which it may take some of the pictures.
@@ -166,7 +166,7 @@ def _file_of(text: str) -> tuple[Place, str]:
     return open_place(parts._replace(path=folder).geturl()), name
 
 
-def _of_pictures(files: Sequence[File], place: Place, ending: str) -> list[Task]:
+def _of_pictures(files: Sequence[File], place: Place, ending: Ending) -> list[Task]:
     folders = [posixpath.split(file.name) for file in files]
     return [
         Task("file", place, file.name, place.url_of(file.name), posixpath.join(folder, name), file.version)
@@ -236,7 +236,7 @@ def _listed(lines: Iterable[str], beside: Place, text: str) -> list[_Listed]:
     return places
 
 
-def _of_paths(places: list[_Listed], ending: str) -> list[Task]:
+def _of_paths(places: list[_Listed], ending: Ending) -> list[Task]:
     """Return the tasks for what is listed, each once."""
     apart = {(at[0].url, posixpath.normpath(at[0].path_of(at[1]))): at for at in places}
     places = list(apart.values())
@@ -271,7 +271,7 @@ def _of_tar(file: File, place: Place) -> Task:
     return Task("tar", place, file.name, place.url_of(file.name), folder, file.version, archive=file.name)
 
 
-def _in_tar(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
+def _in_tar(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
     used: set[str] = set()
     with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
         for member in tar:
@@ -280,7 +280,7 @@ def _in_tar(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
             name = posixpath.normpath("/" + member.name).lstrip("/")
             folder, last = posixpath.split(name)
             for base in (posixpath.splitext(last)[0], last, *(f"{last}~{number}" for number in range(2, 10_000))):
-                target = posixpath.join(task.target, folder, fitting(base, ending))
+                target = posixpath.join(task.target, folder, fitting(base, ending.of(last)))
                 if target not in used:
                     break
             used.add(target)
@@ -290,7 +290,7 @@ def _in_tar(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
                 yield name, target, content.read()
 
 
-def _of_tables(files: Iterable[File], place: Place, text: str, ending: str, column: str | None) -> list[Task]:
+def _of_tables(files: Iterable[File], place: Place, text: str, ending: Ending, column: str | None) -> list[Task]:
     """Return the tasks of Parquet files: of all their paths, and one for each part of those that have pictures."""
     listed: list[_Listed] = []
     tasks: list[Task] = []
@@ -333,12 +333,12 @@ def replace_base(place: Place, folder: str) -> Place:
     return Place(place.url_of(folder), place.system, place.path_of(folder), place.kind) if folder else place
 
 
-def row_target(task: Task, row: int, ending: str) -> str:
-    """Return the name of the result of a row of Parquet."""
-    return f"{task.target}/{row:08d}{ending}"
+def row_target(task: Task, row: int, ending: Ending) -> str:
+    """Return the name of the result of a row of Parquet, whose picture has none."""
+    return f"{task.target}/{row:08d}{ending.of('')}"
 
 
-def _in_table(task: Task, ending: str) -> Iterator[tuple[str, str, bytes]]:
+def _in_table(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
     wanted = {row: target for row in task.rows if (target := row_target(task, row, ending)) not in task.settled}
     if not wanted:
         return

@@ -20,9 +20,9 @@ from srgan.errors import OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
-from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.image.writing import RESULT_FORMATS, WriteOptions, check_result, options_for, result_format, write_picture
 from srgan.inference.fingerprint import all_settings, fate, fingerprint, network_settings
-from srgan.inference.jobs import result_ending
+from srgan.inference.jobs import Ending
 from srgan.inference.pipeline import Parts, held_bytes
 from srgan.inference.upscaler import Upscaler
 from srgan.weights import checksum, choose, find_weights, read_card
@@ -34,7 +34,8 @@ class Making:
 
     model    a shipped network's name, or the path of a file, whose bytes are `weights`
     how      further arguments of `Upscaler`
-    options  with a format
+    options  with a format, which may be SAME
+    network  what it adds to fingerprints: see `network_settings`
     """
 
     model: str
@@ -46,17 +47,23 @@ class Making:
     overwrite: bool = False
     weights: bytes | None = None
     scale: int = 4
-    settings: str = ""
+    network: str = ""
 
     @cached_property
-    def ending(self) -> str:
-        """What stands after a picture's name in that of its result."""
-        return result_ending(self.size, self.options.format)
+    def ending(self) -> Ending:
+        """What stands after pictures' names in those of their results."""
+        return Ending(self.size, self.options.format)
 
-    @property
+    @cached_property
     def mark(self) -> str:
         """What the manifest calls these settings."""
-        return hashlib.sha256(self.settings.encode()).hexdigest()[:16]
+        settings = "".join(dict.fromkeys(self.settings_of(suffix) for suffix in RESULT_FORMATS))
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+    def settings_of(self, name: str) -> str:
+        """Return all that tells results of a picture of that name apart."""
+        options = options_for(name, self.options)
+        return all_settings(self.network, result_format(BytesIO(), options), options)
 
 
 def plan_making(
@@ -81,7 +88,7 @@ def plan_making(
         consistent=how.get("consistent", False),
         ensemble=how.get("ensemble", False),
     )
-    return Making(
+    making = Making(
         model,
         size,
         options,
@@ -91,8 +98,10 @@ def plan_making(
         overwrite,
         path.read_bytes() if path == Path(model) else None,
         read_card(path)["scale"],
-        all_settings(network, result_format(BytesIO(), options), options),
+        network,
     )
+    making.settings_of("")  # raises where the options do not fit the format
+    return making
 
 
 @dataclass
@@ -164,13 +173,13 @@ class Reader:
         with work.part("read"):
             content = task.place.read(task.name) if task.content is None else task.content
             record.bytes_in = len(content)
-            record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings)
+            record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))
             record.status = self._status(task, record.identity)
         if record.status in ("done", "remade"):
             with work.part("decode"):
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)
                 try:
-                    check_result(BytesIO(), picture, making.size, making.options, making.limits)
+                    check_result(BytesIO(), picture, making.size, options_for(task.name, making.options), making.limits)
                     work.held = held_bytes(picture, making.size, making.scale, making.limits, "its result")
                 except OutputError as error:
                     raise PictureError(f"{task.source}: {error}") from error
@@ -225,7 +234,7 @@ class Writer:
         if work.picture is not None:
             whole = BytesIO()
             with work.part("encode"):
-                write_picture(work.picture, whole, self._making.options)
+                write_picture(work.picture, whole, options_for(work.task.name, self._making.options))
             if work.picture is not None:
                 with work.part("write"):
                     work.record.bytes_out = len(whole.getbuffer())

@@ -23,6 +23,7 @@ Examples:
   srgan upscale photo.jpg                    writes photo_x4.png beside it
   srgan upscale photo.jpg -o large.webp      .png, .jpg, .webp, .avif or .tif
   srgan upscale photos scans/*.tif -o large  folders with all below them
+  srgan upscale photos --format same         a JPEG of a JPEG, a TIFF of a TIFF
   srgan upscale web.png --model srgan-photo  noise and JPEG's blocks stay behind
   srgan upscale photo.jpg --model srresnet   closest pixel by pixel, less sharp
   srgan upscale photo.jpg --fit 3840x2160    as large as fits into that

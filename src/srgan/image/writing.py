@@ -6,8 +6,8 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -69,6 +69,9 @@ FORMATS = {
 RESULT_FORMATS = {suffix: result for result in FORMATS.values() for suffix in result.suffixes}
 """The same, by the suffixes of files."""
 
+SAME = "same"
+"""In place of a name in FORMATS: each result is of its picture's own format, see `options_for`."""
+
 
 @dataclass(frozen=True)
 class WriteOptions:
@@ -86,6 +89,28 @@ class WriteOptions:
     compression: int | None = None
     strip: bool = False
     provenance: bool = True
+
+
+def own_format(name: str) -> str:
+    """Return the name in FORMATS of a picture's own format, as its file's name says; png where that is not written."""
+    own = RESULT_FORMATS.get(PurePath(name).suffix.lower())
+    return next((key for key, result in FORMATS.items() if result is own), "png")
+
+
+def options_for(name: str, options: WriteOptions) -> WriteOptions:
+    """Return how the result of a picture called `name` is written, where the options may ask for the SAME format.
+
+    Of these, a quality and a compression are for the formats that have one.
+    """
+    if options.format != SAME:
+        return options
+    own = own_format(name)
+    return replace(
+        options,
+        format=own,
+        quality=options.quality if FORMATS[own].quality is not None else None,
+        compression=options.compression if own == "png" else None,
+    )
 
 
 def result_format(target: Path | BinaryIO, options: WriteOptions) -> ResultFormat:

@@ -24,7 +24,7 @@ from srgan.errors import OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
-from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
+from srgan.image.writing import WriteOptions, check_result, options_for, result_format, write_picture
 from srgan.image.xmp import read_fingerprint
 from srgan.inference.fingerprint import all_settings, fate, fingerprint, map_settings
 from srgan.inference.jobs import Job
@@ -88,7 +88,7 @@ def upscale_batch(
     """
     options = options or WriteOptions()
     for job in jobs:
-        result_format(job.target or BytesIO(), options)
+        result_format(job.target or BytesIO(), options_for(job.source_name, options))
         if job.confidence is not None:
             result_format(job.confidence, _of_map(options))
     for folder in {place.parent for job in jobs for place in job.places}:
@@ -102,8 +102,9 @@ def upscale_batch(
 class _Work:
     """A picture on its way: decoded, then enlarged, then None when it goes no further."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, options: WriteOptions) -> None:
         self.result = Result(job)
+        self.options = options_for(job.source_name, options)
         self.parts = Parts(job.source_name, self.result.seconds)
         self.picture: Picture | None = None
         self.confidence: Picture | None = None
@@ -150,13 +151,13 @@ class _Batch:
             self._loader.shutdown(wait=False)
 
     def _read(self, job: Job) -> _Work:
-        work = _Work(job)
+        work = _Work(job, self._options)
         with work.part("read"):
             source = _source(job)
             content = _content(source)
-            status, work.mark = self._status(job.target, content, self._settings, self._options)
+            status, work.mark = self._status(job.target, content, self._settings, work.options)
             if job.confidence is not None:
-                options, settings = _of_map(self._options), map_settings(self._settings)
+                options, settings = _of_map(work.options), map_settings(self._settings)
                 of_map, work.mark_of_map = self._status(job.confidence, content, settings, options)
                 status = of_map if status == "skipped" else status
             work.result.status = status
@@ -165,7 +166,7 @@ class _Batch:
                     self._loading = self._loader.submit(self._load)
                 picture = read_picture(source, self._limits)
                 if work.mark is not None:
-                    check_result(job.target or BytesIO(), picture, self._size, self._options, self._limits)
+                    check_result(job.target or BytesIO(), picture, self._size, work.options, self._limits)
                 if job.confidence is not None and work.mark_of_map is not None:
                     colours = np.broadcast_to(np.uint8(0), (*picture.pixels.shape[:2], 3))
                     check_result(job.confidence, Picture(colours), self._size, options, self._limits)
@@ -219,11 +220,11 @@ class _Batch:
         if work.picture is not None:
             with work.part("write"):
                 if work.result.job.target is None:
-                    _to_stdout(work.picture, self._options)
+                    _to_stdout(work.picture, work.options)
                 elif work.mark is not None:
-                    write_picture(work.picture, work.result.job.target, self._options)
+                    write_picture(work.picture, work.result.job.target, work.options)
                 if work.confidence is not None and work.result.job.confidence is not None:
-                    write_picture(work.confidence, work.result.job.confidence, _of_map(self._options))
+                    write_picture(work.confidence, work.result.job.confidence, _of_map(work.options))
                 work.result.pixels_out = _count(work.picture)
         work.picture = work.confidence = None
         return work.result

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from srgan.errors import ArgumentError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.image.size import Size
-from srgan.image.writing import FORMATS, RESULT_FORMATS
+from srgan.image.writing import FORMATS, RESULT_FORMATS, SAME, own_format
 from srgan.image.xmp import read_fingerprint
 
 STREAM = "-"
@@ -67,12 +67,13 @@ def plan_batch(
 ) -> tuple[list[Job], dict[str, PictureError]]:
     """Return the jobs for files, folders (searched through) and globs, and the errors of those that came to nothing.
 
-    The result of photo.jpg is photo_x4.png, for four times the size and no other `format`, beside it, or below `output`
-    as the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a
-    format that is written. Where photo.jpg and photo.png lie in one folder, whichever of them is asked for, the
-    results are photo.jpg_x4.png and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps
-    apart from others by eight digits of its checksum. "-" is standard input, or as `output` standard output.
-    `confidence` is where the map of one picture goes.
+    The result of photo.jpg is photo_x4.png, for four times the size and no other `format` (SAME is the picture's own,
+    see `srgan.image.writing.options_for`), beside it, or below `output` as the picture lies below the folder that was
+    given. `output` may also name the one result, with the suffix of a format that is written. Where two would have one
+    name, as of photo.jpg and photo.png in one folder, whichever of them is asked for, the results are photo.jpg_x4.png
+    and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps apart from others by eight
+    digits of its checksum. "-" is standard input, or as `output` standard output. `confidence` is where the map of one
+    picture goes.
 
     Links to files and folders are followed, each folder once. Left out of folders is what is hidden, and of these and
     of globs results, of any size; and inputs named like the result of another.
@@ -97,14 +98,15 @@ def plan_batch(
             errors[name] = PictureError(f"{name}: {error.strerror}")
     sources = _without_results(list(found.values()))
     targets: Sequence[Path | None]
-    if output is not None and (str(output) == STREAM or _is_file_name(output, format)):
+    own = format if format != SAME else own_format(sources[0].path.name) if sources else None
+    if output is not None and (str(output) == STREAM or _is_file_name(output, own)):
         if len(inputs) > 1 or len(sources) > 1 or (sources and Path(inputs[0]).is_dir()):
             raise ArgumentError(f"{output} can hold one result: give one picture, or a folder for the results")
         targets = [None if str(output) == STREAM else output for _ in sources]
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
-        targets = _name_results(sources, output, result_ending(size, format), is_result)
+        targets = _name_results(sources, output, Ending(size, format), is_result)
     if confidence is not None and len(sources) > 1:
         raise ArgumentError("--confidence is for one picture")
     jobs = [Job(source.path, target, confidence) for source, target in zip(sources, targets, strict=True)]
@@ -136,34 +138,46 @@ def _results(size: Size) -> _IsResult:
     return is_result
 
 
-def result_ending(size: Size, format: str | None) -> str:  # noqa: A002
-    """Return what stands after a picture's name in that of its result: _x4.png."""
-    return f"{size.ending}{FORMATS[format or 'png'].suffixes[0]}"
+@dataclass(frozen=True)
+class Ending:
+    """What stands after pictures' names in those of their results, of that size and format: _x4.png."""
+
+    size: Size
+    format: str | None
+
+    def of(self, name: str) -> str:
+        """Return it for the picture of that name, which counts where the format is to be the SAME."""
+        kind = own_format(name) if self.format == SAME else self.format or "png"
+        return f"{self.size.ending}{FORMATS[kind].suffixes[0]}"
 
 
-def name_results(places: Sequence[tuple[str, str]], ending: str, beside: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Name each result by its picture's stem, or by the whole name where the stems of two meet.
+def name_results(
+    places: Sequence[tuple[str, str]], ending: Ending, beside: Iterable[tuple[str, str]] = ()
+) -> list[str]:
+    """Name each result by its picture's stem, or by the whole name where two would have the same.
 
     places  the folder that each result goes to, and the picture's name
     beside  those of pictures that are not to be made now
     """
-    stems = [os.path.splitext(name)[0] for _, name in places]  # noqa: PTH122 - of a million, and seven times as fast
-    met = [_meeting(folder, stem) for (folder, _), stem in zip(places, stems, strict=True)]
+    parts = [(os.path.splitext(name)[0], ending.of(name)) for _, name in places]  # noqa: PTH122 - of a million, and seven times as fast
+    met = [_meeting(folder, *part) for (folder, _), part in zip(places, parts, strict=True)]
     uses = Counter(met)
-    uses.update(_meeting(folder, os.path.splitext(name)[0]) for folder, name in beside)  # noqa: PTH122
+    uses.update(_meeting(folder, os.path.splitext(name)[0], ending.of(name)) for folder, name in beside)  # noqa: PTH122
     return [
-        fitting(stem if uses[key] == 1 else name, ending)
-        for (_, name), stem, key in zip(places, stems, met, strict=True)
+        fitting(stem if uses[key] == 1 else name, end)
+        for (_, name), (stem, end), key in zip(places, parts, met, strict=True)
     ]
 
 
-def _meeting(folder: str, stem: str) -> str:
-    return f"{folder}/{stem}".casefold()  # as there are file systems that do not tell case
+def _meeting(folder: str, stem: str, end: str) -> str:
+    return f"{folder}/{stem}{end}".casefold()  # as there are file systems that do not tell case
 
 
 def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None, confidence: Path | None) -> Job:  # noqa: A002
     if len(inputs) > 1:
         raise ArgumentError("standard input (-) is one picture: give it alone")
+    if format == SAME:
+        raise ArgumentError(f"standard input has no name to tell its format by: choose one of {', '.join(FORMATS)}")
     if str(output) == STREAM:
         return Job(None, None, confidence)
     if output is None or not _is_file_name(output, format):
@@ -260,7 +274,7 @@ def _is_file_name(output: Path, format: str | None) -> bool:  # noqa: A002
     return True
 
 
-def _name_results(sources: list[_Source], output: Path | None, ending: str, is_result: _IsResult) -> list[Path]:
+def _name_results(sources: list[_Source], output: Path | None, ending: Ending, is_result: _IsResult) -> list[Path]:
     folders = [
         source.path.parent if output is None else output / source.path.parent.relative_to(source.below)
         for source in sources
