@@ -167,10 +167,51 @@ def test_results_of_another_program(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"00_x4\.png: 64x40, where 64x44 is needed"):
         list(evaluate([], [folder], made=[made]))
     (made / "00_x4.png").unlink()
-    with pytest.raises(DataError, match=r"Set2: no result for 00\.png"):
-        list(evaluate([], [folder], made=[made.parent]))
+    with pytest.raises(DataError, match=r"Set2: no result for 00\.png$"):
+        next(evaluate([], [folder], made=[made.parent]))
     with pytest.raises(DataError, match="nowhere: no such folder"):
         list(evaluate([], [folder], made=[tmp_path / "nowhere"]))
+
+
+def test_results_may_have_anything_behind_their_names(tmp_path: Path) -> None:
+    """As BasicSR's pictures have the experiment's name, and Real-ESRGAN's _out; the longest beginning counts."""
+    folder, made = photographs(tmp_path / "Set3", count=2, size=(32, 36)), tmp_path / "theirs"
+    (folder / "01.png").rename(folder / "00_1.png")
+    made.mkdir()
+    for number, name in enumerate(["00_SRGAN_x4.png", "00_1-out.png"]):
+        Image.fromarray(scene(32, 36, seed=number)).save(made / name)
+    Image.fromarray(scene(32, 36, seed=9)).save(made / "001.png")  # of another picture
+    (result,) = evaluate([], [folder], made=[made])
+    assert [score.values["psnr_y"] for score in result.scores] == [math.inf, math.inf]
+    Image.fromarray(scene(32, 36, seed=0)).save(made / "00-other.png")
+    with pytest.raises(DataError, match=r"00-other\.png and 00_SRGAN_x4\.png could both be the result for 00\.png"):
+        next(evaluate([], [folder], made=[made]))
+    for path in made.iterdir():
+        path.rename(path.with_name(f"other{path.name}"))
+    with pytest.raises(DataError, match=r"theirs: no result for 00\.png, nor for 1 more"):
+        next(evaluate([], [folder], made=[made]))
+
+
+def test_low_resolution_pictures_of_another_folder(folder: Path, tmp_path: Path) -> None:
+    """In one folder, as DIV2K's are, or in one for each test folder."""
+    lr = tmp_path / "noisy"
+    lr.mkdir()
+    small = {"00x4.png": scene(11, 16, seed=7), "gray.png": scene(10, 12, seed=8)[..., 0]}
+    for name, pixels in small.items():
+        Image.fromarray(pixels).save(lr / name)
+    (result,) = evaluate(["bicubic"], [folder], lr=lr)
+    hr, sr = scene(47, 66, seed=0)[:44, :64], imresize(small["00x4.png"], scale=4.0)
+    a, b = (luma(picture)[4:-4, 4:-4] for picture in (sr, hr))
+    assert result.scores[0].values["psnr_y"] == psnr(a, b)
+    assert result.lr == str(lr)
+    (lr / "gray.png").rename(lr / "grey.png")
+    with pytest.raises(DataError, match=r"noisy: no picture for gray\.png$"):
+        list(evaluate(["bicubic"], [folder], lr=lr))
+    photographs(lr / "Set2", count=1, size=(11, 16))
+    with pytest.raises(DataError, match=r"noisy/Set2: no picture for gray\.png$"):
+        list(evaluate(["bicubic"], [folder], lr=lr))
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        list(evaluate(["bicubic"], [folder], lr=tmp_path / "nowhere"))
 
 
 def test_who_watches_sees_each_picture_with_all_results(folder: Path) -> None:

@@ -11,6 +11,7 @@ EPILOG = """\b
 Examples:
   srgan evaluate bicubic srgan --data Set5 --data Set14
   srgan evaluate srgan --sr theirs --data Set5 --report report
+  srgan evaluate srgan --data DIV2K_valid_HR --lr DIV2K_valid_LR_bicubic/X4
   srgan evaluate srgan --data Set5 --metrics psnr_y,ssim_y --json scores.json
 \b
 The learned metrics need weights, srgan fetch lpips lpips-vgg;
@@ -29,11 +30,16 @@ without them they are left out, unless --metrics names them.
     help="Folder of HR pictures, with their LR in LRx4 inside it or made by bicubic; repeatable.",
 )
 @click.option(
+    "--lr",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of LR pictures instead, named like the HR pictures, in folders named like those of --data or not.",
+)
+@click.option(
     "--sr",
     "made",
     multiple=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of results that another program made, named like the HR pictures; repeatable.",
+    help="Folder of results that another program made, named like the HR pictures, whatever stands behind; repeatable.",
 )
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every score here.")
 @click.option(
@@ -53,6 +59,7 @@ without them they are left out, unless --metrics names them.
 def evaluate(
     models: tuple[str, ...],
     folders: tuple[Path, ...],
+    lr: Path | None,
     made: tuple[Path, ...],
     json_file: Path | None,
     report: Path | None,
@@ -89,6 +96,7 @@ def evaluate(
                 models,
                 folders,
                 made=made,
+                lr=lr,
                 meters=meters,
                 precision=precision,
                 threads=threads,

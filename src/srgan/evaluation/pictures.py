@@ -1,6 +1,6 @@
 """Folders of test pictures: hr cropped to a multiple of the scale, and lr, published or made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,17 +27,27 @@ class Pair:
 
 
 class TestFolder:
-    """A folder of high-resolution pictures, with the low-resolution ones in LRx4 inside it or made by bicubic."""
+    """A folder of high-resolution pictures, with the low-resolution ones in LRx4 inside it or made by bicubic.
+
+    Those of another folder, `lr`, take their place.
+    """
 
     __test__ = False  # pytest takes a class of this name for tests
 
-    def __init__(self, path: Path) -> None:
-        """Find the pictures. Raises DataError where there are none, or LRx4 lacks one."""
+    def __init__(self, path: Path, lr: Path | None = None) -> None:
+        """Find the pictures. Raises DataError where there are none, or LRx4 or `lr` lacks one."""
         self.name = path.resolve().name
         self.files = find_pictures(path)
-        beside = path / f"LRx{SCALE}"
-        self.lr = beside.name if beside.is_dir() else "imresize"
-        self._published = {file: _partner(file, beside) for file in self.files} if beside.is_dir() else {}
+        beside = path / f"LRx{SCALE}" if lr is None else folder_for(self.name, lr)
+        self._published: dict[Path, Path] = {}
+        if lr is not None:
+            self.lr = str(lr)
+            self._published = _partners(self.files, beside, "")
+        elif beside.is_dir():
+            self.lr = beside.name
+            self._published = _partners(self.files, beside, "; without this folder bicubic makes them all")
+        else:
+            self.lr = "imresize"
 
     def __iter__(self) -> Iterator[Pair]:
         """Yield each picture. Raises DataError for one that is too small, or whose lr does not fit it."""
@@ -73,8 +83,23 @@ def pixels(file: Path) -> Picture8:
     return found.astype(np.uint8, copy=False)
 
 
-def _partner(file: Path, folder: Path) -> Path:
-    found = find_partner(file, folder)
-    if found is None:
-        raise DataError(f"{folder}: no picture for {file.name}; without this folder bicubic makes them all")
-    return found
+def folder_for(name: str, path: Path) -> Path:
+    """Return where pictures for the test folder of this name lie: inside a folder, in one that is named so, or in it.
+
+    Raises DataError where there is no such folder.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder")
+    return path / name if (path / name).is_dir() else path
+
+
+def missing(files: Sequence[Path]) -> str:
+    """Return which files something is not there for, for people to read: one, and how many more."""
+    return files[0].name + (f", nor for {len(files) - 1} more" if len(files) > 1 else "")
+
+
+def _partners(files: Sequence[Path], folder: Path, otherwise: str) -> dict[Path, Path]:
+    found = {file: find_partner(file, folder) for file in files}
+    if lacking := [file for file, partner in found.items() if partner is None]:
+        raise DataError(f"{folder}: no picture for {missing(lacking)}{otherwise}")
+    return {file: partner for file, partner in found.items() if partner is not None}

@@ -8,7 +8,7 @@ SCALE = 4
 
 PROTOCOL = {
     "hr": f"uint8, cropped at the right and the bottom to a multiple of {SCALE}",
-    "lr": f"the folder LRx{SCALE} where there is one, else MATLAB's imresize bicubic, antialiased, on uint8",
+    "lr": f"those named, else the folder LRx{SCALE}'s, else by MATLAB's imresize bicubic, antialiased, on uint8",
     "sr": "rounded to uint8, halves up; of a gray picture its BT.601 luma",
     "psnr_y": f"dB, peak 255, Y of BT.601 in 16..235, not rounded (gray: the picture itself), {SCALE} pixels cut",
     "ssim_y": f"11x11 Gaussian, sigma 1.5, valid, on the same Y, {SCALE} pixels cut",

@@ -28,6 +28,7 @@ def evaluate(
     folders: Sequence[Path],
     *,
     made: Sequence[Path] = (),
+    lr: Path | None = None,
     meters: Meters | None = None,
     precision: str = "fp32",
     threads: int | None = None,
@@ -38,13 +39,15 @@ def evaluate(
 
     models   "bicubic", shipped names, or .onnx or .safetensors files
     made     folders with results that other programs made
+    lr       folder with low-resolution pictures in place of those that a test folder has or bicubic makes: named like
+             hr, or with x4 or _x4 behind, in it or in folders inside it that are named like the test folders
     meters   what to measure; by default all that needs no weights
     threads  how many processors to use, in PyTorch for the learned metrics as well
     profile  is told where the time goes
     watch    is told of each picture, when it is measured
 
     Raises ArgumentError where nothing is to be measured or a model is given twice, DataError for a folder
-    without pictures, or whose LRx4 or results do not fit.
+    without pictures, or whose low-resolution pictures or results are not there or do not fit.
     """
     if len({*models, *map(str, made)}) < len(models) + len(made):
         raise ArgumentError("a model is given twice")
@@ -52,14 +55,14 @@ def evaluate(
         raise ArgumentError("nothing to measure: name a model, or a folder of results with --sr")
     if threads is not None:
         torch.set_num_threads(threads)
-    tests = [TestFolder(folder) for folder in folders]
+    tests = [TestFolder(folder, lr) for folder in folders]
     if len({test.name for test in tests}) < len(tests):
         raise ArgumentError("two folders of the same name: their scores could not be told apart")
     profile = profile or Profile()
     with profile("loading"):
         meters = meters or Meters()
         sources: list[Source] = [_source(model, precision, threads) for model in models]
-        sources += [FolderSource(path) for path in made]
+        sources += [FolderSource(path, tests) for path in made]
     for test in tests:
         yield from _one_folder(test, sources, meters, profile, watch)
 
@@ -85,7 +88,7 @@ def _one_folder(
         results = {}
         for source in sources:
             with profile("upscaling"):
-                results[source.name] = source(pair, test.name)
+                results[source.name] = source(pair)
         try:
             values = meters.measure(list(results.values()), pair.hr, pair.lr, profile)
         except DataError as error:

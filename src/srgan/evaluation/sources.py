@@ -1,5 +1,7 @@
 """Where results come from: bicubic, a network, or a folder that another program filled."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -8,7 +10,7 @@ import numpy as np
 from srgan.data.check import find_partner
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
-from srgan.evaluation.pictures import Pair, pixels
+from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, missing, pixels
 from srgan.evaluation.protocol import SCALE, sha256
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize
@@ -23,8 +25,8 @@ class Source(Protocol):
     device: str
     weights: str | None
 
-    def __call__(self, pair: Pair, folder: str) -> Picture8:
-        """Return the result for a picture of the test folder of this name."""
+    def __call__(self, pair: Pair) -> Picture8:
+        """Return the result for a test picture."""
 
 
 class Bicubic:
@@ -34,7 +36,7 @@ class Bicubic:
     device = "numpy"
     weights: str | None = None
 
-    def __call__(self, pair: Pair, folder: str) -> Picture8:  # noqa: ARG002
+    def __call__(self, pair: Pair) -> Picture8:
         """Return lr upscaled."""
         return imresize(pair.lr, scale=float(SCALE))
 
@@ -53,13 +55,13 @@ class NetworkSource:
         file = files.safetensors if network.runtime == "torch" else files.onnx
         self.weights: str | None = None if file is None else sha256(file)
 
-    def __call__(self, pair: Pair, folder: str) -> Picture8:  # noqa: ARG002
+    def __call__(self, pair: Pair) -> Picture8:
         """Return lr upscaled."""
         return self._upscaler.upscale(pair.lr)
 
 
 class FolderSource:
-    """Pictures that another program made: of each the same stem as hr's, or with x4 or _x4 behind it.
+    """Pictures that another program made: named like hr, or with x4, _x4 or, from a - _ or . on, anything behind.
 
     They lie in the folder, or in folders inside it that are named like the test folders.
     """
@@ -67,20 +69,40 @@ class FolderSource:
     device = "another program"
     weights: str | None = None
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_dir():
-            raise DataError(f"{path}: no such folder")
+    def __init__(self, path: Path, tests: Sequence[TestFolder]) -> None:
+        """Find the results for test folders. Raises DataError where one is not there, or several could be it."""
         self.name = str(path)
-        self._path = path
+        self._results: dict[Path, Path] = {}
+        stems = {file.stem for test in tests for file in test.files}
+        for test in tests:
+            self._results |= _results(test.files, folder_for(test.name, path), stems)
 
-    def __call__(self, pair: Pair, folder: str) -> Picture8:
-        """Return the result. Raises DataError where it is not there or of another size."""
-        inside = self._path / folder
-        place = inside if inside.is_dir() else self._path
-        file = find_partner(pair.file, place)
-        if file is None:
-            raise DataError(f"{place}: no result for {pair.file.name}")
+    def __call__(self, pair: Pair) -> Picture8:
+        """Return the result. Raises DataError where it is of another size."""
+        file = self._results[pair.file]
         return _like(pixels(file), pair.hr, file)
+
+
+def _results(files: Sequence[Path], place: Path, stems: set[str]) -> dict[Path, Path]:
+    """Return the file in `place` that is the result for each of some pictures; `stems` are those of all pictures."""
+    begun = defaultdict(list)
+    for picture in find_pictures(place):
+        begins = (stem for stem in stems if picture.stem.startswith(stem) and picture.stem[len(stem) :][:1] in "-_.")
+        begun[max(begins, key=len, default="")].append(picture)
+    results, lacking = {}, []
+    for file in files:
+        found = find_partner(file, place)
+        candidates = [found] if found is not None else begun[file.stem]
+        if len(candidates) > 1:
+            both = " and ".join(candidate.name for candidate in candidates[:2])
+            raise DataError(f"{place}: {both} could both be the result for {file.name}")
+        if candidates:
+            results[file] = candidates[0]
+        else:
+            lacking.append(file)
+    if lacking:
+        raise DataError(f"{place}: no result for {missing(lacking)}")
+    return results
 
 
 def _like(sr: Picture8, hr: Picture8, file: Path) -> Picture8:
