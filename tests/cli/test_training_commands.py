@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import runs
 from srgan.cli import main
@@ -63,6 +64,38 @@ def test_originals_are_trained_on_beside_the_photographs(train: list[str], tmp_p
     (store,) = (tmp_path / "cache" / "srgan" / "stores").iterdir()
     inside, _ = open_store(store).split(1, [0.75])
     assert [(e.height, e.width) for e in inside] == [(36, 48)] * 3 + [(48, 64)] * 2
+
+
+def test_lr_of_its_own_is_learned_from(train: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Black pictures, of which bicubic's score is that of black, and held out ones are validated with their own too."""
+    lr = tmp_path / "lr"
+    lr.mkdir()
+    for path in (tmp_path / "photographs").iterdir():
+        Image.new("RGB", (16, 12)).save(lr / path.name)
+    assert main([*train, "--lr", str(lr), "--set", "optimiser.patches=4"]) == 0
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    (bicubic,) = (line for line in logged if line["kind"] == "bicubic")
+    assert bicubic["psnr_y"] < 10
+    assert bicubic["lr_psnr"] is None or bicubic["lr_psnr"] > 90
+    last = capsys.readouterr().out.strip()
+    assert main(["export", last, "-o", str(tmp_path / "a.onnx"), "--name", "mine"]) == 0
+    assert read_card(tmp_path / "a.onnx")["training"]["lr"] == "pictures of their own"
+    grain = ["--set", "data.grain=2", "--out", str(tmp_path / "other")]
+    assert main([*train, "--lr", str(lr), *grain]) == 1
+    assert "data.grain needs lr that is made of the grainy hr" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_nothing_is_decoded_for_a_run_that_cannot_begin(train: list[str], tmp_path: Path) -> None:
+    for more in (["--set", "initial=nothing"], ["--set", "initial=runs/none.pt"], ["--resume"]):
+        assert main([*train, *more]) == 1
+    assert main([*train, "--set", "initial=srresnet", "--set", 'shift=["srgan", "nothing"]']) == 1
+    assert not (tmp_path / "cache" / "srgan" / "stores").exists()
+    assert main([*train, "--set", "optimiser.patches=4"]) == 0
+    photographs = tmp_path / "photographs"
+    runs.photographs(photographs, count=5)
+    assert main(train) == 1
+    assert main([*train, "--resume", "--set", "data.patch_size=36"]) == 1
+    assert len([*(tmp_path / "cache" / "srgan" / "stores").iterdir()]) == 1
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,17 @@ def store(tmp_path: Path) -> Store:
     return prepare_store([str(tmp_path)], tmp_path / "cache", min_side=16)
 
 
+@pytest.fixture
+def paired(store: Store, tmp_path: Path) -> Store:
+    """The same, with low-resolution pictures that are noise of their own."""
+    random = np.random.default_rng(1)
+    for i, entry in enumerate(store.entries):
+        pixels = random.integers(0, 256, (entry.height // 4, entry.width // 4, 3), dtype=np.uint8)
+        (tmp_path / "small").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "small" / f"{i}x4.png")
+    return prepare_store([str(tmp_path / "[012].png")], tmp_path / "cache", min_side=16, lr=tmp_path / "small")
+
+
 def sampler(store: Store, *, patch_size: int = 16, scale: int = 4, seed: int = 0, **options: Any) -> PatchSampler:
     return PatchSampler(store, store.entries, patch_size=patch_size, scale=scale, seed=seed, **options)
 
@@ -45,17 +56,24 @@ def flips_and_turns(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 
 @pytest.mark.parametrize(
-    ("patch_size", "scale", "candidates"), [(16, 4, 1), (12, 4, 1), (8, 2, 1), (4, 4, 1), (16, 4, 2)]
+    ("pictures", "patch_size", "scale", "candidates"),
+    [
+        *(("store", *numbers) for numbers in [(16, 4, 1), (12, 4, 1), (8, 2, 1), (4, 4, 1), (16, 4, 2)]),
+        *(("paired", *numbers) for numbers in [(16, 4, 1), (16, 4, 2)]),
+    ],
 )
 def test_a_patch_is_a_place_of_its_picture_and_lr_the_same_place_of_the_pictures_lr(
-    store: Store, patch_size: int, scale: int, candidates: int
+    request: pytest.FixtureRequest, pictures: str, patch_size: int, scale: int, candidates: int
 ) -> None:
     """Bit for bit, up to the borders, in all flips and turns, and every place is met."""
+    store: Store = request.getfixturevalue(pictures)
     places: dict[bytes, tuple[NDArray[np.uint8], tuple[int, ...]]] = {}
     for i, entry in enumerate(store.entries):
         picture = store.picture(entry)
         hr = picture[: entry.height // scale * scale, : entry.width // scale * scale]
-        lr, small = imresize(hr, scale=1 / scale), patch_size // scale
+        own, small = store.lr(entry), patch_size // scale
+        lr = imresize(hr, scale=1 / scale) if own is None else own
+        assert (own is None) == (pictures == "store")
         for top in range(lr.shape[0] - small + 1):
             for left in range(lr.shape[1] - small + 1):
                 y, x = top * scale, left * scale

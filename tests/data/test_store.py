@@ -3,6 +3,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,52 @@ def test_tars_globs_pictures_and_stores(tmp_path: Path) -> None:
     (ready,) = [p for p in cache.iterdir() if len(open_store(p).entries) == 2]
     assert prepare(ready, cache=tmp_path / "unused").entries == from_glob.entries
     assert not (tmp_path / "unused").exists()
+
+
+def test_pictures_with_low_resolution_ones_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, lr = photographs(tmp_path / "in", count=3, size=(50, 64)), tmp_path / "in" / "LRx4"
+    small = [scene(12, 16, seed=10 + i) for i in range(3)]
+    plain = prepare(folder, cache=tmp_path / "cache")
+    lr.mkdir()
+    for i, (name, pixels) in enumerate(zip(["00.png", "01x4.png", "02_x4.png"], small, strict=True)):
+        Image.fromarray(pixels if i else pixels[:, :15]).save(lr / name)
+    store = prepare(folder, cache=tmp_path / "cache", lr=lr)
+    assert f"left out: {folder}/00.png: its low-resolution picture: 15x12 is not a quarter of 64x50" in (
+        capsys.readouterr().err
+    )
+    assert names(store) == ["01.png", "02.png"]
+    for i, entry in enumerate(store.entries, 1):
+        assert np.array_equal(store.picture(entry), scene(50, 64, seed=i))
+        own = store.lr(entry)
+        assert own is not None
+        assert np.array_equal(own, small[i])
+    assert plain.lr(plain.entries[0]) is None
+    Image.fromarray(small[0]).save(lr / "00.png")
+    whole = prepare(folder, cache=tmp_path / "cache", lr=lr)
+    assert names(whole) == names(plain)
+    assert whole.identity != plain.identity
+    before = prepare(folder, cache=tmp_path / "cache")  # LRx4's are no pictures beside it
+    assert before.entries == plain.entries
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"sizes": [1.0, 0.75]}, "small: low-resolution pictures are of pictures in their own size"),
+        ({"originals": ["in"]}, "small: low-resolution pictures are of pictures in their own size"),
+        ({}, r"small: no picture for 00\.png, nor for 2 more$"),
+    ],
+)
+def test_low_resolution_pictures_that_cannot_be(tmp_path: Path, options: dict[str, Any], line: str) -> None:
+    folder = photographs(tmp_path / "in", count=3)
+    (tmp_path / "small").mkdir()
+    options = {name: [str(folder)] if name == "originals" else value for name, value in options.items()}
+    with pytest.raises(DataError, match=line):
+        prepare(folder, cache=tmp_path / "cache", lr=tmp_path / "small", **options)
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(folder)
+    with pytest.raises(DataError, match=r"photos\.tar: pictures in a tar have no low-resolution ones"):
+        prepare(tmp_path / "photos.tar", cache=tmp_path / "cache", lr=tmp_path / "small")
 
 
 def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,11 @@ from srgan.training.run import run
     multiple=True,
     help="Photographs to train on in their own size, grain and all, whatever data.sizes says, as often as named.",
 )
+@click.option(
+    "--lr",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of LR pictures to train on in place of bicubic's, named like those of --data, or with x4 behind.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
 @click.option(
     "--set",
@@ -41,6 +46,7 @@ def train(
     recipe: Path,
     sources: tuple[str, ...],
     originals: tuple[str, ...],
+    lr: Path | None,
     out: Path,
     settings: tuple[str, ...],
     resume: bool,
@@ -54,6 +60,7 @@ def train(
         sources,
         out,
         originals=originals,
+        lr=lr,
         settings=settings,
         resume=resume,
         perceptual=perceptual,

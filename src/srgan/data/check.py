@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from srgan.data.pairs import LR_FOLDER, SCALE, find_partner
 from srgan.errors import DataError, PictureError
 from srgan.image.colour import BT601, to_levels
 from srgan.image.reading import PICTURE_SUFFIXES, read_picture
 from srgan.image.resize import imresize
-
-SCALE = 4
-LR_FOLDER = f"LRx{SCALE}"
 
 BLURRED = 0.42
 """Finest detail over that of twice the size: sharp photographs have 0.5 to 1.3, enlarged ones 0.2 to 0.5."""
@@ -96,15 +94,6 @@ def find_pictures(folder: Path) -> list[Path]:
         what = "no pictures in this folder or below it" if folder.is_dir() else "no such folder"
         raise DataError(f"{folder}: {what}")
     return files
-
-
-def find_partner(file: Path, folder: Path) -> Path | None:
-    """Return the picture in `folder` that belongs to `file`: of the same stem, or with x4 or _x4 behind it."""
-    for stem in (file.stem, f"{file.stem}x{SCALE}", f"{file.stem}_x{SCALE}"):
-        for suffix in (file.suffix, *sorted(PICTURE_SUFFIXES)):
-            if (found := folder / f"{stem}{suffix}").is_file():
-                return found
-    return None
 
 
 def pixels(file: Path) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ processes, sees the same patches.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,13 +26,23 @@ FIELD_SIDE = 1024
 """Pixels a side of the one field of white noise that the grain of every patch is a random place of."""
 
 
+@dataclass(frozen=True)
+class _Pictures:
+    """Where pictures lie in a store: their first pixels, how many a row has, and (n, 2) how much is looked at."""
+
+    offsets: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    shapes: NDArray[np.int64]
+
+
 class PatchSampler:
     """Cuts square patches uniformly over all places of all pictures, and makes their lr side.
 
     With `candidates` above 1 it cuts as many for each sample and keeps the one that loses most by its lr side: where
     a picture is smooth there is little to learn. The pictures are cropped at the right and bottom to a multiple of
     `scale`, as test pictures are, and patches begin at multiples of it. A patch's lr is bit for bit the same place
-    of the whole picture's `imresize(..., scale=1/scale)`, before it is degraded where `degradation` says so.
+    of the whole picture's `imresize(..., scale=1/scale)`, or of the low-resolution picture that the store has of it,
+    before it is degraded where `degradation` says so.
 
     With `grain` above 0 the hr side first gets grain, as film and sensors give: white noise, the same in red, green
     and blue, none in black and white and most half way, where its standard deviation is one of 0 to `grain` levels
@@ -62,9 +73,15 @@ class PatchSampler:
             raise DataError(f"a picture is smaller than the patch size {patch_size}")
         self._steps = steps
         self._ends = np.cumsum(steps.prod(axis=1))
-        self._shapes = shapes * scale
-        self._widths = np.array([e.width for e in entries])
-        self._offsets = np.array([e.offset for e in entries])
+        widths, offsets = np.array([e.width for e in entries]), np.array([e.offset for e in entries])
+        self._hr = _Pictures(offsets, widths, shapes * scale)
+        self._lr: _Pictures | None = None
+        if (own := [e.lr_offset for e in entries if e.lr_offset is not None]) and grain:
+            raise DataError(
+                "data.grain needs lr that is made of the grainy hr, and these pictures have one of their own"
+            )
+        if own:
+            self._lr = _Pictures(np.array(own), shapes[:, 1], shapes)
         pixels = torch.from_numpy(store.pixels)
         self._pixels = pixels.to(self.device) if _fits(pixels, self.device) else pixels
         places, weights = bicubic_taps(2, 1 / scale)
@@ -85,8 +102,11 @@ class PatchSampler:
         place -= np.where(which > 0, self._ends[which - 1], 0)
         top, left = np.divmod(place, self._steps[which, 1])
         turns = (uniform[:, -1] * 8).astype(np.int64)
-        hr = self._cut(which, top * self.scale, left * self.scale)
-        lr = self._downsample(hr)
+        hr = self._cut(self._hr, which, top * self.scale, left * self.scale, self.patch_size, self._margin)
+        if self._lr is None:
+            lr = self._downsample(hr)
+        else:
+            lr = self._cut(self._lr, which, top, left, self.patch_size // self.scale)
         if self.candidates > 1:
             lr, hr = self._best(lr, hr)
         if self.grain:
@@ -99,12 +119,20 @@ class PatchSampler:
             lr = self._degraded(lr, self.degradation, step, range(size)[rank::world])
         return lr / 255, _turn(hr, eight) / 255
 
-    def _cut(self, which: NDArray[np.int64], top: NDArray[np.int64], left: NDArray[np.int64]) -> Tensor:
-        """Return float32 (n, 3, P + 2 margin, P + 2 margin) in 0..255, repeated from the border outside."""
-        span = np.arange(-self._margin, self.patch_size + self._margin)
-        rows = np.minimum(np.maximum(top[:, None] + span, 0), self._shapes[which, 0][:, None] - 1)
-        columns = np.minimum(np.maximum(left[:, None] + span, 0), self._shapes[which, 1][:, None] - 1)
-        rows = rows * self._widths[which][:, None] + self._offsets[which][:, None]
+    def _cut(
+        self,
+        pictures: "_Pictures",
+        which: NDArray[np.int64],
+        top: NDArray[np.int64],
+        left: NDArray[np.int64],
+        side: int,
+        margin: int = 0,
+    ) -> Tensor:
+        """Return float32 (n, 3, side + 2 margin, side + 2 margin) in 0..255, repeated from the border outside."""
+        span = np.arange(-margin, side + margin)
+        rows = np.minimum(np.maximum(top[:, None] + span, 0), pictures.shapes[which, 0][:, None] - 1)
+        columns = np.minimum(np.maximum(left[:, None] + span, 0), pictures.shapes[which, 1][:, None] - 1)
+        rows = rows * pictures.widths[which][:, None] + pictures.offsets[which][:, None]
         down, right = (_sent(torch.from_numpy(lines), self._pixels.device) for lines in (rows, columns))
         patches = self._pixels[down[:, :, None] + right[:, None]]
         return _sent(patches, self.device).permute(0, 3, 1, 2).float()

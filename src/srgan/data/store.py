@@ -8,16 +8,17 @@ import glob
 import hashlib
 import io
 import json
+import math
 import shutil
 import sys
 import tarfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
+from srgan.data.pairs import LR_FOLDER, SCALE, find_partners
 from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.threads import processors
 
 VERSION = 2
+
+_Sizes: TypeAlias = list[tuple[float, NDArray[np.uint8]]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Entry:
     """One picture of a store, `size` times as wide and high as its file.
 
     `offset` counts pixels from the start of `pictures.bin`. An `original` is there to be trained on in its own size,
-    whatever the sizes of the others. `digest` is of the file's bytes, whatever it is called.
+    whatever the sizes of the others. `digest` is of the file's bytes, whatever it is called. Where a picture has a
+    low-resolution one of its own, that begins at `lr_offset`, and `lr_digest` is of its file.
     """
 
     name: str
@@ -47,6 +52,13 @@ class Entry:
     size: float = 1.0
     original: bool = False
     digest: str = ""
+    lr_offset: int | None = None
+    lr_digest: str = ""
+
+    @property
+    def lr_shape(self) -> tuple[int, int]:
+        """Height and width of its low-resolution picture, whether it has one or not."""
+        return self.height // SCALE, self.width // SCALE
 
     @property
     def identity(self) -> str:
@@ -63,13 +75,22 @@ class Store:
 
     def picture(self, entry: Entry) -> NDArray[np.uint8]:
         """Return one picture, (height, width, 3) uint8, as a view of the map."""
-        end = entry.offset + entry.height * entry.width
-        return self.pixels[entry.offset : end].reshape(entry.height, entry.width, 3)
+        return self._at(entry.offset, entry.height, entry.width)
+
+    def lr(self, entry: Entry) -> NDArray[np.uint8] | None:
+        """Return the low-resolution picture that one has of its own, a view of the map, or None."""
+        return None if entry.lr_offset is None else self._at(entry.lr_offset, *entry.lr_shape)
+
+    def _at(self, offset: int, height: int, width: int) -> NDArray[np.uint8]:
+        return self.pixels[offset : offset + height * width].reshape(height, width, 3)
 
     @property
     def identity(self) -> str:
         """What stores of the same photographs in the same sizes and order have in common, wherever these lie."""
-        told = [[e.digest, e.height, e.width, e.size, e.original] for e in self.entries]
+        told = [
+            [e.digest, e.height, e.width, e.size, e.original, *([e.lr_digest] if e.lr_digest else [])]
+            for e in self.entries
+        ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def split(self, held_out: int, sizes: Sequence[float] = (1.0,)) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
@@ -104,7 +125,7 @@ def open_store(folder: Path) -> Store:
         if index["version"] != VERSION:
             raise DataError(f"{folder}: a store of version {index['version']}, not {VERSION}; delete it")
         entries = tuple(Entry(**entry) for entry in index["pictures"])
-        total = sum(e.height * e.width for e in entries)
+        total = sum(e.height * e.width + (0 if e.lr_offset is None else math.prod(e.lr_shape)) for e in entries)
         pixels = np.memmap(folder / "pictures.bin", dtype=np.uint8, mode="c", shape=(total, 3))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: not a readable store of pictures: {error}") from error
@@ -119,25 +140,29 @@ def prepare_store(
     gray: Literal["convert", "skip"] = "convert",
     sizes: Sequence[float] = (1.0,),
     originals: Sequence[str] = (),
+    lr: Path | None = None,
 ) -> Store:
     """Return the store of all pictures in `sources`, decoding them into `cache` unless that was done before.
 
-    A source is a folder (read recursively), a tar, a picture, a glob of these, or a store. Pictures that
+    A source is a folder (read recursively, but for LRx4), a tar, a picture, a glob of these, or a store. Pictures that
     cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Each picture
     is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side` pixels; one of
-    `originals` whole alone, as many times as it is named. Raises DataError where a source is missing, nothing usable
-    is left, or the disk has no room.
+    `originals` whole alone, as many times as it is named. In the folder `lr` lies the low-resolution picture of each,
+    called like it, or with x4 or _x4 behind. Raises DataError where a source or one of these is missing, nothing
+    usable is left, or the disk has no room.
     """
     files, whole = _expand(sources), _expand(originals)
     if store := next((f for f in [*files, *whole] if f.is_dir()), None):
-        if files != [store] or whole:
+        if files != [store] or whole or lr is not None:
             raise DataError(f"{store}: a store stands alone, no other source beside it")
         return open_store(store)
     sizes = [1.0, *sorted({size for size in sizes if size < 1}, reverse=True)]
+    partners = {} if lr is None else _partners(files, lr, alone=len(sizes) == 1 and not whole)
     about = [VERSION, _state(files), min_side, gray, *sizes[1:], *([_state(whole)] if whole else [])]
+    about += [_state([*partners.values()])] if partners else []
     folder = cache / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     if not folder.is_dir():
-        groups = [_Group(files, sizes), _Group(whole, [1.0], original=True)]
+        groups = [_Group(files, sizes, partners=partners), _Group(whole, [1.0], original=True)]
         _build(groups, folder, min_side=min_side, gray=gray)
     return open_store(folder)
 
@@ -149,11 +174,23 @@ def default_cache() -> Path:
 
 @dataclass(frozen=True)
 class _Group:
-    """Files whose pictures are kept in the same sizes."""
+    """Files whose pictures are kept in the same sizes, and the files of the low-resolution ones of some."""
 
     files: Sequence[Path]
     sizes: Sequence[float]
     original: bool = False
+    partners: Mapping[Path, Path] = field(default_factory=dict)
+
+
+def _partners(files: Sequence[Path], lr: Path, *, alone: bool) -> dict[Path, Path]:
+    """Return the low-resolution picture of each file. Raises DataError."""
+    if not alone:
+        raise DataError(
+            f"{lr}: low-resolution pictures are of pictures in their own size: without originals, or data.sizes"
+        )
+    if tar := next((file for file in files if file.suffix.lower() == ".tar"), None):
+        raise DataError(f"{tar}: pictures in a tar have no low-resolution ones in a folder: unpack it")
+    return find_partners(files, lr)
 
 
 def _state(files: Sequence[Path]) -> list[tuple[str, int, int]]:
@@ -170,7 +207,8 @@ def _expand(sources: Sequence[str]) -> list[Path]:
             raise DataError(f"{source}: no such file, folder or pattern")
         for match in matches:
             if match.is_dir() and not (match / "index.json").is_file():
-                inside = sorted(p for p in match.rglob("*") if p.suffix.lower() in {*PICTURE_SUFFIXES, ".tar"})
+                found = (p for p in match.rglob("*") if p.suffix.lower() in {*PICTURE_SUFFIXES, ".tar"})
+                inside = sorted(p for p in found if LR_FOLDER not in p.relative_to(match).parts)
                 if not inside:
                     raise DataError(f"{match}: no pictures in this folder")
                 files.extend(inside)
@@ -225,9 +263,7 @@ def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
         )
 
 
-def _decode(
-    data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]
-) -> list[tuple[float, NDArray[np.uint8]]] | str:
+def _decode(data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]) -> _Sizes | str:
     """Return the picture, upright, in each size that it is large enough for, (H, W, 3) uint8, or why it is left out."""
     try:
         with Image.open(io.BytesIO(data)) as file:
@@ -250,12 +286,27 @@ def _decode(
         return f"cannot be decoded: {error}"
 
 
+def _decode_pair(data: bytes, lr: bytes | None, **how: Any) -> tuple[_Sizes | str, NDArray[np.uint8] | None]:
+    """Return what `_decode` makes of a picture, and of its low-resolution one, which has to fit."""
+    pictures = _decode(data, **how)
+    if lr is None or isinstance(pictures, str):
+        return pictures, None
+    small = _decode(lr, min_side=1, gray="convert", sizes=[1.0])
+    if isinstance(small, str):
+        return f"its low-resolution picture: {small}", None
+    (_, hr), (_, found) = pictures[0], small[0]
+    if found.shape[:2] != (hr.shape[0] // SCALE, hr.shape[1] // SCALE):
+        text = f"{found.shape[1]}x{found.shape[0]} is not a quarter of {hr.shape[1]}x{hr.shape[0]}"
+        return f"its low-resolution picture: {text}", None
+    return pictures, found
+
+
 def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) -> None:
     """Decode everything into `folder` with all cores, in order, with bounded memory."""
     entries: list[Entry] = []
     offset = 0
     workers = processors()
-    pending: deque[tuple[str, bool, str, Future[list[tuple[float, NDArray[np.uint8]]] | str]]] = deque()
+    pending: deque[tuple[Entry, Future[tuple[_Sizes | str, NDArray[np.uint8] | None]]]] = deque()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder.parent)
@@ -269,23 +320,31 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
 
             def take() -> None:
                 nonlocal offset
-                name, original, digest, future = pending.popleft()
-                pictures = future.result()
+                entry, future = pending.popleft()
+                pictures, lr = future.result()
                 progress.update()
                 if isinstance(pictures, str):
-                    progress.write(f"left out: {name}: {pictures}", file=sys.stderr)
+                    progress.write(f"left out: {entry.name}: {pictures}", file=sys.stderr)
                     return
                 for size, picture in pictures:
                     out.write(picture.tobytes())
                     height, width, _ = picture.shape
-                    entries.append(Entry(name, height, width, offset, size, original, digest))
+                    entries.append(replace(entry, height=height, width=width, offset=offset, size=size))
                     offset += height * width
+                if lr is not None:
+                    out.write(lr.tobytes())
+                    entries[-1] = replace(entries[-1], lr_offset=offset)
+                    offset += lr.shape[0] * lr.shape[1]
 
             for group in groups:
-                decode = partial(_decode, min_side=min_side, gray=gray, sizes=group.sizes)
+                decode = partial(_decode_pair, min_side=min_side, gray=gray, sizes=group.sizes)
+                lr_contents = _contents([group.partners[file] for file in group.files if file in group.partners])
                 for name, data in _contents(group.files):
-                    digest = hashlib.sha256(data).hexdigest()[:16]
-                    pending.append((name, group.original, digest, pool.submit(decode, data)))
+                    _, lr_data = next(lr_contents, (None, None))
+                    entry = Entry(name, 0, 0, 0, original=group.original, digest=_digest(data))
+                    if lr_data is not None:
+                        entry = replace(entry, lr_digest=_digest(lr_data))
+                    pending.append((entry, pool.submit(decode, data, lr_data)))
                     if len(pending) > 2 * workers:
                         take()
             while pending:
@@ -297,3 +356,7 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
             (beside / "index.json").write_text(json.dumps(index))
     except OSError as error:
         raise DataError(f"{folder}: the store cannot be written: {error.strerror or error}") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,12 +1,12 @@
 """Folders of test pictures: hr cropped to a multiple of the scale, and lr, published or made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from srgan.data.check import find_partner
+from srgan.data.pairs import LR_FOLDER, find_partners
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
@@ -38,14 +38,14 @@ class TestFolder:
         """Find the pictures. Raises DataError where there are none, or LRx4 or `lr` lacks one."""
         self.name = path.resolve().name
         self.files = find_pictures(path)
-        beside = path / f"LRx{SCALE}" if lr is None else folder_for(self.name, lr)
+        beside = path / LR_FOLDER if lr is None else folder_for(self.name, lr)
         self._published: dict[Path, Path] = {}
         if lr is not None:
             self.lr = str(lr)
-            self._published = _partners(self.files, beside, "")
+            self._published = find_partners(self.files, beside)
         elif beside.is_dir():
             self.lr = beside.name
-            self._published = _partners(self.files, beside, "; without this folder bicubic makes them all")
+            self._published = find_partners(self.files, beside, "; without this folder bicubic makes them all")
         else:
             self.lr = "imresize"
 
@@ -91,15 +91,3 @@ def folder_for(name: str, path: Path) -> Path:
     if not path.is_dir():
         raise DataError(f"{path}: no such folder")
     return path / name if (path / name).is_dir() else path
-
-
-def missing(files: Sequence[Path]) -> str:
-    """Return which files something is not there for, for people to read: one, and how many more."""
-    return files[0].name + (f", nor for {len(files) - 1} more" if len(files) > 1 else "")
-
-
-def _partners(files: Sequence[Path], folder: Path, otherwise: str) -> dict[Path, Path]:
-    found = {file: find_partner(file, folder) for file in files}
-    if lacking := [file for file, partner in found.items() if partner is None]:
-        raise DataError(f"{folder}: no picture for {missing(lacking)}{otherwise}")
-    return {file: partner for file, partner in found.items() if partner is not None}

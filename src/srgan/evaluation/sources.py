@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from srgan.data.check import find_partner
+from srgan.data.pairs import find_partner, named
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
-from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, missing, pixels
+from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, pixels
 from srgan.evaluation.protocol import SCALE, sha256
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize
@@ -101,7 +101,7 @@ def _results(files: Sequence[Path], place: Path, stems: set[str]) -> dict[Path, 
         else:
             lacking.append(file)
     if lacking:
-        raise DataError(f"{place}: no result for {missing(lacking)}")
+        raise DataError(f"{place}: no result for {named(lacking)}")
     return results
 
 

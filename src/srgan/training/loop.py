@@ -23,7 +23,7 @@ from srgan.training import checkpoint
 from srgan.training.graph import RecordedStep, Step
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe
-from srgan.training.start import bicubic, load_initial
+from srgan.training.start import bicubic, check_initial, load_initial
 from srgan.training.steps import (
     Networks,
     autocast,
@@ -107,6 +107,8 @@ def train(
         "device": device_name(ranks),
         "precision": "bf16" if in_bf16(recipe, device) else "fp32",
     }
+    if inside[0].lr_offset is not None:
+        origin["lr"] = "pictures of their own"
 
     photographs = store.identity
     progress = _begin(recipe, networks, sampler, folder, photographs, resume=resume)
@@ -192,6 +194,29 @@ def patch_sampler(
     )
 
 
+def check_begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """Look, before photographs are decoded, whether a run can begin. Raises as `train` does."""
+    if _earlier(recipe, out / "checkpoints", resume=resume) is None:
+        check_initial(recipe)
+
+
+def _earlier(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[Path, Recipe, checkpoint.State] | None:
+    """Return the newest checkpoint of the run that is to be resumed, with its recipe and state; None of a new one."""
+    earlier = checkpoint.found(folder)
+    if not resume:
+        if earlier:
+            raise CheckpointError(f"{folder}: holds a run already; --resume goes on with it")
+        return None
+    if not earlier:
+        raise CheckpointError(f"{folder}: no checkpoint to resume from")
+    theirs, state = checkpoint.load(earlier[-1])
+    for what, of in STAYS.items():
+        if of(theirs) != of(recipe):
+            said = _difference(of(theirs), of(recipe))
+            raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}{said}")
+    return earlier[-1], theirs, state
+
+
 def _begin(
     recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, photographs: str, *, resume: bool
 ) -> Progress:
@@ -200,22 +225,14 @@ def _begin(
     The best score counts no more where a run goes on by another measure, or other photographs: others are held out.
     """
     remove_leftovers(folder)
-    earlier = checkpoint.found(folder)
-    if earlier and not resume:
-        raise CheckpointError(f"{folder}: holds a run already; --resume goes on with it")
     progress = Progress()
-    if resume:
-        if not earlier:
-            raise CheckpointError(f"{folder}: no checkpoint to resume from")
-        theirs, state = checkpoint.load(earlier[-1])
-        for what, of in STAYS.items():
-            if of(theirs) != of(recipe):
-                said = _difference(of(theirs), of(recipe))
-                raise CheckpointError(f"{earlier[-1]}: of a run whose recipe, {theirs.name}, has {what}{said}")
+    earlier = _earlier(recipe, folder, resume=resume)
+    if earlier is not None:
+        path, theirs, state = earlier
         networks.load_state(state)
         same = state.get("photographs", photographs) == photographs
         if not same:
-            print(f"{earlier[-1]}: of a run on other photographs: its best score counts no more", file=sys.stderr)
+            print(f"{path}: of a run on other photographs: its best score counts no more", file=sys.stderr)
         alike = theirs.run.best == recipe.run.best and "best" in state and same
         steps = state.get("steps", state["patches"] // theirs.optimiser.batch_size)  # which were not always counted
         progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)

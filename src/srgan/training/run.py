@@ -6,7 +6,7 @@ from pathlib import Path
 from srgan.data.store import default_cache, prepare_store
 from srgan.errors import TrainingError, WeightsError
 from srgan.perceptual import default_folder, find_dists, find_lpips
-from srgan.training.loop import train
+from srgan.training.loop import check_begin, train
 from srgan.training.ranks import joined
 from srgan.training.recipe import read_recipe
 from srgan.training.start import content_loss
@@ -18,6 +18,7 @@ def run(
     out: Path,
     *,
     originals: Sequence[str] = (),
+    lr: Path | None = None,
     settings: Sequence[str] = (),
     resume: bool = False,
     perceptual: Path | None = None,
@@ -25,11 +26,13 @@ def run(
 ) -> Path:
     """Train the recipe on the pictures in `sources`, and `originals` in their own size, and return the last checkpoint.
 
-    `perceptual` is the folder with the weights of VGG19 and LPIPS, `cache` the one for decoded pictures. Under
-    torchrun this is one of several processes, which share every batch and the folders; the first one of a
-    machine decodes for the others. Raises TrainingError where a signal ended it early.
+    `lr` is a folder with the low-resolution pictures of those in `sources`, which else are bicubic's, `perceptual` the
+    one with the weights of VGG19 and LPIPS, `cache` the one for decoded pictures. Under torchrun this is one of several
+    processes, which share every batch and the folders; the first one of a machine decodes for the others. Raises
+    TrainingError where a signal ended it early.
     """
     recipe = read_recipe(recipe_file, settings)
+    check_begin(recipe, out, resume=resume)
     perceptual = perceptual or default_folder()
     content = content_loss(recipe, perceptual)
     found = {"lpips": find_lpips(perceptual), "dists": find_dists(perceptual)}
@@ -50,6 +53,7 @@ def run(
             gray=recipe.data.gray,
             sizes=recipe.data.sizes,
             originals=originals,
+            lr=lr,
         )
         if ranks.local == 0:
             ranks.wait()

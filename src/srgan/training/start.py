@@ -30,6 +30,12 @@ def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
     return ContentLoss(vgg, layers, distance=recipe.loss.content_distance)
 
 
+def check_initial(recipe: Recipe) -> None:
+    """Look, before the work, whether what a recipe starts from is there and fits. Raises as `load_initial` does."""
+    for name in filter(None, (recipe.initial, *recipe.shift)):
+        _initial(name, recipe)
+
+
 def load_initial(recipe: Recipe, networks: Networks) -> None:
     """Give the generator the weights that `recipe.initial` names: a shipped model, a file, or a checkpoint's average.
 
@@ -38,9 +44,9 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     rate it learned; the paper's, whose dense layers fix it, only for the same patch size. Raises WeightsError or
     CheckpointError.
     """
-    tensors, run = _initial(recipe.initial, recipe, networks)
+    tensors, run = _initial(recipe.initial, recipe)
     if recipe.shift:
-        (towards, _), (away, _) = (_initial(name, recipe, networks) for name in recipe.shift)
+        (towards, _), (away, _) = (_initial(name, recipe) for name in recipe.shift)
         for key, tensor in tensors.items():
             if tensor.is_floating_point():
                 tensor += towards[key] - away[key]
@@ -54,9 +60,7 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
             networks.discriminator.network.load_state_dict(state["discriminator"])
 
 
-def _initial(
-    name: str, recipe: Recipe, networks: Networks
-) -> tuple[dict[str, Tensor], tuple[Recipe, checkpoint.State] | None]:
+def _initial(name: str, recipe: Recipe) -> tuple[dict[str, Tensor], tuple[Recipe, checkpoint.State] | None]:
     """Return the weights of a shipped model, a file or a checkpoint, as the recipe's network has them.
 
     And, of a checkpoint, the recipe and the state of its run.
@@ -74,7 +78,8 @@ def _initial(
     generator = GENERATORS[network]()
     generator.load_state_dict(tensors)
     if network != recipe.network:
-        if not networks.average.plain or generator.shape != networks.average.shape:
+        wanted = GENERATORS[recipe.network]()
+        if not wanted.plain or generator.shape != wanted.shape:
             raise WeightsError(f"{name}: a {network}, where the recipe trains a {recipe.network}")
         generator = folded(generator)
     return (balanced(generator) if generator.plain else generator).state_dict(), run

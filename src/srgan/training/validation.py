@@ -32,14 +32,20 @@ class Pair:
 def held_out_pairs(
     store: Store, entries: Sequence[Entry], *, crop: int, scale: int, degradation: Degradation | None = None
 ) -> list[Pair]:
-    """Return the middle of each picture, at most `crop` hr pixels a side, with its bicubic lr, degraded or not."""
+    """Return the middle of each picture, at most `crop` hr pixels a side, and its lr, degraded or not."""
     pairs = []
     for number, entry in enumerate(entries):
         picture = store.picture(entry)
         height, width = (min(crop, side) // scale * scale for side in picture.shape[:2])
         top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+        own = store.lr(entry)
+        if own is not None:
+            top, left = top // scale * scale, left // scale * scale
         hr = np.ascontiguousarray(picture[top : top + height, left : left + width])
-        lr = imresize(hr, scale=1 / scale)
+        if own is None:
+            lr = imresize(hr, scale=1 / scale)
+        else:
+            lr = own[top // scale : (top + height) // scale, left // scale : (left + width) // scale]
         if degradation is not None:
             lr = degradation(lr, np.random.default_rng(number))
         pairs.append(Pair(entry.name, lr, hr))
