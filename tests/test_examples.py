@@ -9,11 +9,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from runs import photographs
 from srgan.errors import WeightsError
 from srgan.evaluation.pictures import TestFolder
+from srgan.export import export
+from srgan.models.tensors import load_generator
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -130,3 +133,17 @@ def test_results_with_a_column_missing_are_not_put_into_the_page(
     assert page.read_text() == text
     run(monkeypatch, "results.py", *how, "--metrics", "psnr_y")
     assert "| bicubic | **" in page.read_text()
+
+
+def test_a_loss_of_ones_own_makes_weights_that_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = photographs(tmp_path / "photographs", count=4, size=(64, 72))
+    mine = tmp_path / "mine.safetensors"
+    with torch.random.fork_rng():
+        run(monkeypatch, "own_loss.py", "--data", folder, "-o", mine, "--steps", 3)
+    assert capsys.readouterr().out.splitlines()[0].startswith("psnr_y ")
+    generator, card = load_generator(mine)
+    assert (card["name"], card["halo"], card["training"]) == ("mine", generator.halo, {"patches": 24})
+    assert export(mine, [tmp_path / "mine.onnx"]) < 2e-3

@@ -28,7 +28,7 @@ from srgan.models.generator import (
     folded,
     tail_before_shuffle,
 )
-from srgan.models.tensors import load_generator, save_generator
+from srgan.models.tensors import load_generator, new_card, save_generator
 from srgan.training import checkpoint
 from srgan.weights import METADATA_KEY, Card
 
@@ -217,23 +217,13 @@ def _read(source: Path) -> tuple[Generator, Card]:
         generator.load_state_dict(checkpoint.generator_state(state))
     except RuntimeError as error:
         raise CheckpointError(f"{source}: not the tensors of a {recipe.network}") from error
-    card: Card = {
-        "name": recipe.name,
-        "network": recipe.network,
-        "scale": generator.scale,
-        "halo": generator.halo,
-        "parameters": sum(p.numel() for p in generator.parameters()),
-        "licence": "Apache-2.0",
-        "summary": "",
-        "training": {
-            "patches": state["patches"],
-            "hours": round(state["seconds"] / 3600, 2),
-            **state["origin"],
-            "recipe": asdict(recipe),
-        },
-        "scores": {},
+    training = {
+        "patches": state["patches"],
+        "hours": round(state["seconds"] / 3600, 2),
+        **state["origin"],
+        "recipe": asdict(recipe),
     }
-    return generator.eval(), card
+    return generator.eval(), new_card(recipe.name, recipe.network, generator, training)
 
 
 def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -49,6 +50,26 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     except RuntimeError as error:
         raise WeightsError(f"{path}: not the tensors of a {card['network']}") from error
     return generator.eval(), card
+
+
+def new_card(name: str, network: str, generator: Generator, training: dict[str, Any]) -> Card:
+    """Return the card of a generator: what it is by itself, and how it was trained.
+
+    name      what it is to be called
+    network   its function's name in GENERATORS
+    training  what there is to say of that, "patches" at least
+    """
+    return {
+        "name": name,
+        "network": network,
+        "scale": generator.scale,
+        "halo": generator.halo,
+        "parameters": sum(p.numel() for p in generator.parameters()),
+        "licence": "Apache-2.0",
+        "summary": "",
+        "training": training,
+        "scores": {},
+    }
 
 
 def save_generator(generator: Generator, path: Path, card: Card, *, half: bool = True) -> None:
