@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,22 @@ class Deadly(Place):
         super().write(name, content)
 
 
+@dataclass(frozen=True)
+class Hanging(Place):
+    """A place with pictures that are never read."""
+
+    def read(self, name: str) -> bytes:
+        if "hanging" in name:
+            time.sleep(3600)
+        return super().read(name)
+
+
 def deadly(place: Place) -> Deadly:
-    return Deadly(place.url, place.system, place.base, place.kind)
+    return Deadly(**vars(place))
+
+
+def hanging(place: Place) -> Hanging:
+    return Hanging(**vars(place))
 
 
 class DeadlyModel:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from inline import DeadlyModel, counts, deadly, draw, making, results, run
+from inline import DeadlyModel, counts, deadly, draw, hanging, making, results, run
 from PIL import Image
 from stores import write_tar
 
@@ -61,6 +61,19 @@ def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Pat
     assert failed.keys() == {"broken_x4.png", "deadly_x4.png"}
     assert failed["deadly_x4.png"].error.startswith("its process was ended by signal 9, and so was the next")
     assert not failed["deadly_x4.png"].final, "the next run tries it again"
+
+
+def test_a_picture_that_hangs_fails_alone(tmp_path: Path, tiny_onnx: Path) -> None:
+    """As a file on a disk that does not answer; what waits beside it is done."""
+    draw(*(tmp_path / f"photos/{name}.png" for name in ("0", "1", "hanging", "3", "4")))
+    made = making(tiny_onnx, tmp_path / "out")
+    tasks = list_source(str(tmp_path / "photos"), made.size, "png", None).tasks
+    tasks = [replace(task, place=hanging(task.place)) for task in tasks]
+    records = {record.target: record for record in LocalEngine(1, timeout=2.5).run(made, tasks)}
+    assert len(records) == 5
+    assert {name for name, record in records.items() if record.status == "failed"} == {"hanging_x4.png"}
+    error = "its process was ended by the timeout of 2.5 s, and so was the next"
+    assert records["hanging_x4.png"].error == error
 
 
 def test_a_picture_of_an_archive_that_ends_its_workers_fails_alone(tmp_path: Path, tiny_onnx: Path) -> None:
@@ -244,6 +257,7 @@ def test_the_command_says_what_became_of_it(
         (["in", "out", "more"], 2, "SOURCE and DESTINATION: two places"),
         (["in", "out", "--status"], 2, "--status and --failures are of one DESTINATION"),
         (["in", "out", "--quality", "90"], 2, "PNG has no quality: it loses nothing"),
+        (["in", "out", "--engine", "ray", "--timeout", "1"], 2, "--timeout is of --engine local"),
         (["in", "out", "--model", "gone.onnx"], 1, "gone.onnx: no such file"),
         (["gone", "out"], 1, "gone: no such file or folder"),
         (["--status", "out"], 1, "out: nobody has written a manifest there"),

@@ -1,14 +1,16 @@
 """The engine of one machine: processes that each read, enlarge and write, several pictures at once.
 
 A worker is a process whose main thread runs the network, while threads beside it read the next pictures and
-write the last results. It is given a few pictures at a time. One that dies is replaced, and what it had is
-done again one by one, the pictures of an archive too; one that a second worker dies with has failed.
+write the last results. It is given a few pictures at a time. One that dies, or is ended as it has told of none for
+too long, is replaced, and what it had is done again one by one, the pictures of an archive too; one that a second
+worker dies with has failed.
 """
 
 import atexit
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
@@ -37,16 +39,20 @@ _LEAST_ROOM = 100_000_000
 
 @dataclass
 class LocalEngine:
-    """How many workers, and the variables of the environment of each: which GPU it sees, say."""
+    """How many workers, and the variables of the environment of each: which GPU it sees, say.
+
+    A worker that has something in hand and tells of nothing for `timeout` seconds is ended.
+    """
 
     workers: int
     environments: list[dict[str, str]] = field(default_factory=list)
+    timeout: float | None = None
 
     def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
         """Yield a record for each picture as it is done with. Raises SrganError where no network can be loaded."""
         workers = min(self.workers, max(len(tasks), 1))
         beside = max(LEAST_BESIDE, processors() // self.workers)  # many, where a GPU does what the network costs
-        crew = _Crew(making, workers, beside, self.environments)
+        crew = _Crew(making, workers, beside, self.environments, self.timeout)
         try:
             yield from crew.run(tasks)
         finally:
@@ -71,8 +77,18 @@ class _Flight:
 
 
 class _Crew:
-    def __init__(self, making: Making, workers: int, beside: int, environments: list[dict[str, str]]) -> None:
+    def __init__(
+        self,
+        making: Making,
+        workers: int,
+        beside: int,
+        environments: list[dict[str, str]],
+        timeout: float | None,
+    ) -> None:
         self._making, self._workers, self._beside, self._environments = making, workers, beside, environments
+        self._timeout = timeout
+        self._heard: dict[Connection, float] = {}  # when those that are there told of something, or were given it
+        self._silent: set[Connection] = set()  # those that were ended for it
         self._crew: dict[Connection, tuple[BaseProcess, dict[int, _Flight], int]] = {}
         self._room = max(BYTES_IN_FLIGHT // workers, _LEAST_ROOM)
         self._number = 0
@@ -87,7 +103,7 @@ class _Crew:
         while waiting or self._suspects or any(flights for _, flights, _ in self._crew.values()):
             for line, (_, flights, _) in self._crew.items():
                 self._give(line, flights, waiting)
-            ready = connection.wait(list(self._crew))
+            ready = connection.wait(list(self._crew), self._end_silent())
             for line in [line for line in self._crew if line in ready]:
                 try:
                     told = line.recv()
@@ -105,12 +121,17 @@ class _Crew:
                 flight = waiting.popleft()
             else:
                 return
+            if not flights and line in self._heard:
+                self._heard[line] = time.monotonic()
             self._number += 1
             flights[self._number] = flight
             with suppress(OSError):  # of one that has died, which is seen elsewhere
                 line.send((self._number, flight.task, flight.suspect))
 
     def _hear(self, line: Connection, told: Any) -> Iterator[Record]:
+        self._heard[line] = time.monotonic()
+        if told is None:  # that it is there
+            return
         if isinstance(told, BaseException):
             raise told
         number, what = told
@@ -128,6 +149,22 @@ class _Crew:
         if flight.expected is not None and len(flight.told) >= flight.expected:
             del flights[number]
 
+    def _end_silent(self) -> float | None:
+        """End workers that have told of nothing for too long; return the seconds until the next one is due, if any."""
+        if self._timeout is None:
+            return None
+        now, due = time.monotonic(), []
+        for line, (process, flights, _) in self._crew.items():
+            if not flights or line not in self._heard or line in self._silent:
+                continue
+            left = self._heard[line] + self._timeout - now
+            if left > 0:
+                due.append(left)
+            else:
+                process.kill()
+                self._silent.add(line)
+        return min(due, default=None)
+
     def _hire(self, place: int) -> None:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
@@ -143,7 +180,11 @@ class _Crew:
         process, flights, place = self._crew.pop(line)
         process.join()
         line.close()
+        self._heard.pop(line, None)
         how = f"signal {-process.exitcode}" if process.exitcode and process.exitcode < 0 else "an error"
+        if line in self._silent:
+            self._silent.remove(line)
+            how = f"the timeout of {self._timeout:g} s"
         self._deaths += 1
         if self._deaths >= STILLBORN and not self._works:
             raise BulkError(f"{STILLBORN} workers, one after the other, were ended by {how} before they did anything")
@@ -162,7 +203,8 @@ class _Crew:
         target, archive = (task.target, task.archive) if task.kind == "file" else (task.name, "")
         record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
         record.archive, record.stage = archive, "worker"
-        record.error = f"its process was ended by {how}, and so was the next; is there too little memory?"
+        memory = "" if how.startswith("the timeout") else "; is there too little memory?"
+        record.error = f"its process was ended by {how}, and so was the next{memory}"
         return record
 
     def end(self) -> None:
@@ -248,6 +290,7 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
         tell((number, write(work)))
         told.set()
 
+    tell(None)
     threading.Thread(target=take, name="srgan-tasks", daemon=True).start()
     pipeline = Pipeline[_Job, _Doing, None](
         lambda job: (job[0], read(job[1]), job[2]),

@@ -39,8 +39,8 @@ status of 0 says that every picture has its result, 1 that one has not.
 
 GROUPS = {
     "The run": (
-        *("engine", "address", "workers", "threads", "gpus", "column", "retry_failed", "status", "list_failures"),
-        *("max_input_pixels", "max_output_pixels"),
+        *("engine", "address", "workers", "threads", "gpus", "timeout", "column", "retry_failed"),
+        *("status", "list_failures", "max_input_pixels", "max_output_pixels"),
     ),
     "Size": ("scale", "width", "height", "fit", "stretch"),
     "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble"),
@@ -67,6 +67,13 @@ EVERY = 60.0
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Of each worker's network. Default: 1.")
 @click.option("--gpus", type=click.IntRange(min=1), metavar="N", help="How many the workers share. Default: none.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End a worker that tells of no picture for so long; what it had is done one by one, and what takes longer then"
+    " has failed. Default: none.",
+)
 @click.option("--column", metavar="NAME", help="Of Parquet, with paths or pictures. Default: the one that looks so.")
 @click.option("--retry-failed", is_flag=True, help="Try pictures again that could not be decoded and have not changed.")
 @click.option("--status", is_flag=True, help="Say what the manifest in DESTINATION tells, and do nothing.")
@@ -83,6 +90,7 @@ def bulk(
     workers: int | None,
     threads: int | None,
     gpus: int | None,
+    timeout: float | None,
     column: str | None,
     retry_failed: bool,
     status: bool,
@@ -131,6 +139,8 @@ def bulk(
     )
     runner: Engine
     if engine == "ray":
+        if timeout is not None:
+            raise ArgumentError("--timeout is of --engine local")
         from srgan.bulk.ray import RayEngine
 
         runner = RayEngine(address, workers, threads or 1, gpus)
@@ -138,7 +148,7 @@ def bulk(
         if address is not None:
             raise ArgumentError("--address is of --engine ray")
         workers = workers or gpus or processors()
-        runner = LocalEngine(workers, gpu_environments(workers, gpus) if gpus else [])
+        runner = LocalEngine(workers, gpu_environments(workers, gpus) if gpus else [], timeout)
     with PictureBar(debug=settings.debug, every=EVERY) as bar:
         total = done = 0
 
