@@ -117,6 +117,20 @@ def test_the_bytes_are_those_of_the_command_line(
     assert int(answer.headers["content-length"]) == len(answer.body)
 
 
+def test_the_same_format_goes_by_the_name(running: Running) -> None:
+    for name, kind in (("a.jpeg", "jpeg"), ("a.webp", "webp"), ("a.gif", "png"), ("a", "png")):
+        answer = running.upscale(png(), f"format=same&quality=60&name={name}")
+        quality = "" if kind == "png" else "&quality=60"
+        assert answer.body == running.upscale(png(), f"format={kind}{quality}").body
+        assert answer.headers["content-type"] == f"image/{kind}"
+        assert f"a_x4.{kind if kind != 'jpeg' else 'jpg'}" in answer.headers["content-disposition"]
+
+
+def test_a_long_name_loses_its_end(running: Running) -> None:
+    answer = running.upscale(png(), f"name=v1.2-{'b' * 300}.jpg")
+    assert answer.headers["content-disposition"] == f'attachment; filename="v1.2-{"b" * 115}_x4.png"'
+
+
 @pytest.mark.usefixtures("weights")
 def test_the_map_of_confidence_is_that_of_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(png())
@@ -264,14 +278,16 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("scal=3", "no parameter 'scal': scale?"),
         ("scale=3&scale=3", "scale is given twice"),
         ("scale=3&width=5", "one of scale, width and height says the size, not two"),
-        ("scale=0", "scale is more than 0, not '0'"),
+        ("scale=0", "scale is more than 0, and up to 16, not '0'"),
+        ("scale=1e999", "scale is more than 0, and up to 16, not '1e999'"),
         ("scale=nan", "scale is a number, not 'nan'"),
-        ("scale=16.5", "scale goes from 0 to 16, not '16.5'"),
+        ("scale=16.5", "scale is more than 0, and up to 16, not '16.5'"),
+        ("format=same", "format same goes by the picture's name, which is not said: name=photo.jpg"),
         ("width=1_0", "width is a whole number, not '1_0'"),
         ("width=0", "width goes from 1 to 1000000, not '0'"),
         ("quality=101&format=webp", "quality goes from 1 to 100, not '101'"),
         ("quality=50", "PNG has no quality: it loses nothing"),
-        ("format=gif", "no format 'gif': png, jpeg, webp, avif, tiff"),
+        ("format=gif", "no format 'gif': png, jpeg, webp, avif, tiff, same"),
         ("format=jpeg", "JPEG has no transparency and the picture has; choose .png or .webp"),
         ("detail=2", "detail goes from 0 to 1, not '2'"),
         ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not 0.5 of srresnet"),
@@ -292,7 +308,7 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("crop=1,2,3", "crop is LEFT,TOP,WIDTH,HEIGHT, whole numbers, not '1,2,3'"),
         ("crop=0,0,0,5", "a crop without pixels: LEFT,TOP,WIDTH,HEIGHT"),
         ("crop=10,0,8,5", "the crop is not inside the picture, which has 17x13 pixels"),
-        (f"format={'x' * 50}", f"no format '{'x' * 40}…': png, jpeg, webp, avif, tiff"),
+        (f"format={'x' * 50}", f"no format '{'x' * 40}…': png, jpeg, webp, avif, tiff, same"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_one_line(running: Running, query: str, detail: str) -> None:
@@ -726,6 +742,21 @@ def test_the_progress_of_a_request_is_told(slow: Slow) -> None:
         assert events(running.ask("GET", "/v1/progress/request-1").body) == [{"state": "done"}]
 
 
+def test_progress_waits_for_a_picture_that_arrives(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that takes."""
+    monkeypatch.setattr(app, "_UNSEEN", 0.0)
+    picture = png(60, 60)
+    with running.connect() as sending, running.connect() as watching:
+        head = f"POST /v1/upscale HTTP/1.1\r\nX-Request-ID: request-7\r\nContent-Length: {len(picture)}\r\n"
+        sending.sendall(f"{head}Connection: close\r\nHost: here\r\n\r\n".encode() + picture[:100])
+        time.sleep(0.3)
+        watching.sendall(b"GET /v1/progress/request-7 HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        time.sleep(0.3)
+        sending.sendall(picture[100:])
+        assert everything(sending).startswith(b"HTTP/1.1 200 ")
+        assert events(everything(watching))[-1] == {"state": "done"}
+
+
 def test_the_progress_of_what_fails_says_why(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     running.upscale(b"hello", "name=a.png", X_Request_ID="request-9")
     assert events(running.ask("GET", "/v1/progress/request-9").body) == [
@@ -748,6 +779,14 @@ def test_a_token_is_asked_for(slow: Slow) -> None:
         right = "Bearer swordfish-ü".encode().decode("latin-1")
         assert running.upscale(png(), Authorization=right).status == 200
         assert running.ask("GET", "/healthz").status == 200
+
+
+def test_a_page_of_another_origin_over_plain_http_is_refused(running: Running) -> None:
+    """Browsers tell Sec-Fetch-Site to https and localhost alone."""
+    host = f"127.0.0.1:{running.port}"
+    assert running.upscale(png(), Origin=f"http://{host}").status == 200
+    for origin in ("http://evil.test", f"http://127.0.0.1:{running.port + 1}", "null"):
+        assert running.upscale(png(), Origin=origin).problem["status"] == 403
 
 
 def test_pages_of_other_origins(weights: None) -> None:  # noqa: ARG001
@@ -774,6 +813,28 @@ def test_a_slow_writer_is_408(running: Running, monkeypatch: pytest.MonkeyPatch)
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"the picture arrives too slowly: 4 bytes until now" in answer
+
+
+def test_a_quick_beginning_does_not_pay_for_silence(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "SILENCE", 0.3)
+    with running.connect() as connection:
+        head = b"POST /v1/upscale HTTP/1.1\r\nConnection: close\r\nContent-Length: 190000\r\nHost: here\r\n\r\n"
+        connection.sendall(head + bytes(180_000))
+        start = time.monotonic()
+        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - start < 5  # the rate alone would allow 10 s, and 5.6 more
+
+
+def test_what_is_packed_is_415(running: Running) -> None:
+    answer = running.upscale(png(), Content_Encoding="gzip")
+    assert answer.problem["status"] == 415
+    assert answer.problem["detail"] == "the picture is sent as it is, not by gzip"
+    assert running.upscale(png(), Content_Encoding="identity").status == 200
+
+
+def test_no_address_leads_to_another(running: Running) -> None:
+    for path in ("/page", "/v1/models/", "/healthz/"):
+        assert running.ask("GET", path).problem["status"] == 404
 
 
 def test_what_is_said_to_be_too_large_need_not_be_sent(running: Running) -> None:
@@ -1001,6 +1062,8 @@ def test_what_keeps_it_from_serving_is_one_line(
     assert capsys.readouterr().err == "srgan: error: gone.onnx: no such file\n"
     assert main(["serve", "--token", " "]) == 2
     assert capsys.readouterr().err == "srgan: error: the token is empty\n"
+    assert main(["serve", "--token", "gehéim"]) == 2
+    assert capsys.readouterr().err.startswith("srgan: error: the token is of printable ASCII")
     monkeypatch.setenv("SRGAN_TOKEN", "")
     assert main(["serve"]) == 2
     unset = "SRGAN_TOKEN is empty: unset it for a service that asks for none"

@@ -97,6 +97,8 @@ def serve(
     token = None if token is None else token.strip()
     if token == "":
         raise ArgumentError("the token is empty")
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise ArgumentError("the token is of printable ASCII, as headers hold no other characters alike everywhere")
     rules = Rules(
         bytes=max_bytes or Rules.bytes,
         limits=Limits(max_input_pixels or Rules.limits.input_pixels, max_output_pixels or Rules.limits.output_pixels),

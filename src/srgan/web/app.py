@@ -13,7 +13,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -56,7 +56,7 @@ _GONE = 499  # not sent to anybody: the status in logs and counts of a client th
 _REMEMBERED = 256
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _PIECE = 262_144
-_UNSEEN = 10.0  # seconds that a request may begin after its progress was asked for
+_UNSEEN = 10.0  # seconds that a request may come after its progress was asked for
 _SILENCE = 15.0  # seconds after which a comment says that somebody is there
 
 _Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -97,6 +97,7 @@ class Service:
         self.failure: SrganError | None = None  # for which it never becomes ready
         self.open = self.answered = 0  # requests for a picture that are under way, and that were
         self._seen: OrderedDict[str, Work] = OrderedDict()
+        self._arriving: set[str] = set()  # names of requests whose pictures are on their way
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def load(self) -> None:
@@ -113,7 +114,11 @@ class Service:
         self._require_origin(request)
         self._require_ready()
         self._require_place()
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Problem("unknown-kind", f"the picture is sent as it is, not by {request.headers['content-encoding']}")
         with ExitStack() as stack:
+            self._arriving.add(request.state.id)
+            stack.callback(self._arriving.discard, request.state.id)
             body, said = stack.enter_context(self.inbox.body()), request.headers
             await self.inbox.fill(body, request.receive, said.get("content-type", ""), said.get("content-length", ""))
             order = self._order(request, body)
@@ -190,9 +195,13 @@ class Service:
 
     def _require_origin(self, request: Request) -> None:
         """Refuse pages of other origins, which browsers let ask, though not see the answer."""
-        site, allowed = request.headers.get("sec-fetch-site", "none"), self.rules.origins
-        origin = request.headers.get("origin", "")
-        if site in ("cross-site", "same-site") and "*" not in allowed and origin not in allowed:
+        allowed, origin = self.rules.origins, request.headers.get("origin", "")
+        site = request.headers.get("sec-fetch-site")  # which browsers tell https and localhost alone
+        if site is None:
+            own = not origin or urlsplit(origin).netloc == request.headers.get("host", "")
+        else:
+            own = site not in ("cross-site", "same-site")
+        if not own and "*" not in allowed and origin not in allowed:
             raise Problem("origin", f"pages of {origin or 'other origins'} may not ask for pictures here")
 
     def _require_token(self, request: Request) -> None:
@@ -211,7 +220,7 @@ class Service:
         name = request.path_params["id"]
         until = time.monotonic() + (_UNSEEN if _ID.fullmatch(name) else 0)
         while name not in self._seen:
-            if time.monotonic() > until:
+            if name not in self._arriving and time.monotonic() > until:
                 raise Problem("not-found", "no request of this name")
             await asyncio.sleep(0.05)
         return StreamingResponse(
@@ -402,8 +411,9 @@ def make_app(service: Service) -> ASGIApp:
         Route("/", page),
         Mount("/page", files),
     ]
-    app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_PASSED_ON)
-    app = _Frame(app, service)
+    starlette = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_PASSED_ON)
+    starlette.router.redirect_slashes = False  # to addresses that are made of what a request says of its host
+    app: ASGIApp = _Frame(starlette, service)
     if service.rules.origins:
         app = CORSMiddleware(
             app,

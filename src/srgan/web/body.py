@@ -19,6 +19,9 @@ GRACE = 10.0
 SLOWEST = 32_000
 """Bytes a second."""
 
+SILENCE = 10.0
+"""Seconds that nothing may arrive of a body, however much has."""
+
 _PATIENCE = 5.0  # seconds that the rest of a refused body is read and dropped, so that its sender sees the answer
 _MOST_PARTS = 32
 _LONGEST_FIELD = 4_096
@@ -76,7 +79,7 @@ class Inbox:
             start, more = time.monotonic(), True
             while more:
                 latest = start + min(GRACE + body.size / SLOWEST, self._seconds)
-                piece, more = await _piece(receive, latest, body.size)
+                piece, more = await _piece(receive, min(latest, time.monotonic() + SILENCE), body.size)
                 body.size += len(piece)
                 self.held += len(piece)
                 if body.size > self._most:

@@ -187,7 +187,7 @@ def _answer(*names: str) -> dict[str, Any]:
 
 _DETAILS = {
     "not-a-picture": "photo.jpg: not a picture, or not of a kind that can be read",
-    "bad-parameter": "no format 'gif': png, jpeg, webp, avif, tiff",
+    "bad-parameter": "no format 'gif': png, jpeg, webp, avif, tiff, same",
     "busy": "16 pictures are waiting already",
     "too-large": "the picture has more than 50,000,000 bytes, the limit here",
 }

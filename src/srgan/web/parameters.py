@@ -9,7 +9,7 @@ from typing import Any
 
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
-from srgan.image.writing import FORMATS, WriteOptions
+from srgan.image.writing import FORMATS, SAME, WriteOptions, options_for
 from srgan.web.problems import Problem
 from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP, choose
 
@@ -23,7 +23,8 @@ MOST_TIMES_SMALLER = 64
 MOST_PIXELS = 1_000_000
 """Of a side of a result; what may be made is a matter of limits."""
 
-_LONGEST_NAME = 120
+_LONGEST_NAME = 120  # of a picture, without its suffix
+_LONGEST_SUFFIX = 10
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,12 @@ PARAMETERS = (
         "In pixels; the width follows.",
         "1080",
     ),
-    Parameter("format", {"type": "string", "enum": list(FORMATS)}, "Of the result; png by default.", "webp"),
+    Parameter(
+        "format",
+        {"type": "string", "enum": [*FORMATS, SAME]},
+        f"Of the result; png by default. {SAME} is that of the picture by its name, or png where that is not written.",
+        "webp",
+    ),
     Parameter("quality", {"type": "integer", "minimum": 1, "maximum": 100}, "Of jpeg, webp and avif.", "90"),
     Parameter(
         "detail",
@@ -162,17 +168,21 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
     model = values.get("model", default)
     if model not in models:
         raise _bad(f"no model {model!r}: {', '.join(models)}")
+    options = WriteOptions(values.get("format", "png"), values.get("quality"), strip=values.get("strip", False))
+    name = _plain_name(values.get("name", ""))
+    if options.format == SAME and not values.get("name"):
+        raise _bad(f"format {SAME} goes by the picture's name, which is not said: name=photo.jpg")
     order = Order(
         model=model,
         size=_size(values.get("scale"), values.get("width"), values.get("height")),
-        options=WriteOptions(values.get("format", "png"), values.get("quality"), strip=values.get("strip", False)),
+        options=options_for(name, options),
         detail=values.get("detail"),
         repair=values.get("repair"),
         consistent=values.get("consistent", False),
         ensemble=values.get("ensemble", False),
         crop=Crop(*map(int, values["crop"].split(","))) if "crop" in values else None,
         doubt=values.get("show") == "confidence",
-        name=_plain_name(values.get("name", "")),
+        name=name,
     )
     try:
         network = choose(model, order.detail, order.repair).model
@@ -202,15 +212,15 @@ def _value(parameter: Parameter, text: str) -> Any:
             raise _bad(f"{name} is true or false, not {_shown(text)}")
         return text == "true"
     if kind in ("integer", "number"):
-        pattern = r"-?\d{1,18}" if kind == "integer" else r"-?\d{1,18}(\.\d{1,400})?([eE][-+]?\d{1,3})?"
+        pattern = r"-?\d{1,18}" if kind == "integer" else r"-?(\d{1,18}(\.\d{0,400})?|\.\d{1,400})([eE][-+]?\d{1,3})?"
         if re.fullmatch(pattern, text, re.ASCII) is None:
             raise _bad(f"{name} is {'a whole number' if kind == 'integer' else 'a number'}, not {_shown(text)}")
         value = int(text) if kind == "integer" else float(text)
-        most, least, above = (schema.get(key) for key in ("maximum", "minimum", "exclusiveMinimum"))
-        if (most is not None and value > most) or (least is not None and value < least):
-            raise _bad(f"{name} goes from {least if above is None else above} to {most}, not {_shown(text)}")
-        if above is not None and value <= above:
-            raise _bad(f"{name} is more than {above}, not {_shown(text)}")
+        most, above = schema["maximum"], schema.get("exclusiveMinimum")
+        if above is not None and not above < value <= most:
+            raise _bad(f"{name} is more than {above}, and up to {most}, not {_shown(text)}")
+        if above is None and not schema["minimum"] <= value <= most:
+            raise _bad(f"{name} goes from {schema['minimum']} to {most}, not {_shown(text)}")
         return value
     if "enum" in schema and text not in schema["enum"]:
         raise _bad(f"no {name} {_shown(text)}: {', '.join(schema['enum'])}")
@@ -234,7 +244,8 @@ def _plain_name(name: str) -> str:
     """Return the last part of a path of any system, without what cannot be in a header or a file's name."""
     last = PurePosixPath(PureWindowsPath(name).as_posix()).name
     plain = "".join(character for character in last if character.isprintable() and character not in '<>:"|?*\\/')
-    return plain[:_LONGEST_NAME].strip(". ") or "picture"
+    path = PurePosixPath(plain.strip(". ") or "picture")
+    return f"{path.stem[:_LONGEST_NAME]}{path.suffix[:_LONGEST_SUFFIX]}"
 
 
 def _shown(text: str) -> str:
