@@ -571,6 +571,56 @@ def test_cancelling_and_a_queue(page: Page, slow: Path, photo: Path) -> None:
     assert first.value.suggested_filename == "photo_x4.png"
 
 
+def test_what_waits_takes_the_settings_of_its_turn(page: Page, slow: Path, photo: Path) -> None:
+    give(page, slow, photo)
+    wait_for(page, "working", 1)
+    page.get_by_label("Format").select_option("As it came")
+    page.get_by_label("Size").select_option("2×")
+    expect(page.get_by_role("button", name="Apply", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="To all").click()
+    wait_for(page, "done", 2)
+    entry(page, 2).locator(".pick").click()
+    expect(page.locator("#facts")).to_have_text("120 × 80 to 240 × 160 pixels")
+    name, content = download(page)
+    assert name == "photo_x2.jpg"
+    with Image.open(BytesIO(content)) as image:
+        assert (image.format, image.size) == ("JPEG", (240, 160))
+
+
+def test_every_result_of_many_is_downloaded(page: Page, tmp_path: Path) -> None:
+    for number in range(12):
+        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    give(page, *sorted(tmp_path.iterdir()))
+    wait_for(page, "done", 12)
+    names: list[str] = []
+    page.on("download", lambda download: names.append(download.suggested_filename))
+    page.get_by_role("button", name="Download all").click()
+    page.wait_for_timeout(300 * 12 + 1000)
+    assert names == [f"{number:02}_x4.png" for number in range(12)]
+
+
+def test_what_is_lost_on_leaving_is_asked_about(page: Page, photo: Path) -> None:
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    give(page, photo)
+    wait_for(page, "done")
+    page.reload()
+    assert asked == ["beforeunload"]
+    give(page, photo)
+    wait_for(page, "done")
+    download(page)
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_what_is_no_file_says_so(page: Page) -> None:
+    session = page.context.new_cdp_session(page)
+    what = {"items": [{"mimeType": "text/plain", "data": "hello"}], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 400, "data": what})
+    expect(page.locator("#said")).to_have_text("There is no picture in that.")
+
+
 def test_what_is_taken_away_leaves_no_memory_behind(opened: Open, photo: Path) -> None:
     count = """
         globalThis.addresses = new Set();
@@ -641,6 +691,7 @@ def test_what_a_screen_reader_is_told(page: Page, photo: Path) -> None:
         .filter((e) => !(e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim() || e.alt === ""))
         .map((e) => e.outerHTML)""")
     assert nameless == []
+    expect(entry(page).locator(".pick")).to_have_attribute("aria-current", "true")
     snapshot = page.locator("body").aria_snapshot()
     for line in ('heading "photo.jpg"', 'radio "sharp', 'slider "Detail', 'list "Pictures"', 'group "View"'):
         assert line in snapshot
@@ -678,7 +729,38 @@ def test_a_service_that_wants_a_token_and_then_ends(opened: Open, photo: Path) -
         page.get_by_label("Token", exact=True).fill("sesame")
         page.keyboard.press("Enter")
         compared(page)
-    give(page, photo)
+    page.get_by_role("checkbox", name="Invented detail").check()
+    expect(page.locator("#said")).to_have_text("The service does not answer. Is it still running?")
+    page.get_by_role("checkbox", name="Invented detail").uncheck()
+    give(page, photo, photo)
     wait_for(page, "failed", 2)
+    wait_for(page, "failed", 3)
     entry(page, 2).locator(".pick").click()
     expect(page.locator("#notice")).to_contain_text("The service does not answer. Is it still running?")
+    port = str(urlsplit(url).port)
+    with served("--port", port, SRGAN_TOKEN="sesame"):
+        page.get_by_role("button", name="Try all 2 again").click()
+        wait_for(page, "done", 3)
+        entry(page, 1).locator(".pick").click()
+        page.get_by_role("checkbox", name="Invented detail").check()
+        expect(images(page, "after")).to_have_count(2)
+
+
+def test_a_token_that_is_not_told(opened: Open, photo: Path) -> None:
+    with served(SRGAN_TOKEN="sesame") as url:
+        page = opened(url)
+        give(page, photo)
+        page.get_by_label("Token", exact=True).fill("€")  # which no header can hold
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("That was not it.")).to_be_visible()
+        for _ in range(3):
+            page.keyboard.press("Escape")
+        wait_for(page, "failed")
+        expect(page.locator("#notice")).to_contain_text("This service answers those who know its token.")
+        page.get_by_role("button", name="Try again").click()
+        page.get_by_role("button", name="Not now").click()
+        wait_for(page, "failed")
+        page.get_by_role("button", name="Try again").click()
+        page.get_by_label("Token", exact=True).fill("sesame")
+        page.keyboard.press("Enter")
+        wait_for(page, "done")

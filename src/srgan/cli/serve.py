@@ -70,7 +70,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 )
 @click.option("--runtime", type=click.Choice(["auto", *RUNTIMES]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
-@click.option("--memory", callback=size_in_bytes, metavar="SIZE", help="For each network that is loaded: 2GB, say.")
+@click.option(
+    "--memory", callback=size_in_bytes, metavar="SIZE", help="Of the network that is at work: 2GB, say. Default: 1.2GB."
+)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
 @click.option("--json-log", is_flag=True, help="Write the log, a line for each picture, as JSON.")
 @debug_option

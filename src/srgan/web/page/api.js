@@ -14,10 +14,10 @@ const BUSY_TRIES = 30;
 
 let token = sessionStorage.getItem("srgan-token") ?? "";
 
-/** Keep the token for this tab, and send it with every call. */
+/** Keep the token for this tab, and send it with every call; one that no header can hold is none. */
 export function useToken(text) {
-  token = text;
-  sessionStorage.setItem("srgan-token", text);
+  token = /^[\x20-\x7e]*$/.test(text) ? text : "";
+  sessionStorage.setItem("srgan-token", token);
 }
 
 async function call(path, init = {}) {
@@ -62,7 +62,7 @@ function pause(seconds, signal) {
  * Have a picture enlarged: `query` holds the parameters of POST /v1/upscale, null and undefined ones are left out.
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
- * Resolves with {blob, filename, width, height, inputWidth, inputHeight, seconds, model, repair, jpegQuality}: the network
+ * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, jpegQuality}: the network
  * that made it, how far towards srgan-photo where between, and the quality of a JPEG; else null. Aborting `signal` stops
  * the work.
  */
@@ -94,8 +94,10 @@ async function upscaleOnce(picture, query, signal, tell) {
       signal,
     });
     const number = (name) => Number(response.headers.get(`Srgan-${name}`));
+    const blob = await response.blob();
     return {
-      blob: await response.blob(),
+      blob,
+      format: blob.type.replace("image/", "").toUpperCase(),
       filename: filenameOf(response.headers.get("Content-Disposition") ?? ""),
       width: number("Width"),
       height: number("Height"),

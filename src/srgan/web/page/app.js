@@ -15,6 +15,7 @@ const SHOWN = 60e6; // pixels of the largest result that the browser is made to 
 const PART = { first: 160 ** 2, least: 96 ** 2, most: 512 ** 2 }; // pixels of a part that is tried out
 const PART_SECONDS = 1;
 const MOST_TIMES = 16; // the service enlarges no more; a part is stretched from there
+const BETWEEN = 300; // milliseconds from one download to the next
 const REST = 300; // milliseconds after which a slider or a view is taken to be at rest
 
 const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false, ensemble: false };
@@ -74,33 +75,37 @@ async function asked(task) {
   }
 }
 
+const WANTS_TOKEN = "This service answers those who know its token.";
 let asking = null;
 
 function askForToken() {
-  asking ??= new Promise((resolve) => {
-    byId("ask-text").textContent = byId("token").value
-      ? "That was not it."
-      : "This service answers those who know its token.";
-    byId("ask").showModal();
-    byId("ask-form").onsubmit = (event) => {
-      event.preventDefault();
-      useToken(byId("token").value);
-      byId("ask").close();
+  const dialog = byId("ask");
+  asking ??= new Promise((resolve, reject) => {
+    byId("ask-text").textContent = byId("token").value ? "That was not it." : WANTS_TOKEN;
+    dialog.returnValue = "";
+    dialog.showModal();
+    dialog.onclose = () => {
       asking = null;
-      resolve();
+      if (dialog.returnValue) resolve();
+      else reject(new Problem(401, WANTS_TOKEN));
     };
   });
   return asking;
 }
 
-byId("ask").addEventListener("cancel", (event) => event.preventDefault());
+byId("ask-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useToken(byId("token").value);
+  byId("ask").close("said");
+});
+byId("ask-not").addEventListener("click", () => byId("ask").close());
 
 // ---------------------------------------------------------------- pictures come in
 
 function add(files) {
   const empty = pictures.length === 0;
   const come = [...files].map((file) => new Picture(file, { ...settings }, auto));
-  if (!come.length) return;
+  if (!come.length) return say("There is no picture in that.", true);
   pictures.push(...come);
   if (!current || pictures.length === come.length) select(come[0]);
   for (const picture of come) {
@@ -184,7 +189,6 @@ function select(picture) {
 async function make(picture) {
   picture.work?.abort();
   const work = (picture.work = new AbortController());
-  const wanted = { ...picture.settings };
   picture.state = "waiting";
   picture.progress = { state: "waiting" };
   picture.problem = null;
@@ -194,7 +198,7 @@ async function make(picture) {
       const [has, may] = [picture.file.size, service.limits.bytes].map((bytes) => inBytes(bytes));
       throw new Problem(413, `${picture.file.name} has ${has}, and the service takes ${may} at most.`);
     }
-    await results.run(() => makeNow(picture, wanted, work.signal), work.signal);
+    await results.run(() => makeNow(picture, work.signal), work.signal);
   } catch (error) {
     if (picture.work !== work) return;
     if (error.name === "AbortError") {
@@ -208,7 +212,8 @@ async function make(picture) {
   render();
 }
 
-async function makeNow(picture, wanted, signal) {
+async function makeNow(picture, signal) {
+  const wanted = (picture.wanted = { ...picture.settings }); // as they are when its turn has come
   const tell = (event) => {
     if (signal.aborted || picture.state !== "working") return;
     picture.progress = event;
@@ -240,6 +245,7 @@ async function makeNow(picture, wanted, signal) {
   if (large) picture.drop("view");
   else picture.keep("view", view);
   picture.result = { ...answer, blob: null, bytes: answer.blob.size, large };
+  picture.saved = false;
   picture.made = wanted;
   picture.state = "done";
   forgetPart(picture);
@@ -249,18 +255,25 @@ async function makeNow(picture, wanted, signal) {
   if (first && picture === current) viewer.reveal();
 }
 
-/** Have something made beside the result, and keep it for `use`; only while the picture is looked at. */
+/** Have something made beside the result, and keep it for `use`; once, until people ask again. */
 async function aside(picture, use, key, query) {
-  if (picture.url(use, key) || picture.asked?.[use] === key) return;
-  picture.asked = { ...picture.asked, [use]: key };
+  if (picture.url(use, key) || picture.asked[use] === key) return;
+  picture.asked[use] = key;
   const signal = picture.gone.signal;
   try {
     const answer = await asides.run(() => asked(() => upscale(picture.file, query, { signal })), signal);
     picture.keep(use, answer.blob, key);
   } catch (error) {
+    picture.failed.add(use);
     ignoreAbort(error, () => say(error.message, true));
   }
   render();
+}
+
+/** Let what failed beside the result be asked for again. */
+function forgetFailed(picture) {
+  for (const use of picture.failed) delete picture.asked[use];
+  picture.failed.clear();
 }
 
 const sizeKey = ({ by, amount }) => ` ${by} ${amount}`;
@@ -433,9 +446,13 @@ function renderViewer() {
     if (made) after.push(...piece("map", whole, "map", lookKey(made) + sizeKey(made)));
     after.push(...piece("part-map", part, "map", partKey));
   }
+  const mapped = after.some(({ kind }) => kind === "map");
+  const looking = made && !result.large && mapWanted(picture) && !mapped && !picture.failed.has("map");
   const nameOfAfter =
-    inWords(made ?? picture.settings) + (after.some(({ kind }) => kind === "map") ? ", what it invented" : "");
-  viewer.show({ ...whole, before, after, names: [bicubic ? "Bicubic" : "Pixels", nameOfAfter, picture.file.name] });
+    inWords(made ?? picture.settings) +
+    (mapped ? ", what it invented" : looking ? ", looking for what it invented…" : "");
+  const nameOfBefore = bicubic ? (before.length > 1 ? "Bicubic" : "Smoothed") : "Pixels";
+  viewer.show({ ...whole, before, after, names: [nameOfBefore, nameOfAfter, picture.file.name] });
   if (!trial) viewer.mark(tried.length ? part : null, inWords(picture.settings));
   if (!result || result.large) return;
   const query = (how) => queryOf(picture.file.name, { ...made, ...how, ...VIEW });
@@ -461,22 +478,25 @@ function renderJob() {
   byId("notice-title").textContent = state === "failed" ? "That did not work" : "Cancelled";
   byId("notice-text").textContent = problem ?? "";
   byId("notice").classList.toggle("low", Boolean(current.source));
-  byId("again").textContent = state === "failed" ? "Try again" : "Start again";
+  const failed = toDoAgain().length;
+  byId("again").textContent =
+    state !== "failed" ? "Start again" : failed > 1 ? `Try all ${failed} again` : "Try again";
   byId("drop-it").textContent = result ? "Keep what was there" : "Remove";
 }
 
 function renderPanel() {
   const { file, source, result, made, state } = current;
-  const size = current.size();
+  const size = result && !current.stale ? result : current.size();
   byId("name").textContent = file.name;
   byId("facts").textContent = source
     ? `${source.width} × ${source.height} to ${size.width} × ${size.height} pixels${result?.large ? ", shown in parts" : ""}`
     : "";
   const stale = current.stale && state === "done";
-  byId("applying").hidden = byId("stale").hidden = !stale;
+  byId("apply").hidden = byId("stale").hidden = !stale;
   byId("apply-all").hidden = pictures.length < 2;
+  byId("applying").hidden = !stale && !(isBusy(current) && pictures.length > 1);
   byId("stale").textContent = made
-    ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${made.format.toUpperCase()}.`
+    ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${result.format}.`
     : "";
   const repaired = current.auto && made && !same(made, panel.usual, ["model", "repair"]);
   byId("chosen").hidden = !repaired;
@@ -487,7 +507,7 @@ function renderPanel() {
   if (result) {
     link.href = current.url("result");
     link.download = result.filename;
-    link.querySelector("span").textContent = `Download ${made.format.toUpperCase()}, ${inBytes(result.bytes)}`;
+    link.querySelector("span").textContent = `Download ${result.format}, ${inBytes(result.bytes)}`;
     link.setAttribute("aria-label", link.textContent.trim());
   }
   byId("download-all").hidden = pictures.filter((picture) => picture.result).length < 2;
@@ -528,7 +548,8 @@ function renderQueue() {
 function renderEntry(picture) {
   const entry = entryOf(picture);
   entry.dataset.state = picture.state;
-  entry.querySelector(".pick").toggleAttribute("aria-current", picture === current);
+  if (picture === current) entry.querySelector(".pick").setAttribute("aria-current", "true");
+  else entry.querySelector(".pick").removeAttribute("aria-current");
   const url = picture.url("thumbnail");
   const thumb = entry.querySelector(".thumb");
   if (url && thumb.dataset.url !== url) {
@@ -581,7 +602,9 @@ function edited({ target }) {
 byId("panel").addEventListener("input", edited);
 byId("panel").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (current.stale || !current.result) make(current);
+  if (!current.stale && current.result) return;
+  make(current);
+  stay();
 });
 byId("apply-all").addEventListener("click", () => {
   if (!byId("panel").reportValidity()) return;
@@ -589,24 +612,46 @@ byId("apply-all").addEventListener("click", () => {
     const { model, repair } = current.auto && picture.auto ? picture.settings : current.settings;
     picture.settings = { ...current.settings, model, repair };
     picture.auto = current.auto;
-    if (picture.stale || !picture.result) make(picture);
+    const { state } = picture; // one that waits takes them when its turn comes
+    if (state === "working" ? !same(picture.wanted, picture.settings) : state !== "waiting" && needsWork(picture)) {
+      make(picture);
+    }
   }
+  stay();
 });
 byId("cancel").addEventListener("click", () => cancel(current));
-byId("again").addEventListener("click", () => make(current));
+byId("again").addEventListener("click", () => {
+  for (const picture of toDoAgain()) make(picture);
+  stay();
+});
 byId("drop-it").addEventListener("click", () => {
   if (!current.result) return remove(current);
   current.state = "done";
   return render();
 });
-byId("download-all").addEventListener("click", () => {
+byId("download").addEventListener("click", () => (current.saved = true));
+byId("download-all").addEventListener("click", async () => {
   for (const picture of pictures.filter(({ result }) => result)) {
     Object.assign(document.createElement("a"), {
       href: picture.url("result"),
       download: picture.result.filename,
     }).click();
+    picture.saved = true;
+    await new Promise((next) => setTimeout(next, BETWEEN)); // of many at once browsers take ten
   }
 });
+
+const needsWork = (picture) => picture.stale || !picture.result;
+
+/** The pictures that a new try is for: the one that is looked at and, where that has failed, all that have. */
+function toDoAgain() {
+  return pictures.filter((one) => one === current || (current.state === "failed" && one.state === "failed"));
+}
+
+/** Keep the focus where something can be done, when what had it is gone. */
+function stay() {
+  (viewer.hidden ? byId("cancel") : viewer).focus();
+}
 
 function cancel(picture) {
   picture.work.abort();
@@ -617,8 +662,9 @@ function cancel(picture) {
   viewer.focus();
 }
 
-byId("before").addEventListener("change", () => (render(), tryOutSoon()));
-byId("map").addEventListener("change", () => (render(), tryOutSoon()));
+for (const id of ["before", "map"]) {
+  byId(id).addEventListener("change", () => (forgetFailed(current), render(), tryOutSoon()));
+}
 byId("opacity").addEventListener("input", () => (viewer.opacity = byId("opacity").value));
 byId("in").addEventListener("click", () => viewer.zoomBy(1));
 byId("out").addEventListener("click", () => viewer.zoomBy(-1));
@@ -647,7 +693,7 @@ viewer.addEventListener("point", ({ detail: { x, y } }) => {
 });
 
 addEventListener("beforeunload", (event) => {
-  if (pictures.some(isBusy)) event.preventDefault();
+  if (pictures.some((picture) => isBusy(picture) || !picture.saved)) event.preventDefault();
 });
 
 start();

@@ -33,7 +33,7 @@ export function takeIn(add, reads) {
     event.preventDefault();
     over = 0;
     byId("veil").hidden = true;
-    add(await dropped(event.dataTransfer, reads));
+    add(await dropped(event.dataTransfer, reads).catch(() => [])); // a folder that cannot be read
   });
 }
 

@@ -32,6 +32,7 @@ export class Panel {
       byId("models").append(card);
     }
     byId("format").append(...service.formats.map((format) => new Option(format.name.toUpperCase(), format.name)));
+    byId("format").append(new Option("As it came", "same"));
     byId("models").addEventListener("input", (event) => this.#stand(event.target.value, {}));
     for (const [slider, ends] of Object.entries(ENDS)) {
       byId(`${slider}-field`).hidden = !service.models.some((model) => model[slider]);
@@ -120,7 +121,7 @@ export class Panel {
       Object.assign(byId("amount"), { min: amount.min, max: amount.max, step: amount.step });
     }
     const format = this.#service.formats.find(({ name }) => name === byId("format").value);
-    byId("quality-field").hidden = byId("quality").disabled = !format.quality;
+    byId("quality-field").hidden = byId("quality").disabled = format?.quality === false;
     const model = byId("panel").elements.model.value;
     for (const [slider, ends] of Object.entries(ENDS)) {
       byId(slider).disabled = !(model in ends);

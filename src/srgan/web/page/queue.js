@@ -23,6 +23,12 @@ export function same(one, other, names = Object.keys(one)) {
   return names.every((name) => one[name] === other[name]);
 }
 
+/** Round as the service does: a half to the even side. */
+function rounded(value) {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 ? up - 1 : up;
+}
+
 /** A picture that was given, with all that is known of it. Its addresses of blobs live until they are replaced. */
 export class Picture {
   #addresses = new Map(); // from the name of a use to {url, key}
@@ -31,12 +37,16 @@ export class Picture {
     this.file = file;
     this.settings = settings; // what the panel says
     this.auto = auto; // whether the service chooses the network, which the settings have once it is known
+    this.wanted = null; // the settings of what is under way
     this.made = null; // the settings of `result`
     this.state = "waiting"; // working, done, failed, cancelled
     this.progress = { state: "waiting" }; // the last event
     this.problem = null; // one line
     this.source = null; // {width, height} as shown, once known
     this.result = null; // what api.upscale resolved with
+    this.saved = true; // whether there is no result that nobody has downloaded
+    this.asked = {}; // from what is made beside the result to what it was asked for with
+    this.failed = new Set(); // what of it failed
     this.part = null; // {left, top, width, height, look} of the source, made with other settings
     this.work = null; // the AbortController of what makes the result
     this.gone = new AbortController(); // aborted when the picture is taken away
@@ -73,7 +83,7 @@ export class Picture {
     const factor = { scale: settings.amount, width: settings.amount / width, height: settings.amount / height }[
       settings.by
     ];
-    return { width: Math.max(1, Math.round(width * factor)), height: Math.max(1, Math.round(height * factor)) };
+    return { width: Math.max(1, rounded(width * factor)), height: Math.max(1, rounded(height * factor)) };
   }
 
   /** Stop what is under way, and let go of all memory. */
