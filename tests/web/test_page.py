@@ -17,7 +17,7 @@ import pytest
 from browser import chromium, launched, served
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from srgan.image.resize import imresize
 
@@ -601,7 +601,12 @@ def test_every_result_of_many_is_downloaded(page: Page, tmp_path: Path) -> None:
 
 def test_what_is_lost_on_leaving_is_asked_about(page: Page, photo: Path) -> None:
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     give(page, photo)
     wait_for(page, "done")
     page.reload()
