@@ -149,7 +149,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{folder}/more/astronaut.png: test: a test picture: ")
     assert last == "2 pictures, 1 with something to look at"
-    assert main(["data", "check", str(tmp_path / "none")]) == 1
+    assert main(["data", "check", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none: no such folder\n"
     with pytest.raises(DataError):
         check(tmp_path / "none")

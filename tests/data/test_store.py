@@ -27,6 +27,8 @@ def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
     photographs(tmp_path / "in" / "b", count=2)
     photographs(tmp_path / "in" / "a", count=1, size=(20, 24))
     (tmp_path / "in" / "readme.txt").write_text("no picture")
+    photographs(tmp_path / "in" / ".thumbs", count=1)
+    (tmp_path / "in" / "b" / "._00.png").write_bytes(b"of macOS")
     store = prepare(tmp_path / "in", cache=tmp_path / "cache")
     assert [(e.height, e.width) for e in store.entries] == [(20, 24), (48, 64), (48, 64)]
     assert np.array_equal(store.picture(store.entries[0]), scene(20, 24, seed=0))

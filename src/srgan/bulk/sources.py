@@ -16,9 +16,9 @@ from pyarrow import parquet
 
 from srgan.bulk.places import File, Place, open_place, reason
 from srgan.errors import BulkError, PictureError
-from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 from srgan.image.size import Size
-from srgan.inference.jobs import Ending, fitting, is_hidden, name_results, named_like_result
+from srgan.inference.jobs import Ending, fitting, name_results, named_like_result
 
 TARS = (".tar", ".tar.gz", ".tgz")
 

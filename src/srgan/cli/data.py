@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from srgan.cli import debug_option
+from srgan.errors import ArgumentError, DataError, PictureError
 
 EPILOG = """\b
 Examples:
@@ -12,7 +13,7 @@ Examples:
   srgan data check Set5        its LRx4 as well, where it has one
 \b
 An exit status of 0 says that nothing was found, 1 that something was, 2 that
-the command was wrong.
+it could not be looked at.
 """
 
 
@@ -44,7 +45,10 @@ def check(folder: Path, against: tuple[Path, ...], min_side: int) -> int:
     from srgan.data import check as checks
 
     with tqdm(unit=" pictures", disable=None, leave=False) as bar:
-        count, findings = checks.check(folder, against=against, min_side=min_side, progress=bar.update)
+        try:
+            count, findings = checks.check(folder, against=against, min_side=min_side, progress=bar.update)
+        except (DataError, PictureError) as error:  # no finding
+            raise ArgumentError(str(error)) from error
     for found in findings:
         click.echo(f"{click.format_filename(found.file)}: {found.kind}: {found.text}")
     spoiled = len({found.file for found in findings})

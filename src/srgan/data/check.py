@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.data.pairs import LR_FOLDER, SCALE, find_partner
+from srgan.data.pairs import LR_FOLDER, SCALE, find_partner, is_photograph
 from srgan.errors import DataError, PictureError
 from srgan.image.colour import BT601, to_levels
 from srgan.image.reading import PICTURE_SUFFIXES, read_picture
@@ -84,12 +84,12 @@ def check(
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and below it, without those in folders named LRx4.
+    """Return the pictures in a folder and below it, without those in folders named LRx4 and what is hidden.
 
     Raises DataError where there are none.
     """
     found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
-    files = [path for path in found if LR_FOLDER not in path.relative_to(folder).parts]
+    files = [path for path in found if is_photograph(path.relative_to(folder))]
     if not files:
         what = "no pictures in this folder or below it" if folder.is_dir() else "no such folder"
         raise DataError(f"{folder}: {what}")

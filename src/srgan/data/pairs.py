@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srgan.errors import DataError
-from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 
 SCALE = 4
 LR_FOLDER = f"LRx{SCALE}"
 """What a folder with the low-resolution pictures of the ones beside it is called."""
+
+
+def is_photograph(path: Path) -> bool:
+    """Tell whether a file below a folder of photographs is one of them: not hidden, nor low-resolution, by its path."""
+    return LR_FOLDER not in path.parts and not is_hidden(str(path))
 
 
 def find_partner(file: Path, folder: Path) -> Path | None:

@@ -26,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
-from srgan.data.pairs import LR_FOLDER, SCALE, find_partners
+from srgan.data.pairs import SCALE, find_partners, is_photograph
 from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.threads import processors
@@ -144,7 +144,7 @@ def prepare_store(
 ) -> Store:
     """Return the store of all pictures in `sources`, decoding them into `cache` unless that was done before.
 
-    A source is a folder (read recursively, but for LRx4), a tar, a picture, a glob of these, or a store. Pictures that
+    A source is a folder (read recursively, but for LRx4 and what is hidden), a tar, a picture, a glob of these, or a store. Pictures that
     cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Each picture
     is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side` pixels; one of
     `originals` whole alone, as many times as it is named. In the folder `lr` lies the low-resolution picture of each,
@@ -208,7 +208,7 @@ def _expand(sources: Sequence[str]) -> list[Path]:
         for match in matches:
             if match.is_dir() and not (match / "index.json").is_file():
                 found = (p for p in match.rglob("*") if p.suffix.lower() in {*PICTURE_SUFFIXES, ".tar"})
-                inside = sorted(p for p in found if LR_FOLDER not in p.relative_to(match).parts)
+                inside = sorted(p for p in found if is_photograph(p.relative_to(match)))
                 if not inside:
                     raise DataError(f"{match}: no pictures in this folder")
                 files.extend(inside)

@@ -10,7 +10,7 @@ from srgan.data.pairs import LR_FOLDER, find_partners
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
-from srgan.image.reading import PICTURE_SUFFIXES, read_picture
+from srgan.image.reading import PICTURE_SUFFIXES, is_hidden, read_picture
 from srgan.image.resize import imresize
 
 SMALLEST = 2 * SCALE + 11 + 1
@@ -68,8 +68,8 @@ class TestFolder:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder, sorted by name. Raises DataError where there are none."""
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    """Return the pictures in a folder, sorted by name, but for hidden ones. Raises DataError where there are none."""
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p.name))
     if not files:
         raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
     return files

@@ -8,6 +8,7 @@ import ctypes
 import importlib.util
 import io
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -54,6 +55,13 @@ READ_FORMATS = {
 other programs, are not among them. HEIF needs the package pillow-heif."""
 
 PICTURE_SUFFIXES = frozenset(suffix for suffixes in READ_FORMATS.values() for suffix in suffixes)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file is hidden or in a folder that is: by a dot before its name, or by macOS (__MACOSX)."""
+    parts = name.replace(os.sep, "/").split("/")
+    return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in parts)
+
 
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PAGED = ("TIFF",)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from srgan.errors import ArgumentError, PictureError
-from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS, SAME, own_format
 from srgan.image.xmp import read_fingerprint
@@ -216,12 +216,6 @@ def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, Pictur
     start = len(os.path.join(folder, ""))  # noqa: PTH118 - with what ends it
     found = (path for path in files_below(folder, errors) if not is_hidden(path[start:]))
     return [path for path in map(Path, found) if _is_picture(path, is_result)]
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a file is hidden or in a folder that is: by a dot before its name, or by macOS (__MACOSX)."""
-    parts = name.replace(os.sep, "/").split("/")
-    return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in parts)
 
 
 def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:

@@ -232,7 +232,10 @@ def _begin(
         networks.load_state(state)
         same = state.get("photographs", photographs) == photographs
         if not same:
-            print(f"{path}: of a run on other photographs: its best score counts no more", file=sys.stderr)
+            print(
+                f"{path}: of a run on other photographs, or other lr of them: its best score counts no more",
+                file=sys.stderr,
+            )
         alike = theirs.run.best == recipe.run.best and "best" in state and same
         steps = state.get("steps", state["patches"] // theirs.optimiser.batch_size)  # which were not always counted
         progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)
