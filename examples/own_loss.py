@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000, help="of 8 patches of 48x48")
     arguments = parser.parse_args()
 
+    if arguments.output.suffix != ".safetensors" or arguments.steps < 1:
+        parser.error("-o is a .safetensors file, and --steps at least one")
     store = prepare_store([arguments.data], default_cache(), min_side=48)
     inside, outside = store.split(held_out=2)
     sampler = PatchSampler(store, inside, patch_size=48, scale=4, seed=0)

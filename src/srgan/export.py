@@ -151,8 +151,8 @@ def parity(model: onnx.ModelProto, generator: Generator) -> float:
 
 
 def export(
-    source: Path,
-    outputs: Sequence[Path],
+    source: str | Path,
+    outputs: Sequence[str | Path],
     *,
     name: str | None = None,
     summary: str | None = None,
@@ -174,7 +174,10 @@ def export(
     The weights are rounded to float16, which is how they are stored. Returns the largest difference that
     `parity` found. Raises ExportError where it is over `tolerance`, and writes nothing then.
     """
-    for path in outputs:
+    source, files = Path(source), [Path(path) for path in outputs]
+    if not files:
+        raise ExportError("no file to write")
+    for path in files:
         if path.suffix not in (".onnx", ".safetensors"):
             raise ExportError(f"{path}: written are .onnx and .safetensors")
     generator, card = _read(source)
@@ -185,7 +188,7 @@ def export(
     if trained_on is not None:
         card["training"] = card.get("training", {}) | {"data": trained_on}
     if scores is not None:
-        card["scores"] = _scores(scores, {card["name"], *map(str, outputs), str(source)})
+        card["scores"] = _scores(scores, {card["name"], *map(str, files), str(source)})
     for tensor in generator.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(tensor.half())
@@ -193,10 +196,10 @@ def export(
     difference = parity(model, generator)
     if not difference <= tolerance:
         raise ExportError(
-            f"{outputs[0]}: not written: the exported network differs by {difference:.2g} from the trained one,"
+            f"{files[0]}: not written: the exported network differs by {difference:.2g} from the trained one,"
             f" more than {tolerance:.2g}"
         )
-    for path in outputs:
+    for path in files:
         if path.suffix == ".safetensors":
             save_generator(generator, path, card)
         else:

@@ -76,6 +76,20 @@ def test_a_picture_that_hangs_fails_alone(tmp_path: Path, tiny_onnx: Path) -> No
     assert records["hanging_x4.png"].error == error
 
 
+def test_many_that_hang_do_not_end_the_run(tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "STILLBORN", 2)
+    draw(*(tmp_path / f"photos/{name}.png" for name in ("0 hanging", "1 hanging", "2")))
+    made = making(tiny_onnx, tmp_path / "out")
+    tasks = list_source(str(tmp_path / "photos"), made.size, "png", None).tasks
+    tasks = [replace(task, place=hanging(task.place)) for task in tasks]
+    records = list(LocalEngine(1, timeout=1.0).run(made, tasks))
+    assert sorted((record.target, record.status) for record in records) == [
+        ("0 hanging_x4.png", "failed"),
+        ("1 hanging_x4.png", "failed"),
+        ("2_x4.png", "done"),
+    ]
+
+
 def test_a_picture_of_an_archive_that_ends_its_workers_fails_alone(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "a.png")
     names = ["0", "1", "deadly", "3", "4", "5", "6", "7", "8", "deadly too", "10", "11"]

@@ -71,7 +71,7 @@ def test_lr_of_its_own_is_learned_from(train: list[str], tmp_path: Path, capsys:
     lr = tmp_path / "lr"
     lr.mkdir()
     for path in (tmp_path / "photographs").iterdir():
-        Image.new("RGB", (16, 12)).save(lr / path.name)
+        Image.new("RGB", (16, 12), (0, 0, 9)).save(lr / path.name)
     assert main([*train, "--lr", str(lr), "--set", "optimiser.patches=4"]) == 0
     logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     (bicubic,) = (line for line in logged if line["kind"] == "bicubic")
@@ -82,7 +82,7 @@ def test_lr_of_its_own_is_learned_from(train: list[str], tmp_path: Path, capsys:
     assert read_card(tmp_path / "a.onnx")["training"]["lr"] == "pictures of their own"
     grain = ["--set", "data.grain=2", "--out", str(tmp_path / "other")]
     assert main([*train, "--lr", str(lr), *grain]) == 1
-    assert "data.grain needs lr that is made of the grainy hr" in capsys.readouterr().err.splitlines()[-1]
+    assert f"{lr}: data.grain needs lr that is made of the grainy hr" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_nothing_is_decoded_for_a_run_that_cannot_begin(train: list[str], tmp_path: Path) -> None:

@@ -287,7 +287,9 @@ def test_the_formats_of_the_command_are_those_that_are_written() -> None:
 
 
 @pytest.mark.usefixtures("shipped", "folder")
-def test_results_of_the_same_format_have_what_each_knows_of_quality_and_compression() -> None:
+def test_results_of_the_same_format_have_what_each_knows_of_quality_and_compression(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with Image.open("photo.png") as image:
         picture = image.convert("RGB")
     for name in ("in/a.jpg", "in/b.webp", "in/c.bmp"):
@@ -307,6 +309,8 @@ def test_results_of_the_same_format_have_what_each_knows_of_quality_and_compress
         "c_x4.png": ("PNG", False),
         "photo_x4.png": ("PNG", False),
     }
+    assert main(["upscale", "in/c.bmp", "--format", "same", "--quality", "5"]) == 2
+    assert capsys.readouterr().err.endswith("srgan: error: no result is of a format that has a quality\n")
     before = Path("low/a_x4.jpg").read_bytes()
     assert main(["upscale", "in/a.jpg", "--format", "jpeg", "--quality", "5", "-o", "low"]) == 0  # the same: kept
     assert Path("low/a_x4.jpg").read_bytes() == before

@@ -99,17 +99,22 @@ def test_flat_pictures_are_like_nothing() -> None:
     assert not thumbnail(np.full((96, 96), 7, np.float32)).any()
 
 
-def test_low_resolution_pictures_beside_their_originals(folder: Path) -> None:
+def test_low_resolution_pictures_beside_their_originals(folder: Path, tmp_path: Path) -> None:
     hr = photo("coffee")
     for name in ("coffee_x4.tif", "coffee.png"):  # as evaluation finds them too
         save(imresize(hr, scale=0.25), folder / "LRx4" / name)
         assert check(folder) == (2, [])
+        (folder / "LRx4" / name).rename(tmp_path / name)
+    for name in ("coffee_x4.tif", "coffee.png"):
+        (tmp_path / name).rename(folder / "LRx4" / name)
+    text = f"{folder}/LRx4: coffee.png and coffee_x4.tif could both be for coffee.png"
+    assert check(folder)[1] == [Finding(folder / "coffee.png", "lr", text)]
     (folder / "LRx4" / "coffee_x4.tif").unlink()
     save(imresize(hr, scale=0.25)[1:], folder / "LRx4" / "coffee.png")
     (found,) = check(folder)[1]
     assert (found.kind, found.text) == ("lr", "75x49 is not a quarter of 300x200")
     (folder / "LRx4" / "coffee.png").unlink()
-    assert check(folder)[1][0].text == f"none in {folder}/LRx4"
+    assert check(folder)[1][0].text == f"{folder}/LRx4: no picture for coffee.png"
 
 
 def test_what_is_wrong_with_a_low_resolution_picture() -> None:

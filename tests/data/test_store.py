@@ -80,6 +80,26 @@ def test_pictures_with_low_resolution_ones_of_their_own(tmp_path: Path, capsys: 
     assert before.entries == plain.entries
 
 
+def test_a_store_with_lr_is_another_than_one_with_these_as_originals(tmp_path: Path) -> None:
+    folder, small = photographs(tmp_path / "in", count=2, size=(48, 64)), tmp_path / "small"
+    photographs(small, count=2, size=(12, 16))
+    cache = tmp_path / "cache"
+    beside = prepare(folder, cache=cache, min_side=8, originals=[str(small)])
+    paired = prepare(folder, cache=cache, min_side=8, lr=small)
+    assert len(beside.entries) == 4
+    assert [entry.lr_offset is not None for entry in paired.entries] == [True, True]
+
+
+def test_a_picture_is_the_lr_of_one_alone(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        photographs(tmp_path / "in" / name, count=1, size=(48, 64))
+    photographs(tmp_path / "small", count=1, size=(12, 16))
+    with pytest.raises(DataError, match=r"small/00\.png would be for .*x/00\.png and for .*y/00\.png"):
+        prepare(tmp_path / "in", cache=tmp_path / "cache", lr=tmp_path / "small")
+    with pytest.raises(DataError, match=r"nowhere: no such folder"):
+        prepare(tmp_path / "in", cache=tmp_path / "cache", lr=tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [

@@ -184,7 +184,7 @@ def test_results_may_have_anything_behind_their_names(tmp_path: Path) -> None:
     (result,) = evaluate([], [folder], made=[made])
     assert [score.values["psnr_y"] for score in result.scores] == [math.inf, math.inf]
     Image.fromarray(scene(32, 36, seed=0)).save(made / "00-other.png")
-    with pytest.raises(DataError, match=r"00-other\.png and 00_SRGAN_x4\.png could both be the result for 00\.png"):
+    with pytest.raises(DataError, match=r"00-other\.png and 00_SRGAN_x4\.png could both be for 00\.png"):
         next(evaluate([], [folder], made=[made]))
     for path in made.iterdir():
         path.rename(path.with_name(f"other{path.name}"))
@@ -212,6 +212,36 @@ def test_low_resolution_pictures_of_another_folder(folder: Path, tmp_path: Path)
         list(evaluate(["bicubic"], [folder], lr=lr))
     with pytest.raises(DataError, match="nowhere: no such folder"):
         list(evaluate(["bicubic"], [folder], lr=tmp_path / "nowhere"))
+
+
+def test_pictures_of_one_name_do_not_share_what_belongs_to_one(tmp_path: Path) -> None:
+    for number, name in enumerate(("SetA", "SetB")):
+        photographs(tmp_path / name, count=1 + number, size=(32, 36))
+    folders = [tmp_path / "SetA", tmp_path / "SetB"]
+    photographs(tmp_path / "lr", count=2, size=(8, 9))
+    match = r"00\.png would be for .*SetA/00\.png and for .*SetB/00\.png: pictures of one name cannot share a folder"
+    with pytest.raises(DataError, match=match):
+        next(evaluate(["bicubic"], folders, lr=tmp_path / "lr"))
+    with pytest.raises(DataError, match=match):
+        next(evaluate([], folders, made=[tmp_path / "SetB"]))
+    for name in ("SetA", "SetB"):
+        photographs(tmp_path / "lr" / name, count=2, size=(8, 9))
+    assert len(list(evaluate(["bicubic"], folders, lr=tmp_path / "lr"))) == 2
+
+
+def test_paths_may_be_text_and_lists_are_lists(folder: Path) -> None:
+    assert len(list(evaluate(["bicubic"], [str(folder)]))) == 1
+    for models, folders in (("bicubic", [folder]), (["bicubic"], str(folder))):
+        with pytest.raises(ArgumentError, match="models and folders are lists"):
+            next(evaluate(models, folders))
+
+
+def test_names_are_of_any_case(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "Set1", count=1, size=(32, 36))
+    (tmp_path / "small").mkdir()
+    Image.fromarray(scene(8, 9, seed=3)).save(tmp_path / "small" / "00X4.PNG")
+    (result,) = evaluate(["bicubic"], [folder], lr=tmp_path / "small")
+    assert len(result.scores) == 1
 
 
 def test_who_watches_sees_each_picture_with_all_results(folder: Path) -> None:

@@ -1,6 +1,7 @@
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +131,22 @@ def test_the_weights_of_a_long_side_take_no_memory_of_its_length(scale: float, m
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 3_000_000, "their weights and places are at least six million bytes"
+
+
+def test_16_bits_do_not_wrap_around() -> None:
+    edge = np.array([[0, 0, 0, 65535, 65535, 65535]], np.uint16)
+    ours, floats = imresize(edge, scale=2.0), imresize(edge.astype(np.float64), scale=2.0)
+    assert floats.min() < 0
+    assert floats.max() > 65535
+    assert ours.tolist() == np.floor(np.clip(floats, 0, 65535) + 0.5).tolist()
+
+
+@pytest.mark.parametrize("how", [{"scale": 0.0}, {"size": (0, 4)}, {"scale": -1.0}])
+def test_no_picture_is_made_of_no_size_or_no_picture(how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a picture cannot be made"):
+        imresize(np.zeros((4, 4), np.uint8), **how)
+    with pytest.raises(ValueError, match="an array of uint8, uint16, float32 or float64, not bool"):
+        imresize(np.zeros((4, 4), np.bool_), scale=2.0)  # type: ignore[type-var]
 
 
 def test_resizing_is_ended_between_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,6 +152,10 @@ def test_results_of_the_same_format_are_called_like_it(tmp_path: Path) -> None:
         "c.apng": "c.apng_x4.png",
         "d.tiff": "d_x4.tif",
     }
+    for name in ("e.jpe", "f.JFIF"):  # as cameras and browsers call JPEGs
+        Image.new("RGB", (4, 3)).save(tmp_path / name, "JPEG")
+        (job,), _ = plan_batch([str(tmp_path / name)], None, X4, "same")
+        assert job.target == tmp_path / f"{name[0]}_x4.jpg"
     assert plan_batch([str(tmp_path / "a.jpg")], Path("out.jpeg"), X4, "same")[0][0].target == Path("out.jpeg")
     with pytest.raises(ArgumentError, match=r"out\.webp is named like a WEBP, and the format is to be jpeg"):
         plan_batch([str(tmp_path / "a.jpg")], Path("out.webp"), X4, "same")

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -140,6 +141,30 @@ def test_progress_goes_tile_by_tile(network: Nearest) -> None:
 def test_what_is_no_picture_is_refused(picture: object) -> None:
     with pytest.raises(ArgumentError, match="a picture is a path, a file, a Pillow image or an array, not"):
         Upscaler().upscale(picture)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"detail": "half"}, "detail is a number from 0 to 1, not 'half'"),
+        ({"model": None}, "a model is a name or a path, not None"),
+        ({"tile": "a"}, "tile is a whole number, not 'a'"),
+        ({"threads": 2.5}, "threads is a whole number, not 2.5"),
+        ({"memory": "1GB"}, "memory is a whole number, not '1GB'"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(how: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^{re.escape(message)}$"):
+        Upscaler(**how)
+
+
+@pytest.mark.usefixtures("network")
+def test_a_result_is_an_array_of_its_own(noise: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler(Path("srresnet"), size=1)  # a name that came as a path
+    result = upscaler.upscale(noise)
+    assert np.array_equal(result, noise)
+    assert not np.shares_memory(result, noise)
+    assert upscaler.making(2).upscale(noise).shape == (2 * noise.shape[0], 2 * noise.shape[1], *noise.shape[2:])
 
 
 @pytest.mark.usefixtures("network")

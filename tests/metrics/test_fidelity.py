@@ -123,3 +123,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
             score(square, square[:1])
     with pytest.raises(DataError, match=r"SSIM is of planes \(H, W\), not of an array \(16, 16, 3\)"):
         ssim(square, square)
+    with pytest.raises(DataError, match=r"luma is of pictures \(H, W, 3\) or \(H, W\), not of an array \(16, 16, 4\)"):
+        luma(np.zeros((16, 16, 4), np.uint8))
+    with pytest.raises(DataError, match=r"an array \(64, 64, 3\) cannot be compared with one \(64, 64\)"):
+        grid(np.zeros((64, 64, 3)), np.zeros((64, 64)))
+    with pytest.raises(DataError, match="a window of 32 pixels does not hold whole periods of 5"):
+        grid(np.zeros((64, 64)), np.zeros((64, 64)), period=5)
+    with pytest.raises(DataError, match="a border of -1 pixels"):
+        cropped(square, -1)

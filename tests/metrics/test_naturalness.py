@@ -18,6 +18,13 @@ def test_niqe_is_basicsrs() -> None:
     assert niqe(camera) == pytest.approx(REFERENCE["niqe"]["camera"], rel=5e-3)
 
 
+def test_levels_of_8_bits_do_not_wrap_around_and_colours_are_refused() -> None:
+    camera = skimage.data.camera()  # type: ignore[no-untyped-call]
+    assert niqe(camera) == niqe(camera.astype(np.float64))
+    with pytest.raises(DataError, match=r"NIQE is of planes \(H, W\), not of an array \(512, 512, 3\)"):
+        niqe(np.dstack([camera] * 3))
+
+
 def test_the_pristine_model_is_a_distribution() -> None:
     model = load_file(PRISTINE)
     assert model["mean"].shape == (36,)

@@ -185,7 +185,8 @@ class _Crew:
         if line in self._silent:
             self._silent.remove(line)
             how = f"the timeout of {self._timeout:g} s"
-        self._deaths += 1
+        else:
+            self._deaths += 1
         if self._deaths >= STILLBORN and not self._works:
             raise BulkError(f"{STILLBORN} workers, one after the other, were ended by {how} before they did anything")
         for flight in flights.values():

@@ -69,10 +69,10 @@ EVERY = 60.0
 @click.option("--gpus", type=click.IntRange(min=1), metavar="N", help="How many the workers share. Default: none.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.IntRange(1, 1_000_000),
     metavar="SECONDS",
     help="End a worker that tells of no picture for so long; what it had is done one by one, and what takes longer then"
-    " has failed. Default: none.",
+    " has failed, until the next run. Default: none.",
 )
 @click.option("--column", metavar="NAME", help="Of Parquet, with paths or pictures. Default: the one that looks so.")
 @click.option("--retry-failed", is_flag=True, help="Try pictures again that could not be decoded and have not changed.")
@@ -90,7 +90,7 @@ def bulk(
     workers: int | None,
     threads: int | None,
     gpus: int | None,
-    timeout: float | None,
+    timeout: int | None,
     column: str | None,
     retry_failed: bool,
     status: bool,

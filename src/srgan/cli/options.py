@@ -105,7 +105,8 @@ RESULTS = (
     click.option(
         "--format",
         type=click.Choice((*FORMATS, "same")),
-        help="same is each picture's own, or png where that is not written. Default: png, or what an output FILE is called.",
+        help="same is each picture's own, or png where that is not written. Default: png, or what an output FILE is"
+        " called.",
     ),
     click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of jpeg, webp and avif."),
     click.option("--compression", type=click.IntRange(0, 9), metavar="N", help="Of png: 0 quick, 9 small. Default: 1."),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.data.pairs import LR_FOLDER, SCALE, find_partner, is_photograph
+from srgan.data.pairs import LR_FOLDER, SCALE, find_partners, is_photograph
 from srgan.errors import DataError, PictureError
 from srgan.image.colour import BT601, to_levels
 from srgan.image.reading import PICTURE_SUFFIXES, read_picture
@@ -176,12 +176,9 @@ def _look(file: Path, min_side: int) -> _Looked:
 
 
 def _wrong_lr(file: Path, hr: NDArray[np.uint8], folder: Path) -> str | None:
-    found = find_partner(file, folder)
-    if found is None:
-        return f"none in {folder}"
     try:
-        return compare_lr(pixels(found), hr)
-    except PictureError as error:
+        return compare_lr(pixels(find_partners([file], folder)[file]), hr)
+    except (DataError, PictureError) as error:
         return str(error)
 
 

@@ -1,6 +1,6 @@
 """Which low-resolution picture belongs to which high-resolution one: by their names."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srgan.errors import DataError
@@ -16,23 +16,50 @@ def is_photograph(path: Path) -> bool:
     return LR_FOLDER not in path.parts and not is_hidden(str(path))
 
 
-def find_partner(file: Path, folder: Path) -> Path | None:
-    """Return the picture in `folder` that belongs to `file`: of the same stem, or with x4 or _x4 behind it."""
-    for stem in (file.stem, f"{file.stem}x{SCALE}", f"{file.stem}_x{SCALE}"):
-        for suffix in (file.suffix, *sorted(PICTURE_SUFFIXES)):
-            if (found := folder / f"{stem}{suffix}").is_file():
-                return found
-    return None
-
-
 def find_partners(files: Sequence[Path], folder: Path, otherwise: str = "") -> dict[Path, Path]:
-    """Return the picture in `folder` for each of some. Raises DataError, which ends in `otherwise`, where one lacks."""
-    found = {file: partner for file in files if (partner := find_partner(file, folder)) is not None}
-    if lacking := [file for file in files if file not in found]:
-        raise DataError(f"{folder}: no picture for {named(lacking)}{otherwise}")
+    """Return the picture in `folder` for each of some: of the same stem, or with x4 or _x4 behind it, in any case.
+
+    Raises DataError where there is no such folder, one lacks (and ends in `otherwise` then), two could be one's, or
+    one would be two's, as the folders that those lie in do not count.
+    """
+    named: dict[str, list[Path]] = {}
+    for picture in pictures_in(folder):
+        stem = picture.stem.lower()
+        for name in {stem, stem.removesuffix(f"x{SCALE}"), stem.removesuffix(f"_x{SCALE}")}:
+            named.setdefault(name, []).append(picture)
+    return matched(files, lambda file: named.get(file.stem.lower(), []), lambda _: f"{folder}: no picture", otherwise)
+
+
+def matched(
+    files: Sequence[Path],
+    candidates: Callable[[Path], Sequence[Path]],
+    lacks: Callable[[Path], str],
+    otherwise: str = "",
+) -> dict[Path, Path]:
+    """Return the one candidate for each of some files. Raises DataError, as `find_partners` does."""
+    found: dict[Path, Path] = {}
+    users: dict[Path, Path] = {}
+    lacking = []
+    for file in dict.fromkeys(files):
+        ours = candidates(file)
+        if len(ours) > 1:
+            raise DataError(f"{ours[0].parent}: {ours[0].name} and {ours[1].name} could both be for {file.name}")
+        if not ours:
+            lacking.append(file)
+            continue
+        found[file], other = ours[0], users.setdefault(ours[0], file)
+        if other is not file:
+            raise DataError(
+                f"{ours[0]} would be for {other} and for {file}: pictures of one name cannot share a folder"
+            )
+    if lacking:
+        more = f", nor for {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise DataError(f"{lacks(lacking[0])} for {lacking[0].name}{more}{otherwise}")
     return found
 
 
-def named(lacking: Sequence[Path]) -> str:
-    """Return what something is not there for, for people to read: the first, and how many more."""
-    return lacking[0].name + (f", nor for {len(lacking) - 1} more" if len(lacking) > 1 else "")
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures in a folder itself, sorted by name, but for hidden ones. Raises DataError for no folder."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p.name))

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from srgan.data.degradation import Degradation
+from srgan.data.pairs import SCALE
 from srgan.data.store import Entry, Store
 from srgan.errors import DataError
 from srgan.image.resize import bicubic_taps
@@ -76,11 +77,11 @@ class PatchSampler:
         widths, offsets = np.array([e.width for e in entries]), np.array([e.offset for e in entries])
         self._hr = _Pictures(offsets, widths, shapes * scale)
         self._lr: _Pictures | None = None
-        if (own := [e.lr_offset for e in entries if e.lr_offset is not None]) and grain:
-            raise DataError(
-                "data.grain needs lr that is made of the grainy hr, and these pictures have one of their own"
-            )
-        if own:
+        if own := [e.lr_offset for e in entries if e.lr_offset is not None]:
+            if len(own) < len(entries) or scale != SCALE or grain:
+                raise DataError(
+                    f"lr of their own is of all pictures or none, {SCALE} times as small, and without grain"
+                )
             self._lr = _Pictures(np.array(own), shapes[:, 1], shapes)
         pixels = torch.from_numpy(store.pixels)
         self._pixels = pixels.to(self.device) if _fits(pixels, self.device) else pixels

@@ -134,33 +134,35 @@ def open_store(folder: Path) -> Store:
 
 def prepare_store(
     sources: Sequence[str],
-    cache: Path,
+    cache: str | Path,
     *,
     min_side: int,
     gray: Literal["convert", "skip"] = "convert",
     sizes: Sequence[float] = (1.0,),
     originals: Sequence[str] = (),
-    lr: Path | None = None,
+    lr: str | Path | None = None,
 ) -> Store:
     """Return the store of all pictures in `sources`, decoding them into `cache` unless that was done before.
 
-    A source is a folder (read recursively, but for LRx4 and what is hidden), a tar, a picture, a glob of these, or a store. Pictures that
-    cannot be decoded or have a side under `min_side` pixels are named on standard error and left out. Each picture
-    is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side` pixels; one of
-    `originals` whole alone, as many times as it is named. In the folder `lr` lies the low-resolution picture of each,
-    called like it, or with x4 or _x4 behind. Raises DataError where a source or one of these is missing, nothing
-    usable is left, or the disk has no room.
+    A source is a folder (read recursively, but for LRx4 and what is hidden), a tar, a picture, a glob of these, or a
+    store. Pictures that cannot be decoded or have a side under `min_side` pixels are named on standard error and left
+    out. Each picture is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side`
+    pixels; one of `originals` whole alone, as many times as it is named. In the folder `lr` lies the low-resolution
+    picture of each, see `find_partners`. Raises DataError where a source or one of these is missing, nothing usable is
+    left, or the disk has no room.
     """
+    if isinstance(sources, str) or isinstance(originals, str):
+        raise DataError("sources and originals are lists")
     files, whole = _expand(sources), _expand(originals)
     if store := next((f for f in [*files, *whole] if f.is_dir()), None):
         if files != [store] or whole or lr is not None:
             raise DataError(f"{store}: a store stands alone, no other source beside it")
         return open_store(store)
     sizes = [1.0, *sorted({size for size in sizes if size < 1}, reverse=True)]
-    partners = {} if lr is None else _partners(files, lr, alone=len(sizes) == 1 and not whole)
-    about = [VERSION, _state(files), min_side, gray, *sizes[1:], *([_state(whole)] if whole else [])]
-    about += [_state([*partners.values()])] if partners else []
-    folder = cache / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    partners = {} if lr is None else _partners(files, Path(lr), alone=len(sizes) == 1 and not whole)
+    about: list[Any] = [VERSION, _state(files), min_side, gray, *sizes[1:], *([_state(whole)] if whole else [])]
+    about += ["lr", _state([*partners.values()])] if partners else []
+    folder = Path(cache) / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     if not folder.is_dir():
         groups = [_Group(files, sizes, partners=partners), _Group(whole, [1.0], original=True)]
         _build(groups, folder, min_side=min_side, gray=gray)
@@ -295,6 +297,8 @@ def _decode_pair(data: bytes, lr: bytes | None, **how: Any) -> tuple[_Sizes | st
     if isinstance(small, str):
         return f"its low-resolution picture: {small}", None
     (_, hr), (_, found) = pictures[0], small[0]
+    if _colourless(found) and not _colourless(hr):
+        return "its low-resolution picture: gray where it has colours", None
     if found.shape[:2] != (hr.shape[0] // SCALE, hr.shape[1] // SCALE):
         text = f"{found.shape[1]}x{found.shape[0]} is not a quarter of {hr.shape[1]}x{hr.shape[0]}"
         return f"its low-resolution picture: {text}", None
@@ -356,6 +360,10 @@ def _build(groups: Sequence[_Group], folder: Path, *, min_side: int, gray: str) 
             (beside / "index.json").write_text(json.dumps(index))
     except OSError as error:
         raise DataError(f"{folder}: the store cannot be written: {error.strerror or error}") from error
+
+
+def _colourless(pixels: NDArray[np.uint8]) -> bool:
+    return bool((pixels == pixels[..., :1]).all())
 
 
 def _digest(data: bytes) -> str:

@@ -67,12 +67,13 @@ class Profile:
 class Meters:
     """The metrics that were asked for, or all those whose weights are at hand."""
 
-    def __init__(self, perceptual: Path | None = None, *, metrics: Sequence[str] | None = None) -> None:
+    def __init__(self, perceptual: str | Path | None = None, *, metrics: Sequence[str] | None = None) -> None:
         """Load what the metrics need from the folder `perceptual`.
 
         Where none are named, `missing` says which were left out for want of weights, and what file they need. Raises
         ArgumentError for an unknown metric, WeightsError for a damaged file, or where one that is named has no weights.
         """
+        perceptual = None if perceptual is None else Path(perceptual)
         if unknown := [name for name in metrics or () if name not in METRICS]:
             raise ArgumentError(f"no metric {unknown[0]!r}: {', '.join(METRICS)}")
         wanted = METRICS if metrics is None else metrics

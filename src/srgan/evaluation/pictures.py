@@ -1,16 +1,16 @@
 """Folders of test pictures: hr cropped to a multiple of the scale, and lr, published or made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from srgan.data.pairs import LR_FOLDER, find_partners
+from srgan.data.pairs import LR_FOLDER, find_partners, matched, pictures_in
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
-from srgan.image.reading import PICTURE_SUFFIXES, is_hidden, read_picture
+from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 
 SMALLEST = 2 * SCALE + 11 + 1
@@ -39,13 +39,13 @@ class TestFolder:
         self.name = path.resolve().name
         self.files = find_pictures(path)
         beside = path / LR_FOLDER if lr is None else folder_for(self.name, lr)
-        self._published: dict[Path, Path] = {}
+        self.published: dict[Path, Path] = {}
         if lr is not None:
             self.lr = str(lr)
-            self._published = find_partners(self.files, beside)
+            self.published = find_partners(self.files, beside)
         elif beside.is_dir():
             self.lr = beside.name
-            self._published = find_partners(self.files, beside, "; without this folder bicubic makes them all")
+            self.published = find_partners(self.files, beside, "; without this folder bicubic makes them all")
         else:
             self.lr = "imresize"
 
@@ -57,7 +57,7 @@ class TestFolder:
                 size = f"{hr.shape[1]}x{hr.shape[0]}"
                 raise DataError(f"{file}: {size}, a side under {SMALLEST} pixels cannot be measured")
             hr = hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE]
-            published = self._published.get(file)
+            published = self.published.get(file)
             lr = imresize(hr, scale=1 / SCALE) if published is None else pixels(published)
             if (lr.shape[0] * SCALE, lr.shape[1] * SCALE) != hr.shape[:2]:
                 size = f"{lr.shape[1]}x{lr.shape[0]}"
@@ -67,11 +67,17 @@ class TestFolder:
             yield Pair(file, lr, hr)
 
 
+def refuse_shared(tests: Sequence[TestFolder]) -> None:
+    """Raise DataError where two test pictures have one low-resolution picture: of one name, from a folder for all."""
+    partners = {file: lr for test in tests for file, lr in test.published.items()}
+    matched([*partners], lambda file: [partners[file]], str)
+
+
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder, sorted by name, but for hidden ones. Raises DataError where there are none."""
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p.name))
+    """Return the pictures in a folder, as `pictures_in` does. Raises DataError where there are none."""
+    files = pictures_in(folder)
     if not files:
-        raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
+        raise DataError(f"{folder}: no pictures in this folder")
     return files
 
 

@@ -8,7 +8,7 @@ import torch
 
 from srgan.errors import ArgumentError, DataError
 from srgan.evaluation.meters import Meters, Picture8, Profile
-from srgan.evaluation.pictures import Pair, TestFolder
+from srgan.evaluation.pictures import Pair, TestFolder, refuse_shared
 from srgan.evaluation.results import Score, SetScores
 from srgan.evaluation.sources import Bicubic, FolderSource, NetworkSource, Source
 
@@ -25,10 +25,10 @@ class Shot:
 
 def evaluate(
     models: Sequence[str],
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     *,
-    made: Sequence[Path] = (),
-    lr: Path | None = None,
+    made: Sequence[str | Path] = (),
+    lr: str | Path | None = None,
     meters: Meters | None = None,
     precision: str = "fp32",
     threads: int | None = None,
@@ -49,20 +49,24 @@ def evaluate(
     Raises ArgumentError where nothing is to be measured or a model is given twice, DataError for a folder
     without pictures, or whose low-resolution pictures or results are not there or do not fit.
     """
+    if isinstance(models, str) or isinstance(folders, str):
+        raise ArgumentError("models and folders are lists")
     if len({*models, *map(str, made)}) < len(models) + len(made):
         raise ArgumentError("a model is given twice")
     if not models and not made:
         raise ArgumentError("nothing to measure: name a model, or a folder of results with --sr")
     if threads is not None:
         torch.set_num_threads(threads)
-    tests = [TestFolder(folder, lr) for folder in folders]
+    tests = [TestFolder(Path(folder), None if lr is None else Path(lr)) for folder in folders]
     if len({test.name for test in tests}) < len(tests):
         raise ArgumentError("two folders of the same name: their scores could not be told apart")
+    if lr is not None:
+        refuse_shared(tests)
     profile = profile or Profile()
     with profile("loading"):
         meters = meters or Meters()
         sources: list[Source] = [_source(model, precision, threads) for model in models]
-        sources += [FolderSource(path, tests) for path in made]
+        sources += [FolderSource(Path(path), tests) for path in made]
     for test in tests:
         yield from _one_folder(test, sources, meters, profile, watch)
 

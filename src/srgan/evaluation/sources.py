@@ -1,13 +1,12 @@
 """Where results come from: bicubic, a network, or a folder that another program filled."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from srgan.data.pairs import find_partner, named
+from srgan.data.pairs import matched
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, pixels
@@ -70,12 +69,16 @@ class FolderSource:
     weights: str | None = None
 
     def __init__(self, path: Path, tests: Sequence[TestFolder]) -> None:
-        """Find the results for test folders. Raises DataError where one is not there, or several could be it."""
+        """Find the results for test folders. Raises DataError where one is not there, or what is whose is not clear."""
         self.name = str(path)
-        self._results: dict[Path, Path] = {}
-        stems = {file.stem for test in tests for file in test.files}
-        for test in tests:
-            self._results |= _results(test.files, folder_for(test.name, path), stems)
+        files = [file for test in tests for file in test.files]
+        places = {file: folder_for(test.name, path) for test in tests for file in test.files}
+        found = {place: _by_beginning(place, {file.stem.lower() for file in files}) for place in {*places.values()}}
+        self._results = matched(
+            files,
+            lambda file: found[places[file]].get(file.stem.lower(), []),
+            lambda file: f"{places[file]}: no result",
+        )
 
     def __call__(self, pair: Pair) -> Picture8:
         """Return the result. Raises DataError where it is of another size."""
@@ -83,26 +86,16 @@ class FolderSource:
         return _like(pixels(file), pair.hr, file)
 
 
-def _results(files: Sequence[Path], place: Path, stems: set[str]) -> dict[Path, Path]:
-    """Return the file in `place` that is the result for each of some pictures; `stems` are those of all pictures."""
-    begun = defaultdict(list)
+def _by_beginning(place: Path, stems: set[str]) -> dict[str, list[Path]]:
+    """Return the pictures in a folder by the longest of some stems that their names begin with, in any case."""
+    begun: dict[str, list[Path]] = {}
     for picture in find_pictures(place):
-        begins = (stem for stem in stems if picture.stem.startswith(stem) and picture.stem[len(stem) :][:1] in "-_.")
-        begun[max(begins, key=len, default="")].append(picture)
-    results, lacking = {}, []
-    for file in files:
-        found = find_partner(file, place)
-        candidates = [found] if found is not None else begun[file.stem]
-        if len(candidates) > 1:
-            both = " and ".join(candidate.name for candidate in candidates[:2])
-            raise DataError(f"{place}: {both} could both be the result for {file.name}")
-        if candidates:
-            results[file] = candidates[0]
-        else:
-            lacking.append(file)
-    if lacking:
-        raise DataError(f"{place}: no result for {named(lacking)}")
-    return results
+        name = picture.stem.lower()
+        behind = {stem: name[len(stem) :] for stem in stems if name.startswith(stem)}
+        fits = [stem for stem, rest in behind.items() if rest in ("", f"x{SCALE}") or rest[0] in "-_."]
+        if fits:
+            begun.setdefault(max(fits, key=len), []).append(picture)
+    return begun
 
 
 def _like(sr: Picture8, hr: Picture8, file: Path) -> Picture8:

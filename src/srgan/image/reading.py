@@ -72,7 +72,9 @@ _SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION = 254, 258, 277, 282  # tags of TIFF
 _NO_PAGE = 1 | 4  # of _SUBFILE: a smaller copy of another page, a mask
 
 
-def read_picture(source: Path | BinaryIO, limits: Limits | None = None, *, name: str = "standard input") -> Picture:
+def read_picture(
+    source: str | Path | BinaryIO, limits: Limits | None = None, *, name: str = "standard input"
+) -> Picture:
     """Return the picture in a file, all its frames or pages included.
 
     source  a path, or a stream that is read to its end
@@ -81,6 +83,7 @@ def read_picture(source: Path | BinaryIO, limits: Limits | None = None, *, name:
 
     Raises PictureError where it is missing, damaged, too large or none.
     """
+    source = Path(source) if isinstance(source, str) else source
     where = str(source) if isinstance(source, Path) else name
     try:
         if isinstance(source, Path):

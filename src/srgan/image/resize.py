@@ -12,7 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-T = TypeVar("T", np.uint8, np.float32, np.float64)
+from srgan.image.colour import largest
+
+T = TypeVar("T", np.uint8, np.uint16, np.float32, np.float64)
 
 _SUMS = 500_000  # of float64 at a time, and weights, so that a large picture needs no eight times its memory
 
@@ -50,13 +52,18 @@ def imresize(
     """Resample a picture (H, W) or (H, W, C) by `scale`, or to `size` = (height, width), as MATLAB's imresize.
 
     A scale gives ceil(scale * H) rows and ceil(scale * W) columns. uint8 in gives uint8 out, rounded half up
-    after each pass; floats are neither rounded nor clamped. `check` is called before every part of the sums, and
-    ends them by raising. Raises ValueError unless just one of scale and size is given, and for an empty picture.
+    after each pass, as uint16 is; floats are neither rounded nor clamped. `check` is called before every part of the
+    sums, and ends them by raising. Raises ValueError unless just one of scale and size is given, above 0, and for an
+    empty picture or one of another type.
     """
     if (scale is None) == (size is None):
         raise ValueError("give scale or size")
     if picture.ndim not in (2, 3) or 0 in picture.shape:
         raise ValueError(f"a picture has shape (H, W) or (H, W, C), none of them 0; got {picture.shape}")
+    if picture.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
+        raise ValueError(f"a picture is an array of uint8, uint16, float32 or float64, not {picture.dtype}")
+    if (scale is not None and scale <= 0) or (size is not None and min(size) <= 0):
+        raise ValueError(f"a picture cannot be made {scale or size}")
     height, width = picture.shape[:2]
     if size is None:
         assert scale is not None
@@ -88,7 +95,7 @@ def _resize_axis(picture: NDArray[T], axis: int, outputs: int, scale: float, che
             total = np.zeros((len(places), *part.shape[1:]))
             for tap in range(places.shape[1]):
                 total += weights[:, tap] * part[places[:, tap]]
-            if picture.dtype == np.uint8:
-                total = np.floor(total.clip(0, 255) + 0.5)
+            if picture.dtype in (np.uint8, np.uint16):
+                total = np.floor(total.clip(0, largest(picture.dtype)) + 0.5)
             resized[first : first + len(places), start : start + across] = total
     return result

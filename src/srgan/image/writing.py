@@ -22,6 +22,7 @@ from srgan.image.large import release
 from srgan.image.picture import Limits, Maker, Metadata, Picture, in_words
 from srgan.image.png import PngWriter
 from srgan.image.profiles import gray_to_srgb, srgb
+from srgan.image.reading import READ_FORMATS
 from srgan.image.size import Size
 from srgan.image.tiff import TiffWriter
 from srgan.image.xmp import true_xmp
@@ -77,7 +78,7 @@ SAME = "same"
 class WriteOptions:
     """How a result is written.
 
-    format       a name in FORMATS; by default what the target's suffix says
+    format       a name in FORMATS; by default what the target's suffix says; SAME where `options_for` reads it
     quality      1 to 100, for jpeg, webp and avif
     compression  0 to 9, for png
     strip        leave out what the picture carries, but for its ICC profile
@@ -93,8 +94,8 @@ class WriteOptions:
 
 def own_format(name: str) -> str:
     """Return the name in FORMATS of a picture's own format, as its file's name says; png where that is not written."""
-    own = RESULT_FORMATS.get(PurePath(name).suffix.lower())
-    return next((key for key, result in FORMATS.items() if result is own), "png")
+    suffix = PurePath(name).suffix.lower()
+    return next((key for key, result in FORMATS.items() if suffix in READ_FORMATS[result.name]), "png")
 
 
 def options_for(name: str, options: WriteOptions) -> WriteOptions:
@@ -116,6 +117,8 @@ def options_for(name: str, options: WriteOptions) -> WriteOptions:
 def result_format(target: Path | BinaryIO, options: WriteOptions) -> ResultFormat:
     """Return the format that a result has. Raises ArgumentError where there is none, or the options do not fit it."""
     if options.format is not None:
+        if options.format == SAME:
+            raise ArgumentError(f"format {SAME} goes by a picture's name: options_for has what it comes to")
         if options.format not in FORMATS:
             raise ArgumentError(f"no format {options.format!r}: {', '.join(FORMATS)}")
         result = FORMATS[options.format]
@@ -128,11 +131,11 @@ def result_format(target: Path | BinaryIO, options: WriteOptions) -> ResultForma
         result = FORMATS["png"]
     if options.quality is not None and result.quality is None:
         raise ArgumentError(f"{result.name} has no quality: it loses nothing")
-    if options.quality is not None and not 1 <= options.quality <= 100:
+    if options.quality is not None and options.quality not in range(1, 101):
         raise ArgumentError(f"a quality of {options.quality} is not one of 1 to 100")
     if options.compression is not None and result.name != "PNG":
         raise ArgumentError(f"{result.name} has no compression level: it is for PNG")
-    if options.compression is not None and not 0 <= options.compression <= 9:
+    if options.compression is not None and options.compression not in range(10):
         raise ArgumentError(f"a compression of {options.compression} is not one of 0 to 9")
     return result
 
@@ -194,13 +197,14 @@ def _check_folder(target: Path) -> None:
         raise OutputError(f"{target}: cannot be written: no permission in {folder}, or it is no folder")
 
 
-def write_picture(picture: Picture, target: Path | BinaryIO, options: WriteOptions | None = None) -> None:
+def write_picture(picture: Picture, target: str | Path | BinaryIO, options: WriteOptions | None = None) -> None:
     """Write a picture to a file, which appears whole or not at all, or to a stream.
 
     The format is that of the suffix, of a stream PNG, unless the options name another. The result of a network
     says so itself: `Picture.maker`. Raises OutputError, and ArgumentError as `result_format` does.
     """
     options = options or WriteOptions()
+    target = Path(target) if isinstance(target, str) else target
     result = result_format(target, options)
     if isinstance(target, Path):
         with written_whole(target) as file:
@@ -310,7 +314,12 @@ def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said) -> None:
 
 
 def _encode_jpeg(picture: Picture, file: BinaryIO, said: _Said, brief: _Said, quality: int | None) -> None:
-    """Write a JPEG; `brief` is told where more is too long for the segments of the format."""
+    """Write a JPEG; `brief` is told where more is too long for the segments of the format.
+
+    Raises OutputError where the picture has transparency, which would be lost.
+    """
+    if _shows_through(picture):
+        raise OutputError("JPEG has no transparency and the picture has")
     exif = said.exif_bytes if len(said.exif_bytes) <= _MOST_JPEG_EXIF else brief.exif_bytes
     xmp = said.xmp if len(said.xmp or b"") <= _MOST_JPEG_XMP else brief.xmp
     how: dict[str, Any] = {"quality": quality, "subsampling": 0, "icc_profile": picture.icc, "xmp": xmp or b""}

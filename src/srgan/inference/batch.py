@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from srgan.atomic import remove_leftovers
-from srgan.errors import OutputError, PictureError, SrganError
+from srgan.errors import ArgumentError, OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
@@ -87,8 +87,12 @@ def upscale_batch(
     batch: for what is being written there are two seconds to be done, and the rest is dropped.
     """
     options = options or WriteOptions()
-    for job in jobs:
-        result_format(job.target or BytesIO(), options_for(job.source_name, options))
+    fitting = [options_for(job.source_name, options) for job in jobs]
+    for name, asked in (("quality", options.quality), ("compression", options.compression)):
+        if jobs and asked is not None and all(getattr(one, name) is None for one in fitting):
+            raise ArgumentError(f"no result is of a format that has a {name}")
+    for job, one in zip(jobs, fitting, strict=True):
+        result_format(job.target or BytesIO(), one)
         if job.confidence is not None:
             result_format(job.confidence, _of_map(options))
     for folder in {place.parent for job in jobs for place in job.places}:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from threading import RLock
@@ -83,22 +84,25 @@ class Upscaler:
 
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
+        for name, value in (("tile", tile), ("threads", threads), ("memory", memory)):
+            if value is not None and not isinstance(value, Integral):
+                raise ArgumentError(f"{name} is a whole number, not {value!r}")
         how: dict[str, Any] = {"ensemble": ensemble, "runtime": runtime, "precision": precision, "threads": threads}
         self._asked = model, detail, repair
         self._alone = RLock()  # of all that share the networks; a picture may be begun within another's progress
         choice = choose(*self._asked)
         self.network: Network = _load(choice, how)
         self._loaded = {choice: self.network}
-        self.size = size if isinstance(size, Size) else Size(scale=self.network.scale if size is None else size)
+        self.size = _size(self.network.scale if size is None else size)
         self._consistent, self._how, self._memory = consistent, how, memory
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
 
-    def making(self, size: Size, *, consistent: bool = False) -> "Upscaler":
+    def making(self, size: Size | float, *, consistent: bool = False) -> "Upscaler":
         """Return an upscaler for results of another size with the same network, loaded once."""
         other = copy(self)
-        other.size, other._consistent = size, consistent
+        other.size, other._consistent = _size(size), consistent
         other.__dict__.pop("_other", None)
         return other
 
@@ -113,7 +117,8 @@ class Upscaler:
         if isinstance(picture, Image.Image):
             return image_from_picture(self._first_of(picture_from_image(picture)))
         if isinstance(picture, np.ndarray):
-            return array_from_picture(self._first_of(picture_from_array(picture)))
+            result = array_from_picture(self._first_of(picture_from_array(picture)))
+            return result.copy() if np.may_share_memory(result, picture) else result
         if hasattr(picture, "read"):
             return image_from_picture(self._first_of(_read(picture)))
         raise ArgumentError(f"a picture is a path, a file, a Pillow image or an array, not {type(picture).__name__}")
@@ -227,6 +232,10 @@ class Upscaler:
                 f"{memory / 1e6:.0f} MB of memory are too little: this network needs {math.ceil(needed / 1e6)} MB"
             )
         return pixels
+
+
+def _size(size: Size | float) -> Size:
+    return size if isinstance(size, Size) else Size(scale=size)
 
 
 @overload

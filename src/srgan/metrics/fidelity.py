@@ -14,17 +14,19 @@ A = TypeVar("A", NDArray[np.uint8], NDArray[np.float64])
 def luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return BT.601 Y in 16..235 as MATLAB's rgb2ycbcr, (H, W), not rounded; a gray picture is its own Y.
 
-    The published figures of Set14 take its one gray picture so, in 0..255.
+    The published figures of Set14 take its one gray picture so, in 0..255. Raises DataError for another shape.
     """
     if picture.ndim == 2:
         return picture.astype(np.float64)
+    if picture.shape[2:] != (3,):
+        raise DataError(f"luma is of pictures (H, W, 3) or (H, W), not of an array {picture.shape}")
     y: NDArray[np.float64] = 16 + picture.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
     return y
 
 
 def cropped(picture: A, border: int) -> A:
     """Return the picture without `border` pixels on each side. Raises DataError where nothing would be left."""
-    if 2 * border >= min(picture.shape[:2]):
+    if border < 0 or 2 * border >= min(picture.shape[:2]):
         size = f"{picture.shape[1]}x{picture.shape[0]}"
         raise DataError(f"a border of {border} pixels leaves nothing of a picture of {size}")
     return picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
@@ -57,19 +59,23 @@ def lr_psnr(sr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> float:
     return psnr(small, lr)
 
 
-def grid(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, period: int = 4, window: int = 32) -> float:
+def grid(sr: NDArray[Any], hr: NDArray[Any], *, period: int = 4, window: int = 32) -> float:
     """Return the strength of what repeats every `period` pixels in sr and not in hr, in levels of 256.
 
     The error of each window is averaged for each place in the period, less the mean of the window: the root mean
     square of that, over the half of all windows in which hr is flattest, where a regular pattern is seen. hr's own
     noise leaves a little, so bicubic's value is not 0. What `srgan.losses.grid_loss` is in training, over all
-    windows and without the square. Raises DataError for a picture smaller than a window.
+    windows and without the square. Raises DataError for a picture smaller than a window, two shapes, or a window that
+    does not hold whole periods.
     """
+    sr, hr = _alike(sr, hr)
     rows, columns = (side // window for side in sr.shape[:2])
+    if window % period:
+        raise DataError(f"a window of {window} pixels does not hold whole periods of {period}")
     if not rows or not columns:
         raise DataError(f"the grid's strength needs {window} pixels a side, not {sr.shape[1]}x{sr.shape[0]}")
     shape = (rows, window // period, period, columns, window // period, period, -1)
-    theirs, ours = (x[: rows * window, : columns * window].astype(np.float64).reshape(shape) for x in (hr, sr))
+    theirs, ours = (x[: rows * window, : columns * window].reshape(shape) for x in (hr, sr))
     places = (ours - theirs).mean((1, 4))
     places -= places.mean((1, 3), keepdims=True)
     strength = np.square(places).mean((1, 3, 4)).ravel()

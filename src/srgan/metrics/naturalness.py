@@ -7,6 +7,7 @@ lower is better, and photographs are near 3.
 import math
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,15 @@ BLOCK = 96
 Array = NDArray[np.float64]
 
 
-def niqe(plane: Array) -> float:
+def niqe(plane: NDArray[Any]) -> float:
     """Return NIQE of a plane (H, W) with whole levels in 0..255: Y or gray, its border cut off already.
 
     Blocks of 96x96 do not overlap; what is left over at the right and the bottom is not looked at. Raises
-    DataError for a picture with fewer than two blocks, or one without texture.
+    DataError for a picture with fewer than two blocks, or one without texture, and for an array that is no plane.
     """
+    if plane.ndim != 2:
+        raise DataError(f"NIQE is of planes (H, W), not of an array {plane.shape}: of luma, say")
+    plane = plane.astype(np.float64, copy=False)
     rows, columns = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
     if rows * columns < 2:
         raise DataError(f"NIQE needs two blocks of {BLOCK}x{BLOCK}, not {plane.shape[1]}x{plane.shape[0]}")

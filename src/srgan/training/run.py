@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srgan.data.store import default_cache, prepare_store
-from srgan.errors import TrainingError, WeightsError
+from srgan.errors import DataError, TrainingError, WeightsError
 from srgan.perceptual import default_folder, find_dists, find_lpips
 from srgan.training.loop import check_begin, train
 from srgan.training.ranks import joined
@@ -33,6 +33,8 @@ def run(
     """
     recipe = read_recipe(recipe_file, settings)
     check_begin(recipe, out, resume=resume)
+    if lr is not None and recipe.data.grain:
+        raise DataError(f"{lr}: data.grain needs lr that is made of the grainy hr: set it to 0")
     perceptual = perceptual or default_folder()
     content = content_loss(recipe, perceptual)
     found = {"lpips": find_lpips(perceptual), "dists": find_dists(perceptual)}

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from srgan.data.degradation import Degradation
+from srgan.data.pairs import SCALE
 from srgan.data.store import Entry, Store
 from srgan.image.colour import to_uint8
 from srgan.image.resize import imresize
@@ -38,7 +39,7 @@ def held_out_pairs(
         picture = store.picture(entry)
         height, width = (min(crop, side) // scale * scale for side in picture.shape[:2])
         top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-        own = store.lr(entry)
+        own = store.lr(entry) if scale == SCALE else None
         if own is not None:
             top, left = top // scale * scale, left // scale * scale
         hr = np.ascontiguousarray(picture[top : top + height, left : left + width])

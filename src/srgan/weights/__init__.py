@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from mmap import ACCESS_READ, mmap
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
@@ -81,6 +82,8 @@ def choose(
     if detail is not None and repair is not None:
         raise ArgumentError(f"detail and repair are two ways that begin at {SHARP}: one of them")
     for name, value, ends in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, (SHARP, REPAIRING))):
+        if value is not None and not isinstance(value, Real):
+            raise ArgumentError(f"{name} is a number from 0 to 1, not {value!r}")
         if value is not None and (model not in (AUTO, SHARP) or not 0 <= value <= 1):
             raise ArgumentError(f"{name} goes from 0, {ends[0]}, to 1, {ends[1]}; not {value:g} of {model}")
     if model == AUTO:
@@ -98,9 +101,11 @@ def counterpart(name: str) -> str:
 def find_weights(model: str | Path) -> WeightsFiles:
     """Return the files of a shipped network by its name, or of a path to an .onnx or .safetensors file.
 
-    Raises WeightsError where there is no such network or file.
+    Raises WeightsError where there is no such network or file, and ArgumentError for what is no name or path.
     """
-    if model in NAMES:
+    if not isinstance(model, (str, Path)):
+        raise ArgumentError(f"a model is a name or a path, not {model!r}")
+    if str(model) in NAMES:
         files = WeightsFiles(_FOLDER / f"{model}.onnx", _FOLDER / f"{model}.safetensors")
         if missing := [path.name for path in (files.onnx, files.safetensors) if path and not path.is_file()]:
             raise WeightsError(f"{model}: this installation lacks {' and '.join(missing)}")
