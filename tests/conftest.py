@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from srgan.export import build_onnx
 from srgan.models.generator import Generator, srresnet_x4
-from srgan.models.tensors import save_generator
+from srgan.models.tensors import new_card, save_generator
 from srgan.weights import NAMES, Card
 
 
@@ -55,17 +55,8 @@ def randomised(generator: Generator, seed: int) -> Generator:
 
 
 def card_of(generator: Generator, name: str, network: str) -> Card:
-    return {
-        "name": name,
-        "network": network,
-        "scale": generator.scale,
-        "halo": generator.halo,
-        "parameters": sum(values.numel() for values in generator.parameters()),
-        "licence": "Apache-2.0",
-        "summary": "random numbers, for tests",
-        "training": {"data": "none", "patches": 16_000, "recipe": {"seed": 0}},
-        "scores": {"Set5": {"psnr_y": 12.5, "ssim_y": 0.4}},
-    }
+    card = new_card(name, network, generator, {"data": "none", "patches": 16_000, "recipe": {"seed": 0}})
+    return card | {"summary": "random numbers, for tests", "scores": {"Set5": {"psnr_y": 12.5, "ssim_y": 0.4}}}
 
 
 @pytest.fixture(scope="session")

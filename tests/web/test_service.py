@@ -37,8 +37,9 @@ from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
 from srgan.web.app import JsonLines, Rules
+from srgan.web.costs import count_scans
 from srgan.web.parameters import Crop
-from srgan.web.work import _cropped, _scans
+from srgan.web.work import _cropped
 from srgan.weights import NAMES, Choice
 
 
@@ -355,9 +356,9 @@ def test_heic_without_its_plugin_is_415(running: Running, monkeypatch: pytest.Mo
 def test_a_jpeg_has_few_scans_whatever_follows_it(running: Running, progressive: bool) -> None:
     content = io.BytesIO()
     Image.effect_noise((40, 40), 90).save(content, "JPEG", progressive=progressive, exif=made.exif())
-    assert _scans(content.getvalue()) == (6 if progressive else 1)
+    assert count_scans(content.getvalue()) == (6 if progressive else 1)
     film = 200 * b"\xff\xda\0\4..dots"  # behind a picture, as phones put one
-    assert _scans(content.getvalue() + film) <= 6
+    assert count_scans(content.getvalue() + film) <= 6
     assert running.upscale(content.getvalue() + film).status == 200
 
 
@@ -379,7 +380,7 @@ def test_no_scans_of_a_jpeg_hide(before: bytes, hidden: bytes) -> None:
     tricky = whole[:place] + hidden + whole[place + len(before) :]
     with Image.open(content) as image, Image.open(io.BytesIO(tricky)) as other:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(other))
-    assert _scans(tricky) == _scans(whole) == 6
+    assert count_scans(tricky) == count_scans(whole) == 6
 
 
 def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:

@@ -95,6 +95,11 @@ class Picture:
         """This picture and those in `more`."""
         return (self, *self.more)
 
+    @property
+    def pixel_count(self) -> int:
+        """How many pixels all frames have."""
+        return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in self.frames)
+
 
 def signed(result: Picture, fingerprint: str | None) -> Picture:
     """Return a network's result that tells what it was made of."""

@@ -175,7 +175,7 @@ class _Batch:
                     colours = np.broadcast_to(np.uint8(0), (*picture.pixels.shape[:2], 3))
                     check_result(job.confidence, Picture(colours), self._size, options, self._limits)
                 work.picture = picture
-                work.result.pixels_in = _count(picture)
+                work.result.pixels_in = picture.pixel_count
                 work.result.jpeg_quality = picture.metadata.jpeg_quality
                 work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
         return work
@@ -229,7 +229,7 @@ class _Batch:
                     write_picture(work.picture, work.result.job.target, work.options)
                 if work.confidence is not None and work.result.job.confidence is not None:
                     write_picture(work.confidence, work.result.job.confidence, _of_map(work.options))
-                work.result.pixels_out = _count(work.picture)
+                work.result.pixels_out = work.picture.pixel_count
         work.picture = work.confidence = None
         return work.result
 
@@ -268,7 +268,3 @@ def _to_stdout(picture: Picture, options: WriteOptions) -> None:
         sys.stdout.buffer.flush()
     except OSError as error:
         raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
-
-
-def _count(picture: Picture) -> int:
-    return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in picture.frames)

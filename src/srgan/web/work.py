@@ -9,7 +9,6 @@ more.
 import asyncio
 import hashlib
 import math
-import re
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -31,15 +30,16 @@ from srgan.image.heat import heat
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
-from srgan.image.size import Size, passes
+from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
 from srgan.inference.ensemble import ORIENTATIONS
 from srgan.inference.fingerprint import all_settings, fingerprint, map_settings, network_settings
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
 from srgan.inference.upscaler import Progress
+from srgan.web.costs import bytes_of_bicubic, bytes_of_weights, check_sides, count_scans, network_pixels
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
-from srgan.web.parameters import BICUBIC, MOST_PIXELS, MOST_TIMES_SMALLER, Crop, Order
+from srgan.web.parameters import BICUBIC, Crop, Order
 from srgan.web.problems import Problem, problem_of
 from srgan.weights import Choice, choose, counterpart
 
@@ -49,9 +49,6 @@ State: TypeAlias = Literal["waiting", "working", "writing", "done", "failed"]
 
 _ENCODERS = 2
 _MOST_SCANS = 100  # of a JPEG: each goes over all pixels again, and a small file has room for thousands
-_MOST_SEGMENTS = 10_000  # of a JPEG, for which they are counted
-_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")  # of a segment with a length, or the end
-_SCAN, _END = b"\xda", b"\xd9"
 _MUCH_SMALLER = 8  # times as few pixels through a network
 
 
@@ -309,28 +306,28 @@ class Workshop:
 
     def _decode(self, work: Work) -> None:
         order = work.order
-        if work.content[:2] == b"\xff\xd8" and _scans(work.content) > _MOST_SCANS:
+        if work.content[:2] == b"\xff\xd8" and count_scans(work.content) > _MOST_SCANS:
             raise Problem("not-a-picture", f"{order.name}: a JPEG of more than {_MOST_SCANS} scans")
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
         if order.crop is not None:
             picture = _cropped(picture, order.crop)
         if order.doubt:
             picture = replace(picture, more=(), timing=None)
-        _check_sides(picture, order)
+        check_sides(picture, order)
         check_result(BytesIO(), picture, order.size, order.options, self._limits)
         work.jpeg_quality = picture.metadata.jpeg_quality
         work.choice = choose(order.model, order.detail, order.repair, work.jpeg_quality)
         if order.model == BICUBIC:
-            work.needs = _bytes_of_bicubic(picture, order.size)
+            work.needs = bytes_of_bicubic(picture, order.size)
         else:
             scale, times = self._networks.cards[str(work.choice.model)]["scale"], 2 if order.doubt else 1
             work.needs = held_bytes(picture, order.size, scale, self._limits, "result") * times
-            work.needs += _bytes_of_weights(picture, order.size, scale)
-            work.cost = _network_pixels(picture, order.size, scale) * times * (ORIENTATIONS if order.ensemble else 1)
+            work.needs += bytes_of_weights(picture, order.size, scale)
+            work.cost = network_pixels(picture, order.size, scale) * times * (ORIENTATIONS if order.ensemble else 1)
             work.fingerprint = self._fingerprint(work)
         height, width = picture.pixels.shape[:2]
         work.size_in, work.picture = (width, height), picture
-        self._metrics.pixels.labels("in").inc(_count(picture))
+        self._metrics.pixels.labels("in").inc(picture.pixel_count)
 
     def _fingerprint(self, work: Work) -> str:
         """Return what a result of the command line with the same options carries as well."""
@@ -389,7 +386,7 @@ class Workshop:
         write_picture(work.picture, content, _options(work.order))
         height, width = work.picture.pixels.shape[:2]
         work.size_out = width, height
-        self._metrics.pixels.labels("out").inc(_count(work.picture))
+        self._metrics.pixels.labels("out").inc(work.picture.pixel_count)
         return content.getvalue()
 
 
@@ -399,24 +396,6 @@ def _forget(error: BaseException) -> None:
     while held is not None:
         traceback.clear_frames(held.__traceback__)
         held = held.__context__
-
-
-def _scans(jpeg: bytes) -> int:
-    """Return how many scans a JPEG has before its end, many for one of very many segments.
-
-    Segments are where libjpeg looks for them: all other markers have no length, and what ends before its first scan
-    are tables for what follows.
-    """
-    place, scans = 2, 0
-    for _ in range(_MOST_SEGMENTS):
-        found = _MARKER.search(jpeg, place)
-        if found is None or (found[1] == _END and scans):
-            return scans
-        place = found.end()
-        if found[1] != _END:
-            scans += found[1] == _SCAN
-            place += int.from_bytes(jpeg[place : place + 2])
-    return _MOST_SEGMENTS
 
 
 def _options(order: Order) -> WriteOptions:
@@ -437,59 +416,6 @@ def _cropped(picture: Picture, crop: Crop) -> Picture:
 
     first, *more = (part(frame) for frame in picture.frames)
     return replace(first, more=tuple(more))
-
-
-def _check_sides(picture: Picture, order: Order) -> None:
-    """Raise Problem where a side of the result is too long, or too short for what bicubic would read for it."""
-    for frame in picture.frames:
-        lr = frame.pixels.shape[:2]
-        sr = order.size.of(*lr)
-        if max(sr) > MOST_PIXELS:
-            raise Problem("bad-parameter", f"a side of the result has {max(sr):,} pixels, more than {MOST_PIXELS:,}")
-        if order.model == BICUBIC and any(side > MOST_TIMES_SMALLER * made for side, made in zip(lr, sr, strict=True)):
-            raise Problem(
-                "bad-parameter",
-                f"bicubic makes a side at most {MOST_TIMES_SMALLER} times as small, and not {lr[1]}x{lr[0]}"
-                f" to {sr[1]}x{sr[0]}",
-            )
-
-
-def _count(picture: Picture) -> int:
-    return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in picture.frames)
-
-
-def _network_pixels(picture: Picture, size: Size, scale: int) -> int:
-    """Return how many pixels go through a network: of every frame, its transparency, and each time."""
-    total = 0
-    for frame in picture.frames:
-        height, width = frame.pixels.shape[:2]
-        times = passes((height, width), size.of(height, width), scale)
-        total += height * width * sum(scale ** (2 * i) for i in range(times)) * (1 if frame.alpha is None else 2)
-    return total
-
-
-def _bytes_of_weights(picture: Picture, size: Size, scale: int) -> int:
-    """Return the bytes of the weights by which a frame that went through a network gets its size.
-
-    They are of 8 bytes, six for each row and column that there is, and three for each that is made of them.
-    """
-    most = 0
-    for frame in picture.frames:
-        height, width = frame.pixels.shape[:2]
-        sr = size.of(height, width)
-        made = (height + width) * scale ** passes((height, width), sr, scale)
-        most = max(most, 8 * (6 * made + 3 * sum(sr)))
-    return most
-
-
-def _bytes_of_bicubic(picture: Picture, size: Size) -> int:
-    total = 0
-    for frame in picture.frames:
-        height, width = frame.pixels.shape[:2]
-        sr_height, sr_width = size.of(height, width)
-        held = frame.pixels.nbytes + (0 if frame.alpha is None else frame.alpha.nbytes)
-        total += held + held * sr_height * sr_width // (height * width)
-    return total
 
 
 def _bicubic(picture: Picture, size: Size, check: Callable[[], None], progress: Progress) -> Picture:
