@@ -237,7 +237,7 @@ def test_bicubic_makes_a_side_at_most_64_times_as_small(running: Running) -> Non
 
 
 def test_a_side_has_its_limit_whatever_says_the_size(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srgan.web.work.MOST_PIXELS", 68)
+    monkeypatch.setattr("srgan.web.costs.MOST_PIXELS", 68)
     assert running.upscale(png(13, 17), "scale=4").status == 200
     answer = running.upscale(png(13, 17), "scale=4.1")
     assert answer.status == 422
