@@ -141,6 +141,13 @@ def test_a_loss_of_ones_own_makes_weights_that_are_known(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = photographs(tmp_path / "photographs", count=4, size=(64, 72))
     mine = tmp_path / "mine.safetensors"
+    for how, line in (
+        (("--data", folder, "-o", tmp_path / "mine.pt"), "-o is a .safetensors file, and --steps at least one\n"),
+        (("--data", tmp_path / "none", "-o", mine), "none: no such file, folder or pattern\n"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            run(monkeypatch, "own_loss.py", *how)
+        assert capsys.readouterr().err.endswith(line)
     with torch.random.fork_rng():
         run(monkeypatch, "own_loss.py", "--data", folder, "-o", mine, "--steps", 3)
     assert capsys.readouterr().out.splitlines()[0].startswith("psnr_y ")

@@ -577,7 +577,7 @@ def test_what_waits_takes_the_settings_of_its_turn(page: Page, slow: Path, photo
     page.get_by_label("Format").select_option("As it came")
     page.get_by_label("Size").select_option("2×")
     expect(page.get_by_role("button", name="Apply", exact=True)).to_be_hidden()
-    page.get_by_role("button", name="To all").click()
+    page.get_by_role("button", name="These settings for all").click()
     wait_for(page, "done", 2)
     entry(page, 2).locator(".pick").click()
     expect(page.locator("#facts")).to_have_text("120 × 80 to 240 × 160 pixels")

@@ -56,6 +56,8 @@ def evaluate(
     if not models and not made:
         raise ArgumentError("nothing to measure: name a model, or a folder of results with --sr")
     if threads is not None:
+        if threads < 1:
+            raise ArgumentError(f"{threads} threads cannot compute: at least 1")
         torch.set_num_threads(threads)
     tests = [TestFolder(Path(folder), None if lr is None else Path(lr)) for folder in folders]
     if len({test.name for test in tests}) < len(tests):

@@ -493,8 +493,10 @@ function renderPanel() {
     : "";
   const stale = current.stale && state === "done";
   byId("apply").hidden = byId("stale").hidden = !stale;
+  const early = isBusy(current) && pictures.some(({ settings }) => !same(settings, current.settings));
   byId("apply-all").hidden = pictures.length < 2;
-  byId("applying").hidden = !stale && !(isBusy(current) && pictures.length > 1);
+  byId("apply-all").textContent = stale ? "To all" : "These settings for all";
+  byId("applying").hidden = !stale && !early;
   byId("stale").textContent = made
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${result.format}.`
     : "";
