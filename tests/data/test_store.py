@@ -96,6 +96,13 @@ def test_a_picture_is_the_lr_of_one_alone(tmp_path: Path) -> None:
     photographs(tmp_path / "small", count=1, size=(12, 16))
     with pytest.raises(DataError, match=r"small/00\.png would be for .*x/00\.png and for .*y/00\.png"):
         prepare(tmp_path / "in", cache=tmp_path / "cache", lr=tmp_path / "small")
+    small = {name: photographs(tmp_path / "mirrored" / name, count=1, size=(12, 16)) for name in ("x", "y")}
+    Image.fromarray(scene(12, 16, seed=9)).save(small["y"] / "00.png")
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache", lr=tmp_path / "mirrored")
+    for entry, seed in zip(store.entries, (0, 9), strict=True):
+        own = store.lr(entry)
+        assert own is not None
+        assert np.array_equal(own, scene(12, 16, seed=seed))
     with pytest.raises(DataError, match=r"nowhere: no such folder"):
         prepare(tmp_path / "in", cache=tmp_path / "cache", lr=tmp_path / "nowhere")
 

@@ -26,7 +26,8 @@ from srgan.training.run import run
 @click.option(
     "--lr",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of LR pictures to train on in place of bicubic's, named like those of --data, or with x4 behind.",
+    help="Folder of LR pictures to train on in place of bicubic's, named like those of --data, or with x4 behind, in"
+    " folders like theirs or in none.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
 @click.option(

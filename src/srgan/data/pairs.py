@@ -1,6 +1,6 @@
 """Which low-resolution picture belongs to which high-resolution one: by their names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from srgan.errors import DataError
@@ -56,6 +56,11 @@ def matched(
         more = f", nor for {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise DataError(f"{lacks(lacking[0])} for {lacking[0].name}{more}{otherwise}")
     return found
+
+
+def refuse_shared(partners: Mapping[Path, Path]) -> None:
+    """Raise DataError where two files have one partner: of one name, from a folder for both."""
+    matched([*partners], lambda file: [partners[file]], str)
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
-from srgan.data.pairs import SCALE, find_partners, is_photograph
+from srgan.data.pairs import SCALE, find_partners, is_photograph, refuse_shared
 from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.threads import processors
@@ -153,13 +153,14 @@ def prepare_store(
     """
     if isinstance(sources, str) or isinstance(originals, str):
         raise DataError("sources and originals are lists")
-    files, whole = _expand(sources), _expand(originals)
+    found = _expand(sources)
+    files, whole = [file for file, _ in found], [file for file, _ in _expand(originals)]
     if store := next((f for f in [*files, *whole] if f.is_dir()), None):
         if files != [store] or whole or lr is not None:
             raise DataError(f"{store}: a store stands alone, no other source beside it")
         return open_store(store)
     sizes = [1.0, *sorted({size for size in sizes if size < 1}, reverse=True)]
-    partners = {} if lr is None else _partners(files, Path(lr), alone=len(sizes) == 1 and not whole)
+    partners = {} if lr is None else _partners(dict(found), Path(lr), alone=len(sizes) == 1 and not whole)
     about: list[Any] = [VERSION, _state(files), min_side, gray, *sizes[1:], *([_state(whole)] if whole else [])]
     about += ["lr", _state([*partners.values()])] if partners else []
     folder = Path(cache) / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
@@ -184,15 +185,20 @@ class _Group:
     partners: Mapping[Path, Path] = field(default_factory=dict)
 
 
-def _partners(files: Sequence[Path], lr: Path, *, alone: bool) -> dict[Path, Path]:
-    """Return the low-resolution picture of each file. Raises DataError."""
+def _partners(below: Mapping[Path, Path], lr: Path, *, alone: bool) -> dict[Path, Path]:
+    """Return the low-resolution picture of each file, in the same folder below `lr`, or in `lr`. Raises DataError."""
     if not alone:
         raise DataError(
             f"{lr}: low-resolution pictures are of pictures in their own size: without originals, or data.sizes"
         )
-    if tar := next((file for file in files if file.suffix.lower() == ".tar"), None):
+    if tar := next((file for file in below if file.suffix.lower() == ".tar"), None):
         raise DataError(f"{tar}: pictures in a tar have no low-resolution ones in a folder: unpack it")
-    return find_partners(files, lr)
+    partners: dict[Path, Path] = {}
+    for folder in dict.fromkeys(below.values()):
+        files = [file for file, place in below.items() if place == folder]
+        partners |= find_partners(files, lr / folder if (lr / folder).is_dir() else lr)
+    refuse_shared(partners)
+    return partners
 
 
 def _state(files: Sequence[Path]) -> list[tuple[str, int, int]]:
@@ -200,9 +206,9 @@ def _state(files: Sequence[Path]) -> list[tuple[str, int, int]]:
     return [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
 
 
-def _expand(sources: Sequence[str]) -> list[Path]:
-    """Return the files that the sources stand for: pictures, tars, or a single store's folder."""
-    files: list[Path] = []
+def _expand(sources: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Return the files that sources stand for, pictures, tars, or a store's folder, each with its folder below them."""
+    files: list[tuple[Path, Path]] = []
     for source in sources:
         matches = [Path(source)] if Path(source).exists() else [Path(p) for p in sorted(glob.glob(source))]  # noqa: PTH207 - absolute patterns too
         if not matches:
@@ -213,9 +219,9 @@ def _expand(sources: Sequence[str]) -> list[Path]:
                 inside = sorted(p for p in found if is_photograph(p.relative_to(match)))
                 if not inside:
                     raise DataError(f"{match}: no pictures in this folder")
-                files.extend(inside)
+                files.extend((file, file.parent.relative_to(match)) for file in inside)
             else:
-                files.append(match)
+                files.append((match, Path()))
     return files
 
 

@@ -1,12 +1,12 @@
 """Folders of test pictures: hr cropped to a multiple of the scale, and lr, published or made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from srgan.data.pairs import LR_FOLDER, find_partners, matched, pictures_in
+from srgan.data.pairs import LR_FOLDER, find_partners, pictures_in
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
@@ -65,12 +65,6 @@ class TestFolder:
             if lr.ndim != hr.ndim:
                 raise DataError(f"{published}: gray where {file.name} has colours, or the other way round")
             yield Pair(file, lr, hr)
-
-
-def refuse_shared(tests: Sequence[TestFolder]) -> None:
-    """Raise DataError where two test pictures have one low-resolution picture: of one name, from a folder for all."""
-    partners = {file: lr for test in tests for file, lr in test.published.items()}
-    matched([*partners], lambda file: [partners[file]], str)
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
+from srgan.data.pairs import refuse_shared
 from srgan.errors import ArgumentError, DataError
 from srgan.evaluation.meters import Meters, Picture8, Profile
-from srgan.evaluation.pictures import Pair, TestFolder, refuse_shared
+from srgan.evaluation.pictures import Pair, TestFolder
 from srgan.evaluation.results import Score, SetScores
 from srgan.evaluation.sources import Bicubic, FolderSource, NetworkSource, Source
 
@@ -63,7 +64,7 @@ def evaluate(
     if len({test.name for test in tests}) < len(tests):
         raise ArgumentError("two folders of the same name: their scores could not be told apart")
     if lr is not None:
-        refuse_shared(tests)
+        refuse_shared({file: lr for test in tests for file, lr in test.published.items()})
     profile = profile or Profile()
     with profile("loading"):
         meters = meters or Meters()
