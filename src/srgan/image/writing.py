@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -70,6 +70,8 @@ FORMATS = {
 RESULT_FORMATS = {suffix: result for result in FORMATS.values() for suffix in result.suffixes}
 """The same, by the suffixes of files."""
 
+_OWN = {suffix: key for key, result in FORMATS.items() for suffix in READ_FORMATS[result.name]}
+
 SAME = "same"
 """In place of a name in FORMATS: each result is of its picture's own format, see `options_for`."""
 
@@ -94,8 +96,7 @@ class WriteOptions:
 
 def own_format(name: str) -> str:
     """Return the name in FORMATS of a picture's own format, as its file's name says; png where that is not written."""
-    suffix = PurePath(name).suffix.lower()
-    return next((key for key, result in FORMATS.items() if suffix in READ_FORMATS[result.name]), "png")
+    return _OWN.get(os.path.splitext(name)[1].lower(), "png")  # noqa: PTH122 - of a million
 
 
 def options_for(name: str, options: WriteOptions) -> WriteOptions:
