@@ -259,6 +259,7 @@ async function makeNow(picture, signal) {
 async function aside(picture, use, key, query) {
   if (picture.url(use, key) || picture.asked[use] === key) return;
   picture.asked[use] = key;
+  picture.failed.delete(use);
   const signal = picture.gone.signal;
   try {
     const answer = await asides.run(() => asked(() => upscale(picture.file, query, { signal })), signal);
