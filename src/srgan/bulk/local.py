@@ -182,9 +182,10 @@ class _Crew:
         line.close()
         self._heard.pop(line, None)
         how = f"signal {-process.exitcode}" if process.exitcode and process.exitcode < 0 else "an error"
+        hint = "; is there too little memory?"
         if line in self._silent:
             self._silent.remove(line)
-            how = f"the timeout of {self._timeout:g} s"
+            how, hint = f"the timeout of {self._timeout:g} s", ""
         else:
             self._deaths += 1
         if self._deaths >= STILLBORN and not self._works:
@@ -192,20 +193,19 @@ class _Crew:
         for flight in flights.values():
             settled = flight.task.settled | (flight.told - {flight.task.name})
             if flight.suspect:
-                yield self._failed(flight.at or flight.task, how)
+                yield self._failed(flight.at or flight.task, how, hint)
                 if flight.task.kind == "file" or flight.at is None:
                     continue
                 settled |= {flight.at.target}
             self._suspects.append(_Flight(replace(flight.task, settled=settled), suspect=True))
         self._hire(place)
 
-    def _failed(self, task: Task, how: str) -> Record:
+    def _failed(self, task: Task, how: str, hint: str) -> Record:
         """Return the record of a picture that a second worker died with, or of an archive that it died of reading."""
         target, archive = (task.target, task.archive) if task.kind == "file" else (task.name, "")
         record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
         record.archive, record.stage = archive, "worker"
-        memory = "" if how.startswith("the timeout") else "; is there too little memory?"
-        record.error = f"its process was ended by {how}, and so was the next{memory}"
+        record.error = f"its process was ended by {how}, and so was the next{hint}"
         return record
 
     def end(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.data.pairs import LR_FOLDER, SCALE, find_partners, is_photograph
+from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, is_photograph
 from srgan.errors import DataError, PictureError
 from srgan.image.colour import BT601, to_levels
 from srgan.image.reading import PICTURE_SUFFIXES, read_picture
@@ -68,8 +68,10 @@ def check(
     findings: list[Finding] = []
     looked: list[tuple[Path, Plane]] = []
 
+    beside = {place: LrFolder(place) for file in files if (place := file.parent / LR_FOLDER).is_dir()}
+
     def look(file: Path) -> _Looked:
-        result = _look(file, min_side)
+        result = _look(file, min_side, beside.get(file.parent / LR_FOLDER))
         progress()
         return result
 
@@ -153,7 +155,7 @@ def compare_lr(lr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> str | None:
     return f"not the bicubic of hr: {plain:.1f} levels away; {guess}, {error:.1f} levels away"
 
 
-def _look(file: Path, min_side: int) -> _Looked:
+def _look(file: Path, min_side: int, lr: LrFolder | None) -> _Looked:
     findings = []
     try:
         picture = pixels(file)
@@ -169,15 +171,14 @@ def _look(file: Path, min_side: int) -> _Looked:
             findings.append(Finding(file, "blurred", f"no fine detail, enlarged or out of focus ({sharp:.2f})"))
         if (blocks := blockiness(plane)) > BLOCKY:
             findings.append(Finding(file, "blocky", f"JPEG's blocks can be seen ({blocks:.2f})"))
-    folder = file.parent / LR_FOLDER
-    if folder.is_dir() and (wrong := _wrong_lr(file, picture, folder)):
+    if lr is not None and (wrong := _wrong_lr(file, picture, lr)):
         findings.append(Finding(file, "lr", wrong))
     return _Looked(file, tuple(findings), thumbnail(plane))
 
 
-def _wrong_lr(file: Path, hr: NDArray[np.uint8], folder: Path) -> str | None:
+def _wrong_lr(file: Path, hr: NDArray[np.uint8], lr: LrFolder) -> str | None:
     try:
-        return compare_lr(pixels(find_partners([file], folder)[file]), hr)
+        return compare_lr(pixels(lr.partners([file])[file]), hr)
     except (DataError, PictureError) as error:
         return str(error)
 

@@ -16,18 +16,26 @@ def is_photograph(path: Path) -> bool:
     return LR_FOLDER not in path.parts and not is_hidden(str(path))
 
 
-def find_partners(files: Sequence[Path], folder: Path, otherwise: str = "") -> dict[Path, Path]:
-    """Return the picture in `folder` for each of some: of the same stem, or with x4 or _x4 behind it, in any case.
+class LrFolder:
+    """A folder with low-resolution pictures, read once. Raises DataError where there is none."""
 
-    Raises DataError where there is no such folder, one lacks (and ends in `otherwise` then), two could be one's, or
-    one would be two's, as the folders that those lie in do not count.
-    """
-    named: dict[str, list[Path]] = {}
-    for picture in pictures_in(folder):
-        stem = picture.stem.lower()
-        for name in {stem, stem.removesuffix(f"x{SCALE}"), stem.removesuffix(f"_x{SCALE}")}:
-            named.setdefault(name, []).append(picture)
-    return matched(files, lambda file: named.get(file.stem.lower(), []), lambda _: f"{folder}: no picture", otherwise)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._named: dict[str, list[Path]] = {}
+        for picture in pictures_in(path):
+            stem = picture.stem.lower()
+            for name in {stem, stem.removesuffix(f"x{SCALE}"), stem.removesuffix(f"_x{SCALE}")}:
+                self._named.setdefault(name, []).append(picture)
+
+    def partners(self, files: Sequence[Path], otherwise: str = "") -> dict[Path, Path]:
+        """Return the picture for each of some: of the same stem, or with x4 or _x4 behind it, in any case.
+
+        Raises DataError where one lacks (and ends in `otherwise` then), two could be one's, or one would be two's, as
+        the folders that those lie in do not count.
+        """
+        return matched(
+            files, lambda file: self._named.get(file.stem.lower(), []), lambda _: f"{self._path}: no picture", otherwise
+        )
 
 
 def matched(
@@ -36,7 +44,7 @@ def matched(
     lacks: Callable[[Path], str],
     otherwise: str = "",
 ) -> dict[Path, Path]:
-    """Return the one candidate for each of some files. Raises DataError, as `find_partners` does."""
+    """Return the one candidate for each of some files. Raises DataError, as `LrFolder.partners` does."""
     found: dict[Path, Path] = {}
     users: dict[Path, Path] = {}
     lacking = []

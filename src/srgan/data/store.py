@@ -26,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
-from srgan.data.pairs import SCALE, find_partners, is_photograph, refuse_shared
+from srgan.data.pairs import SCALE, LrFolder, is_photograph
 from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.threads import processors
@@ -148,7 +148,7 @@ def prepare_store(
     store. Pictures that cannot be decoded or have a side under `min_side` pixels are named on standard error and left
     out. Each picture is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side`
     pixels; one of `originals` whole alone, as many times as it is named. In the folder `lr` lies the low-resolution
-    picture of each, see `find_partners`. Raises DataError where a source or one of these is missing, nothing usable is
+    picture of each, see `LrFolder`. Raises DataError where a source or one of these is missing, nothing usable is
     left, or the disk has no room.
     """
     if isinstance(sources, str) or isinstance(originals, str):
@@ -193,11 +193,12 @@ def _partners(below: Mapping[Path, Path], lr: Path, *, alone: bool) -> dict[Path
         )
     if tar := next((file for file in below if file.suffix.lower() == ".tar"), None):
         raise DataError(f"{tar}: pictures in a tar have no low-resolution ones in a folder: unpack it")
+    folders: dict[Path, list[Path]] = {}
+    for file, folder in below.items():
+        folders.setdefault(lr / folder if (lr / folder).is_dir() else lr, []).append(file)
     partners: dict[Path, Path] = {}
-    for folder in dict.fromkeys(below.values()):
-        files = [file for file, place in below.items() if place == folder]
-        partners |= find_partners(files, lr / folder if (lr / folder).is_dir() else lr)
-    refuse_shared(partners)
+    for place, files in folders.items():
+        partners |= LrFolder(place).partners(files)
     return partners
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.data.pairs import LR_FOLDER, find_partners, pictures_in
+from srgan.data.pairs import LR_FOLDER, LrFolder, pictures_in
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.protocol import SCALE
@@ -42,10 +42,10 @@ class TestFolder:
         self.published: dict[Path, Path] = {}
         if lr is not None:
             self.lr = str(lr)
-            self.published = find_partners(self.files, beside)
+            self.published = LrFolder(beside).partners(self.files)
         elif beside.is_dir():
             self.lr = beside.name
-            self.published = find_partners(self.files, beside, "; without this folder bicubic makes them all")
+            self.published = LrFolder(beside).partners(self.files, "; without this folder bicubic makes them all")
         else:
             self.lr = "imresize"
 

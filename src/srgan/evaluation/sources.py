@@ -91,10 +91,10 @@ def _by_beginning(place: Path, stems: set[str]) -> dict[str, list[Path]]:
     begun: dict[str, list[Path]] = {}
     for picture in find_pictures(place):
         name = picture.stem.lower()
-        behind = {stem: name[len(stem) :] for stem in stems if name.startswith(stem)}
-        fits = [stem for stem, rest in behind.items() if rest in ("", f"x{SCALE}") or rest[0] in "-_."]
-        if fits:
-            begun.setdefault(max(fits, key=len), []).append(picture)
+        parts = ((name[:end], name[end:]) for end in range(len(name), 0, -1) if name[:end] in stems)
+        fits = (stem for stem, rest in parts if rest in ("", f"x{SCALE}") or rest[0] in "-_.")
+        if (stem := next(fits, None)) is not None:
+            begun.setdefault(stem, []).append(picture)
     return begun
 
 

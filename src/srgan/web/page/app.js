@@ -605,7 +605,7 @@ function edited({ target }) {
 byId("panel").addEventListener("input", edited);
 byId("panel").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!current.stale && current.result) return;
+  if (!needsWork(current)) return;
   make(current);
   stay();
 });
