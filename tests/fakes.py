@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.inference.runtime import levels_by_floats
+from srgan.inference.network import levels_by_floats
 
 Array = NDArray[np.float32]
 

@@ -95,3 +95,16 @@ def test_the_choice_of_a_runtime_imports_torch_in_one_function_alone() -> None:
 def test_every_layer_of_the_table_exists() -> None:
     tops = {module.split(".")[0] for module in modules()}
     assert {name.split(".")[0] for name in ALLOWED} <= tops
+
+
+def test_no_module_imports_what_imports_it() -> None:
+    known = {module.removesuffix(".__init__"): path for module, path in modules().items() if module != "__init__"}
+    names = {module: {name.removeprefix("srgan.") for name in imports(path)} for module, path in known.items()}
+    needs = {
+        module: {part for name in wanted for part in (name, name.rpartition(".")[0]) if part in known} - {module}
+        for module, wanted in names.items()
+    }
+    assert "inference.network" in needs["inference.windows"]
+    while free := {module for module, others in needs.items() if not others & needs.keys()}:
+        needs = {module: others for module, others in needs.items() if module not in free}
+    assert needs == {}

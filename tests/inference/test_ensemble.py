@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from fakes import Array, Broken, Nearest, Shift, eight_by_hand
 from srgan.image.size import Size
 from srgan.inference.ensemble import Ensemble
-from srgan.inference.runtime import NotFiniteError, load_network
+from srgan.inference.network import NotFiniteError
+from srgan.inference.runtime import load_network
 from srgan.inference.upscaler import Upscaler
 
 

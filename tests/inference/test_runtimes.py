@@ -15,9 +15,10 @@ from conftest import card_of
 from srgan.errors import ArgumentError, RuntimeMissingError, WeightsError
 from srgan.image.colour import to_network
 from srgan.inference import compiled, runtime
+from srgan.inference.network import Network, NotFiniteError, levels_by_floats
 from srgan.inference.onnxruntime import PROVIDER_VARIABLE, OnnxRuntimeNetwork
 from srgan.inference.openvino import OpenVinoNetwork
-from srgan.inference.runtime import Network, NotFiniteError, choose_runtime, levels_by_floats, load_network
+from srgan.inference.runtime import choose_runtime, load_network
 from srgan.inference.torch import TorchNetwork
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator

@@ -25,8 +25,9 @@ from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size
 from srgan.image.tiles import plan_tiles
+from srgan.inference.network import Network
 from srgan.inference.openvino import OpenVinoNetwork
-from srgan.inference.runtime import Network, load_network
+from srgan.inference.runtime import load_network
 from srgan.inference.upscaler import Upscaler
 from srgan.inference.windows import upscale_pixels
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.inference.runtime import Network, levels_by_floats
+from srgan.inference.network import Network, levels_by_floats
 
 ORIENTATIONS = 8
 """Of a picture: four turns, each mirrored or not."""
@@ -13,7 +13,7 @@ class Ensemble:
     """A network's geometric self-ensemble (Lim et al. 2017, "Enhanced Deep Residual Networks", section 3.4).
 
     The picture is turned by quarters and mirrored, each result is turned back, and the mean taken: nearer to the
-    original than one result, and eight times the work. See `srgan.inference.runtime.Network` for all else.
+    original than one result, and eight times the work. See `srgan.inference.network.Network` for all else.
     """
 
     def __init__(self, network: Network) -> None:

@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from srgan.errors import ArgumentError, WeightsError
-from srgan.inference.runtime import levels_by_floats
+from srgan.inference.network import levels_by_floats
 from srgan.threads import thread_limit
 from srgan.weights import METADATA_KEY, checksum, parse_card
 
@@ -28,7 +28,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {"CUDAExecutionProvider": {"use_tf32": 0}}
 
 
 class OnnxRuntimeNetwork:
-    """An ONNX network in fp32; see `srgan.inference.runtime.Network`."""
+    """An ONNX network in fp32; see `srgan.inference.network.Network`."""
 
     runtime = "onnxruntime"
     precision = "fp32"

@@ -26,7 +26,7 @@ _left_behind: list[object] = []
 
 
 class OpenVinoNetwork:
-    """An ONNX network on the CPU; see `srgan.inference.runtime.Network`."""
+    """An ONNX network on the CPU; see `srgan.inference.network.Network`."""
 
     runtime = "openvino"
     own_bytes = 250_000_000

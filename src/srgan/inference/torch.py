@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srgan.inference.runtime import NotFiniteError
+from srgan.inference.network import NotFiniteError
 from srgan.models.generator import blend_folded
 from srgan.models.tensors import load_generator
 from srgan.threads import thread_limit
@@ -17,7 +17,7 @@ from srgan.weights import checksum
 
 
 class TorchNetwork:
-    """A generator from a safetensors file; see `srgan.inference.runtime.Network`."""
+    """A generator from a safetensors file; see `srgan.inference.network.Network`."""
 
     runtime = "torch"
     pixel_bytes = 10_000  # measured with srresnet_x4 on the CPU in fp32

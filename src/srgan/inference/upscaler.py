@@ -26,8 +26,9 @@ from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.resample import resample
 from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
+from srgan.inference.network import Network
 from srgan.inference.pipeline import held_bytes
-from srgan.inference.runtime import Network, load_network
+from srgan.inference.runtime import load_network
 from srgan.inference.windows import upscale_pixels
 from srgan.weights import AUTO, NAMES, Choice, choose, counterpart
 

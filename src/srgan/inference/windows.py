@@ -10,7 +10,7 @@ from srgan.errors import InferenceError, SrganError
 from srgan.image.colour import Pixels, from_network, to_network
 from srgan.image.large import allocate, release
 from srgan.image.tiles import Plan, Tile
-from srgan.inference.runtime import Network, NotFiniteError, require_finite
+from srgan.inference.network import Network, NotFiniteError, require_finite
 
 
 def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], None]) -> Pixels:
