@@ -36,8 +36,9 @@ from srgan.image.resize import bicubic_taps, imresize
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
-from srgan.web.app import JsonLines, Rules
+from srgan.web.app import Rules
 from srgan.web.costs import count_scans
+from srgan.web.frame import JsonLines
 from srgan.web.parameters import Crop
 from srgan.web.work import _cropped
 from srgan.weights import NAMES, Choice

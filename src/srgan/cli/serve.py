@@ -15,7 +15,8 @@ from srgan.errors import ArgumentError
 from srgan.image.picture import Limits
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
 from srgan.memory import keep_memory_steady
-from srgan.web.app import JsonLines, Rules, Service
+from srgan.web.app import Rules, Service
+from srgan.web.frame import JsonLines
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.server import Server, bind, url_of

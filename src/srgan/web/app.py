@@ -3,16 +3,13 @@
 import asyncio
 import hmac
 import json
-import logging
-import re
-import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
@@ -22,14 +19,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from srgan.errors import SrganError
 from srgan.image.picture import Limits
 from srgan.image.reading import PICTURE_SUFFIXES
 from srgan.image.writing import FORMATS
 from srgan.web import metrics, problems
-from srgan.web.body import GRACE, SLOWEST, Body, GoneError, Inbox, drop
+from srgan.web.body import GRACE, SLOWEST, Body, GoneError, Inbox
+from srgan.web.frame import REQUEST_ID, Frame, Traffic
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.openapi import RESULT_HEADERS, document
@@ -37,30 +35,15 @@ from srgan.web.parameters import Order, read_order
 from srgan.web.problems import Problem
 from srgan.web.work import EndedError, Made, Work, Workshop
 
-log = logging.getLogger("srgan.web")
-
 PAGE = Path(__file__).parent / "page"
-
-SECURITY = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self';"
-    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-"""Headers of every answer."""
 
 MEDIA_TYPES = {name: f"image/{name}" for name in FORMATS}
 """Of the formats that results are written in."""
 
-_GONE = 499  # not sent to anybody: the status in logs and counts of a client that went away
 _REMEMBERED = 256
-_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _PIECE = 262_144
 _UNSEEN = 10.0  # seconds that a request may come after its progress was asked for
 _SILENCE = 15.0  # seconds after which a comment says that somebody is there
-
-_Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-
 
 LIMITS = Limits(16_000_000, 256_000_000)
 """On the pixels of pictures and results."""
@@ -95,7 +78,7 @@ class Service:
         self.inbox = Inbox(rules.bytes, 4 * rules.bytes, rules.seconds)
         self.ready = self.stopping = False
         self.failure: SrganError | None = None  # for which it never becomes ready
-        self.open = self.answered = 0  # requests for a picture that are under way, and that were
+        self.traffic = Traffic()
         self._seen: OrderedDict[str, Work] = OrderedDict()
         self._arriving: set[str] = set()  # names of requests whose pictures are on their way
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -218,7 +201,7 @@ class Service:
         """Answer GET /v1/progress/ID."""
         self._require_token(request)
         name = request.path_params["id"]
-        until = time.monotonic() + (_UNSEEN if _ID.fullmatch(name) else 0)
+        until = time.monotonic() + (_UNSEEN if REQUEST_ID.fullmatch(name) else 0)
         while name not in self._seen:
             if name not in self._arriving and time.monotonic() > until:
                 raise Problem("not-found", "no request of this name")
@@ -297,93 +280,6 @@ class Service:
         return Response(self.metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
-class _Frame:
-    """Around every request: its id, the headers of every answer, problems in their form, a line in the log."""
-
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        start, status = time.monotonic(), 0
-        request = Request(scope)
-        asked = request.headers.get("x-request-id", "")
-        request.state.id = asked if _ID.fullmatch(asked) else secrets.token_urlsafe(12)
-        counted = scope["path"] == "/v1/upscale" and scope["method"] == "POST"
-        said: dict[bytes, bytes] = {}
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                ours = SECURITY | {"X-Request-ID": request.state.id}
-                message["headers"] = [
-                    *message.get("headers", []),
-                    *((name.lower().encode(), value.encode()) for name, value in ours.items()),
-                ]
-                said.update(message["headers"])
-            await send(message)
-
-        body = _Incoming(receive, waits=request.headers.get("expect", "").lower() == "100-continue")
-        self._service.open += counted
-        request.state.problem = None
-        try:
-            await self._answered(request, body, answer)
-        finally:
-            self._service.open -= counted
-            self._service.answered += counted
-            seconds = time.monotonic() - start
-            if counted:
-                self._service.metrics.requests.labels(str(status or _GONE)).inc()
-                self._service.metrics.seconds.observe(seconds)
-            problem = request.state.problem
-            if counted or (problem is not None and problem.name == "failed"):
-                _note(request, status or _GONE, said, seconds)
-
-    async def _answered(self, request: Request, body: "_Incoming", answer: Send) -> None:
-        """Answer a request; its state has the problem that it came to, if any."""
-        problem = None
-        try:
-            await self._app(request.scope, body, answer)
-        except GoneError:
-            pass
-        except Problem as error:
-            problem = error
-        except HTTPException as error:
-            name = {404: "not-found", 405: "method"}.get(error.status_code, "bad-request")
-            problem = Problem(name, str(error.detail), error.headers)
-        except Exception as error:
-            problem = Problem("failed", "the cause is in the service's log")
-            problem.__cause__ = error
-        if problem is None:
-            return
-        request.state.problem = problem
-        if body.comes and problem.name != "too-slow":
-            await drop(body)
-        response = JSONResponse(
-            problem.as_json(request.state.id), problem.status, problem.headers, media_type=problems.MEDIA_TYPE
-        )
-        await response(request.scope, body, answer)
-
-
-class _Incoming:
-    """A request's messages, and whether there is more of its body to come.
-
-    waits  for the first message to be asked for before it sends any: Expect: 100-continue
-    """
-
-    def __init__(self, receive: Receive, *, waits: bool) -> None:
-        self._receive = receive
-        self.comes = not waits
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self.comes = bool(message.get("more_body"))
-        return message
-
-
 def make_app(service: Service) -> ASGIApp:
     """Return the application, which loads the default network when it starts."""
 
@@ -413,7 +309,7 @@ def make_app(service: Service) -> ASGIApp:
     ]
     starlette = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_PASSED_ON)
     starlette.router.redirect_slashes = False  # to addresses that are made of what a request says of its host
-    app: ASGIApp = _Frame(starlette, service)
+    app: ASGIApp = Frame(starlette, service.traffic, service.metrics)
     if service.rules.origins:
         app = CORSMiddleware(
             app,
@@ -483,33 +379,3 @@ def _disposition(name: str) -> str:
         return f'attachment; filename="{name}"'
     plain = "".join(character if character.isascii() else "_" for character in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
-
-
-def _note(request: Request, status: int, said: dict[bytes, bytes], seconds: float) -> None:
-    """Write a request's line of the log, and behind it what made it fail where that is the service's own fault."""
-    line: dict[str, Any] = {"id": request.state.id, "status": status, "seconds": round(seconds, 3)}
-    text = f"{request.state.id} {status} {seconds:.3f} s"
-    if b"srgan-width" in said:
-        parts = (b"srgan-input-width", b"srgan-input-height", b"srgan-width", b"srgan-height")
-        numbers = [int(said[part]) for part in parts]
-        line |= {"model": said[b"srgan-model"].decode(), "from": numbers[:2], "to": numbers[2:]}
-        text += " {model} {from[0]}x{from[1]} to {to[0]}x{to[1]}".format_map(line)
-    problem: Problem | None = request.state.problem
-    if problem is not None:
-        detail = " ".join(problem.detail.split())
-        line |= {"problem": problem.name, "detail": detail}
-        text += f" {problem.name}: {detail}"
-    failed = problem is not None and problem.name == "failed"
-    log.log(logging.ERROR if failed else logging.INFO, text, extra={"line": line}, exc_info=problem if failed else None)
-
-
-class JsonLines(logging.Formatter):
-    """Lines of the log as JSON: time, level, and what a request came to, or the message."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return a record as a line of JSON."""
-        line = {"time": round(record.created, 3), "level": record.levelname.lower()}
-        line |= record.__dict__.get("line", {"message": record.getMessage()})
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)

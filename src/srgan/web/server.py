@@ -96,14 +96,14 @@ class Server(uvicorn.Server):
         if self._service.stopping:
             os._exit(128 + sig)
         self._service.stopping = True
-        log.info("stopping: %d under way; once more ends at once", self._service.open)
+        log.info("stopping: %d under way; once more ends at once", self._service.traffic.open)
 
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to end, or to tidy up."""
-        if counter % 10 == 0 and self._service.open == 0 and self._tidied != self._service.answered:
-            self._tidied = self._service.answered
+        if counter % 10 == 0 and self._service.traffic.open == 0 and self._tidied != self._service.traffic.answered:
+            self._tidied = self._service.traffic.answered
             await asyncio.to_thread(give_back_memory)
-        if self._service.failure is not None or (self._service.stopping and self._service.open == 0):
+        if self._service.failure is not None or (self._service.stopping and self._service.traffic.open == 0):
             self.should_exit = True
         return await super().on_tick(counter)
 
