@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from srgan import losses
+from srgan.errors import ArgumentError
 from srgan.image.resize import imresize
 from srgan.losses import (
     GAMES,
@@ -138,6 +140,47 @@ def test_it_is_calibrated_on_all_batches_together() -> None:
     assert factor != pytest.approx(loss.calibrate([(blurred[0], hr[0])]), rel=0.1)
 
 
+def test_a_content_loss_that_measures_nothing_is_refused() -> None:
+    network = vgg(Phi(2, 2))
+    for weights, message in [
+        ({}, r"weights \[\] measures nothing"),
+        ({Phi(2, 2): 0.0}, r"weights \[0\.0\] measures nothing"),
+        ({Phi(2, 2): -1.0}, r"weights \[-1\.0\] measures nothing"),
+        ({Phi(1, 1): 1.0}, r"needs Phi\(i=1, j=1\), which this VGG19 does not give"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            ContentLoss(network, weights)
+    loss = ContentLoss(network, {Phi(2, 2): 1.0}, factor=3.0)
+    for pairs in ([], [(pictures(0), pictures(0))]):
+        with pytest.raises(ArgumentError, match="calibrated on pictures that differ from their hr"):
+            loss.calibrate(pairs)
+    assert loss.factor == 3.0
+
+
+def test_an_unknown_distance_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="no distance 'l7': l2, l1"):
+        pixel_loss(pictures(0), pictures(1), "l7")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="no distance 'l7': l2, l1"):
+        ContentLoss(vgg(Phi(2, 2)), {Phi(2, 2): 1.0}, distance="l7")  # type: ignore[arg-type]
+
+
+def test_consistency_has_gradients_whoever_asked_first() -> None:
+    losses._bicubic.cache_clear()
+    sr, hr = pictures(0, 32), pictures(1, 32)
+    with torch.inference_mode():
+        consistency_loss(sr, hr, 4)
+    sr.requires_grad_()
+    consistency_loss(sr, hr, 4).backward()
+    assert sr.grad is not None
+    assert float(sr.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("window", [1, 6])
+def test_a_window_without_a_middle_is_refused(window: int) -> None:
+    with pytest.raises(ArgumentError, match=f"a window of {window} pixels has no pixel in its middle, or no other"):
+        artefact_map(pictures(0), pictures(1), pictures(0), window)
+
+
 def test_the_adversarial_losses_by_hand() -> None:
     """A logit of 0 is a probability of 1/2, one of ln 3 a probability of 3/4."""
     undecided, likely = torch.zeros(4), torch.full((4,), math.log(3))
@@ -253,7 +296,7 @@ def test_a_flat_error_is_no_artefact() -> None:
     assert float(artefact_loss(hr + 0.25, hr, stable=hr)) == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("scale", [2, 3, 4, 5])
 def test_consistency_is_the_error_of_matlabs_bicubic_away_from_the_border(scale: int) -> None:
     sr, hr = pictures(0, 12 * scale), pictures(1, 12 * scale)
     small, theirs = (
@@ -315,7 +358,10 @@ def test_the_grid_loss_sees_what_repeats_and_no_drift() -> None:
     assert float(grid_loss(hr + 0.25, hr)) == pytest.approx(0, abs=1e-6)
     sr = hr.clone()
     sr[..., ::4] += 0.25
-    assert float(grid_loss(sr, hr)) == pytest.approx(2 * (3 / 16 + 3 * 1 / 16) / 4, rel=1e-5)
+    expected = pytest.approx(2 * (3 / 16 + 3 * 1 / 16) / 4, rel=1e-5)
+    assert float(grid_loss(sr, hr)) == expected
+    more = [torch.nn.functional.pad(picture, (0, 1, 0, 3), value=0.5) for picture in (sr, hr)]
+    assert float(grid_loss(*more)) == expected  # beyond the last whole window
 
 
 def test_the_grid_loss_lets_texture_be() -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srgan.errors import ArgumentError
 from srgan.image.resize import bicubic_taps
 from srgan.models.vgg import Maps, Phi, VGG19Features
 
@@ -24,9 +25,9 @@ Distance: TypeAlias = Literal["l2", "l1"]
 def pixel_loss(sr: Tensor, hr: Tensor, distance: Distance = "l2") -> Tensor:
     """Return l_MSE, equation 4: the mean squared error with the pictures in the paper's range [-1, 1].
 
-    With "l1" it is the mean absolute error.
+    With "l1" it is the mean absolute error. Raises ArgumentError for another distance.
     """
-    return 4 * F.mse_loss(sr, hr) if distance == "l2" else 2 * F.l1_loss(sr, hr)
+    return 4 * F.mse_loss(sr, hr) if _order(distance) == 2 else 2 * F.l1_loss(sr, hr)
 
 
 class ContentLoss(nn.Module):
@@ -34,15 +35,21 @@ class ContentLoss(nn.Module):
 
     `weights` may name several maps, whose distances are added with these weights. The paper's factor is
     1 / 12.75^2, meant to bring the loss to the magnitude of the pixel loss; it fits one set of weights of
-    VGG19 only, so `calibrate` measures the one that does.
+    VGG19 only, so `calibrate` measures the one that does. Raises ArgumentError for no map, one that `vgg` does not
+    give, weights that are all 0 or below it, or an unknown distance.
     """
 
     def __init__(
         self, vgg: VGG19Features, weights: Mapping[Phi, float], *, factor: float = 1.0, distance: Distance = "l2"
     ) -> None:
         super().__init__()
+        if lacking := [phi for phi in weights if phi not in vgg.wanted]:
+            raise ArgumentError(f"the content loss needs {lacking[0]!r}, which this VGG19 does not give")
+        if not any(weights.values()) or min(weights.values()) < 0:
+            raise ArgumentError(f"a content loss of weights {[*weights.values()]} measures nothing")
+        _order(distance)
         self.vgg = vgg
-        self.weights = dict(weights)
+        self.weights = {phi: weight for phi, weight in weights.items() if weight}
         self.factor = factor
         self.distance = distance
 
@@ -59,17 +66,28 @@ class ContentLoss(nn.Module):
         """Set and return the factor at which blurred pictures (bicubic, say) cost as much here as in the pixel loss.
 
         `pairs` are batches of them with their hr. Both losses take the same distance and are summed over all batches.
+        Raises ArgumentError where there are none, or no picture differs from its hr.
         """
-        self.factor = 1.0
+        earlier, self.factor = self.factor, 1.0
         costs = [torch.stack([pixel_loss(*pair, self.distance), self(*pair)]) for pair in pairs]
-        pixel, content = torch.stack(costs).sum(dim=0)
-        self.factor = float(pixel / content)
+        pixel, content = torch.stack(costs).sum(dim=0).tolist() if costs else (0.0, 0.0)
+        if not (pixel and content):
+            self.factor = earlier
+            raise ArgumentError("a content loss is calibrated on pictures that differ from their hr")
+        self.factor = pixel / content
         return self.factor
+
+
+def _order(distance: Distance) -> int:
+    """Return the order of a distance's norm. Raises ArgumentError for an unknown one."""
+    if distance not in get_args(Distance):
+        raise ArgumentError(f"no distance {distance!r}: {', '.join(get_args(Distance))}")
+    return 2 if distance == "l2" else 1
 
 
 def _distance_of_maps(ours: Tensor, theirs: Tensor, distance: Distance) -> Tensor:
     """Return the mean distance of two maps (N, C, H, W): their difference in their own type, its sum in float32."""
-    order = 2 if distance == "l2" else 1
+    order = _order(distance)
     norms = torch.linalg.vector_norm(ours - theirs, order, dim=(1, 2, 3), dtype=torch.float32)
     sums: Tensor = norms**order
     return sums.mean() / ours[0].numel()
@@ -148,8 +166,11 @@ def artefact_map(sr: Tensor, hr: Tensor, stable: Tensor, window: int = 7) -> Ten
     """Return the weights of `artefact_loss`, (N, 1, H, W): equations 3 to 6 of that paper.
 
     The variance of the residual |hr - sr|, its channels added, in the window about each pixel, times the fifth root
-    of its variance in the whole patch; 0 where `stable` is farther from hr than sr is.
+    of its variance in the whole patch; 0 where `stable` is farther from hr than sr is. Raises ArgumentError for a
+    window that has no middle.
     """
+    if window < 3 or window % 2 == 0:
+        raise ArgumentError(f"a window of {window} pixels has no pixel in its middle, or no other")
     residual, steady = ((hr - picture).abs().sum(1, keepdim=True) for picture in (sr, stable))
     reach = window // 2
     centred = residual - residual.mean((2, 3), keepdim=True)  # what is squared stays small
@@ -179,7 +200,8 @@ def consistency_loss(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
 def _bicubic(scale: int, device: torch.device) -> tuple[int, Tensor]:
     """Return where MATLAB's bicubic begins to read for pixel 0 of a picture `scale` times as small, and its taps."""
     places, weights = bicubic_taps(1, 1 / scale)
-    return int(places[0, 0]), torch.tensor(weights[0], dtype=torch.float32, device=device)
+    with torch.inference_mode(False):  # it stays, and others will want gradients through it
+        return int(places[0, 0]), torch.tensor(weights[0], dtype=torch.float32, device=device)
 
 
 def fourier_loss(sr: Tensor, hr: Tensor) -> Tensor:
@@ -218,6 +240,7 @@ def grid_loss(sr: Tensor, hr: Tensor, *, period: int = 4, window: int = 8) -> Te
     the pattern that the steps of shuffles, and of strides and pooling in what judges them, leave in flat areas.
     Texture, which does not repeat, averages out. Pixels beyond the last whole window are left out.
     """
-    errors = F.avg_pool2d(F.pixel_unshuffle(sr - hr, period), window)
+    rows, columns = (side // period * period for side in sr.shape[2:])
+    errors = F.avg_pool2d(F.pixel_unshuffle((sr - hr)[..., :rows, :columns], period), window)
     errors = errors.reshape(len(sr), sr.shape[1], period**2, -1)
     return 2 * (errors - errors.mean(2, keepdim=True)).abs().mean()

@@ -11,7 +11,7 @@ from torch import Tensor
 from srgan.data.degradation import Degradation
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
-from srgan.errors import DataError
+from srgan.errors import ArgumentError, DataError
 from srgan.image.resize import imresize
 
 SIZES = [(26, 31), (16, 40), (23, 19)]
@@ -59,13 +59,17 @@ def flips_and_turns(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     ("pictures", "patch_size", "scale", "candidates"),
     [
         *(("store", *numbers) for numbers in [(16, 4, 1), (12, 4, 1), (8, 2, 1), (4, 4, 1), (16, 4, 2)]),
+        *(("store", *numbers) for numbers in [(16, 1, 1), (15, 3, 1)]),
         *(("paired", *numbers) for numbers in [(16, 4, 1), (16, 4, 2)]),
     ],
 )
 def test_a_patch_is_a_place_of_its_picture_and_lr_the_same_place_of_the_pictures_lr(
     request: pytest.FixtureRequest, pictures: str, patch_size: int, scale: int, candidates: int
 ) -> None:
-    """Bit for bit, up to the borders, in all flips and turns, and every place is met."""
+    """Up to the borders, in all flips and turns, and every place is met.
+
+    Bit for bit, but that of a third values half way between two levels, whose sums are not exact, become either.
+    """
     store: Store = request.getfixturevalue(pictures)
     places: dict[bytes, tuple[NDArray[np.uint8], tuple[int, ...]]] = {}
     for i, entry in enumerate(store.entries):
@@ -86,7 +90,9 @@ def test_a_patch_is_a_place_of_its_picture_and_lr_the_same_place_of_the_pictures
         lr_batch, hr_batch = source.batch(step, 64)
         for lr_patch, hr_patch in zip(lr_batch, hr_batch, strict=True):
             low, place = places[levels(hr_patch).tobytes()]
-            assert np.array_equal(levels(lr_patch), low), place
+            difference = np.abs(levels(lr_patch).astype(int) - low)
+            assert difference.max() <= (scale == 3), place
+            assert (difference > 0).mean() < 0.1
             met.add(place)
     wanted = {place[:3] for _, place in places.values()}
     assert {place[:3] for place in met} == wanted
@@ -176,5 +182,14 @@ def test_the_lr_side_alone_is_degraded_each_sample_by_draws_of_its_own(store: St
 def test_patches_that_do_not_fit_are_errors(store: Store) -> None:
     with pytest.raises(DataError, match="patch_size 18 is not a multiple of the scale 4"):
         sampler(store, patch_size=18)
-    with pytest.raises(DataError, match="smaller than the patch size 20"):
+    with pytest.raises(DataError, match=r"1\.png: 40x16, smaller than the patch size 20"):
         sampler(store, patch_size=20)
+    with pytest.raises(DataError, match="no pictures to cut patches of"):
+        PatchSampler(store, [], patch_size=16, scale=4, seed=0)
+    for name, options in {
+        "patch_size 0": {"patch_size": 0},
+        "scale 0": {"scale": 0},
+        "candidates 0": {"candidates": 0},
+    }.items():
+        with pytest.raises(ArgumentError, match=f"{name} is under 1"):
+            sampler(store, **options)

@@ -125,6 +125,8 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ssim(square, square)
     with pytest.raises(DataError, match=r"luma is of pictures \(H, W, 3\) or \(H, W\), not of an array \(16, 16, 4\)"):
         luma(np.zeros((16, 16, 4), np.uint8))
+    with pytest.raises(DataError, match="luma is of levels of 8 bits, uint8, not of float64"):
+        luma(square)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"an array \(64, 64, 3\) cannot be compared with one \(64, 64\)"):
         grid(np.zeros((64, 64, 3)), np.zeros((64, 64)))
     with pytest.raises(DataError, match="a window of 32 pixels does not hold whole periods of 5"):

@@ -21,7 +21,7 @@ from references import (
     with_weights,
 )
 from runs import scene
-from srgan.errors import DataError, WeightsError
+from srgan.errors import ArgumentError, DataError, WeightsError
 from srgan.image.resize import bicubic_taps
 from srgan.metrics import DISTS, LPIPS, as_tensor, load_dists, load_lpips
 from srgan.metrics.backbone import Name, pieces
@@ -34,6 +34,16 @@ def test_a_picture_as_a_tensor(noise: NDArray[np.uint8]) -> None:
     assert float(tensor[0, 2, 5, 7]) == np.float32(noise[5, 7, 2]) / np.float32(255)
     gray = as_tensor(noise[..., 0])
     assert torch.equal(gray, tensor[:, :1].expand(1, 3, 13, 17))
+    for other in (noise / np.float32(255), noise.astype(np.uint16), np.dstack([noise, noise[..., :1]])):
+        with pytest.raises(DataError, match=r"a picture is an array \(H, W, 3\) or \(H, W\) of uint8, not \(13, 17, "):
+            as_tensor(other)  # type: ignore[arg-type]
+
+
+def test_other_networks_and_channels_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="LPIPS has no network 'vgg16': alex, vgg"):
+        LPIPS("vgg16")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"LPIPS is of pictures \(N, 3, H, W\), not of \(1, 1, 64, 64\)"):
+        LPIPS().features(torch.zeros(1, 1, 64, 64))
 
 
 def test_lpips_adds_what_each_layer_gives() -> None:

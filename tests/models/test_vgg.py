@@ -1,11 +1,14 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from srgan.errors import WeightsError
+from srgan.errors import ArgumentError, WeightsError
+from srgan.models.discriminator import feature_discriminator
 from srgan.models.vgg import MEAN, STD, Phi, VGG19Features, load_vgg19
 
 CONFIGURATION_E = [[64] * 2, [128] * 2, [256] * 4, [512] * 4, [512] * 4]
@@ -77,6 +80,19 @@ def test_weights_come_from_safetensors_or_a_state_dict(tmp_path: Path, suffix: s
     network = load_vgg19(path, [Phi(1, 2)])
     assert torch.equal(network.convs[1].weight, state["features.2.weight"])  # type: ignore[arg-type]
     assert not network.training
+
+
+@pytest.mark.parametrize("build", [VGG19Features, feature_discriminator])
+def test_layers_that_vgg19_lacks_are_refused(build: Callable[[list[Any]], torch.nn.Module]) -> None:
+    for layers, message in [
+        ([], "no layer of VGG19"),
+        ([Phi(2, 2), Phi(6, 1)], r"VGG19 has no layer Phi\(i=6, j=1\)"),
+        ([Phi(1, 9)], r"VGG19 has no layer Phi\(i=1, j=9\)"),
+        (["5,4"], "VGG19 has no layer '5,4'"),
+        ([(2, 2)], r"VGG19 has no layer \(2, 2\)"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            build(layers)
 
 
 def test_weights_of_another_network_are_named() -> None:

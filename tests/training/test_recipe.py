@@ -1,3 +1,4 @@
+import re
 import runpy
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 
 from srgan.errors import RecipeError
 from srgan.models.vgg import Phi
-from srgan.training.recipe import Optimiser, Recipe, read_recipe, recipe_from
+from srgan.training.recipe import Loss, Optimiser, Recipe, read_recipe, recipe_from
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
@@ -82,9 +83,28 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[run]\nprecision = 'fp16'\n", "run.precision: 'fp16' is none of 'auto', 'bf16', 'fp32'"),
         (PLAIN + "[run]\nseed = -1\n", "run.seed: -1 is negative or not finite"),
         (PLAIN + "content_layers = { '9,9' = 1.0 }\n", "loss.content_layers: VGG19 has no layer phi_9,9"),
-        (PLAIN + "content_layers = {}\n", "loss.content_layers: names no layer"),
+        (PLAIN + "content_layers = {}\n", "loss.content_layers: no layer has a weight"),
+        (PLAIN + "content_layers = { '2,2' = 0.0 }\n", "loss.content_layers: no layer has a weight"),
+        (PLAIN + "content_layers = { '02,2' = 1.0 }\n", "loss.content_layers: '02,2' is no layer: 5,4, say"),
+        ("batch_size = 3\n" + PLAIN, "unknown key batch_size; did you mean optimiser.batch_size?"),
+        (
+            PLAIN + "[data]\npatch_size = 4\n[optimiser]\nbatch_size = 1\n",
+            "data.patch_size: a batch of one patch needs 8, not 4",
+        ),
+        (
+            PLAIN + "adversarial = 1e-3\n[data]\npatch_size = 16\n[optimiser]\nbatch_size = 1\n",
+            "data.patch_size: a discriminator with batch norm and one patch a batch needs 20, not 16",
+        ),
+        (
+            PLAIN + "content = 1.0\nadversarial = 1e-3\n[discriminator]\nkind = 'features'\n[data]\npatch_size = 16\n"
+            "[optimiser]\nbatch_size = 1\n",
+            "data.patch_size: a discriminator with batch norm and one patch a batch needs 32, not 16",
+        ),
         (PLAIN + "content_layers = 3\n", "loss.content_layers: a table, not 3"),
-        (PLAIN.replace("1.0", "0.0"), "loss: pixel or content must have a weight"),
+        (
+            PLAIN.replace("1.0", "0.0"),
+            "loss: none of pixel, content, fourier, wavelet, lpips has a weight: nothing holds sr to hr",
+        ),
         (PLAIN.replace("1.0", "-1.0"), "loss.pixel: -1.0 is negative or not finite"),
         ('network = "srresnet_x3"\n' + PLAIN, "network: unknown 'srresnet_x3'; did you mean srresnet_x4?"),
         ('loss = 3\nname = "a"', "loss: a group of keys, not 3"),
@@ -161,6 +181,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ('optimiser.decay="constant"', "constant"),
         ("loss.content_activated=false", False),
         ('loss.content_layers={"2,2"=0.5}', {"2,2": 0.5}),
+        ("loss.'content_layers'={'2,2'=0.5}", {"2,2": 0.5}),
         ("data.sizes=[1, 0.5]", [1.0, 0.5]),
         ("name=1e5", None),
     ],
@@ -172,7 +193,7 @@ def test_a_setting_overrides_a_key_with_its_type(tmp_path: Path, setting: str, v
             read_recipe(path, [setting])
         return
     recipe = read_recipe(path, [setting])
-    group, key = setting.partition("=")[0].strip().split(".")
+    group, key = setting.partition("=")[0].strip().replace("'", "").split(".")
     found = getattr(getattr(recipe, group), key)
     assert found == value
     assert type(found) is type(value)
@@ -210,3 +231,47 @@ def test_the_learning_rate_by_hand() -> None:
     assert [later.learning_rate_at(n) for n in (120, 140, 999)] == pytest.approx([0.6, 0.2, 0.2])
     sooner = replace(cosine, drop_at=20)
     assert [sooner.learning_rate_at(n) for n in (10, 90)] == [cosine.learning_rate_at(n) for n in (10, 90)]
+
+
+def test_a_setting_of_one_layer_leaves_the_others(tmp_path: Path) -> None:
+    path = written(tmp_path, PLAIN + 'content_layers = { "2,2" = 1.0, "5,4" = 1.0 }\n')
+    recipe = read_recipe(path, ['loss.content_layers."2,2"=0.5', "loss.content_layers.'5,4'=0"])
+    assert recipe.loss.content_layers == {"2,2": 0.5, "5,4": 0.0}
+    assert recipe.loss.layers() == {Phi(2, 2): 0.5}  # nothing is computed down to phi_5,4
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"loss": Loss(pixel=1.0, pixel_distance="l7")}, "loss.pixel_distance: 'l7' is none of 'l2', 'l1'"),  # type: ignore[arg-type]
+        ({"optimiser": Optimiser(batch_size=2.5)}, "optimiser.batch_size: 2.5 is not a whole number"),  # type: ignore[arg-type]
+        ({"optimiser": 3}, "optimiser: a group of keys, not 3"),
+        ({"network": 3}, "network: 3 is not a text"),
+    ],
+)
+def test_a_recipe_that_is_made_in_python_is_typed_as_well(groups: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe("a", **{"loss": Loss(pixel=1.0), **groups})
+    assert str(caught.value) == message
+
+
+def test_whole_numbers_are_numbers_in_a_recipe_that_is_made_in_python() -> None:
+    made = Recipe("a", loss=Loss(pixel=1, content_layers={"2,2": 1}))
+    assert made == recipe_from({"name": "a", "loss": {"pixel": 1.0, "content_layers": {"2,2": 1.0}}})
+    assert type(made.loss.pixel) is float
+    assert made.loss.unweighted() == replace(made.loss, pixel=1.0)
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "line"),
+    [
+        (Optimiser(patches=100, decay="drop", drop_at=100, final_learning_rate=1e-5), "100 patches, .*drop_at 100"),
+        (Optimiser(patches=100, decay="drop", drop_at=99, final_learning_rate=1e-5), None),
+        (Optimiser(patches=100, decay="cosine", drop_at=200), "100 patches, .*drop_at 200"),
+        (Optimiser(patches=100, drop_at=200), None),
+        (Optimiser(patches=100, warmup=101), "100 patches, .*warmup 101"),
+    ],
+)
+def test_a_schedule_that_the_run_does_not_reach_is_told(optimiser: Optimiser, line: str | None) -> None:
+    beyond = optimiser.beyond()
+    assert beyond is None if line is None else beyond is not None and re.search(line, beyond)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from srgan.data.degradation import Degradation
 from srgan.data.pairs import SCALE
 from srgan.data.store import Entry, Store
-from srgan.errors import DataError
+from srgan.errors import ArgumentError, DataError
 from srgan.image.resize import bicubic_taps
 
 GRAIN, FIELD = 1 << 63, (1 << 63) + 1
@@ -41,13 +41,16 @@ class PatchSampler:
 
     With `candidates` above 1 it cuts as many for each sample and keeps the one that loses most by its lr side: where
     a picture is smooth there is little to learn. The pictures are cropped at the right and bottom to a multiple of
-    `scale`, as test pictures are, and patches begin at multiples of it. A patch's lr is bit for bit the same place
-    of the whole picture's `imresize(..., scale=1/scale)`, or of the low-resolution picture that the store has of it,
-    before it is degraded where `degradation` says so.
+    `scale`, as test pictures are, and patches begin at multiples of it. A patch's lr is the same place of the whole
+    picture's `imresize(..., scale=1/scale)`, bit for bit where the scale is a power of two, or of the low-resolution
+    picture that the store has of it, before it is degraded where `degradation` says so.
 
     With `grain` above 0 the hr side first gets grain, as film and sensors give: white noise, the same in red, green
     and blue, none in black and white and most half way, where its standard deviation is one of 0 to `grain` levels
     of 255, drawn uniformly for each sample. The lr side is then that of the grainy patch.
+
+    Raises DataError for a patch size that is not a multiple of the scale, or larger than a picture, and where some of
+    the pictures alone have low-resolution ones; ArgumentError for a patch size, scale or number of candidates under 1.
     """
 
     def __init__(
@@ -63,6 +66,11 @@ class PatchSampler:
         degradation: Degradation | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
+        for name, number in (("patch_size", patch_size), ("scale", scale), ("candidates", candidates)):
+            if number < 1:
+                raise ArgumentError(f"{name} {number} is under 1")
+        if not entries:
+            raise DataError("no pictures to cut patches of")
         if patch_size % scale:
             raise DataError(f"patch_size {patch_size} is not a multiple of the scale {scale}")
         self.patch_size, self.scale, self.seed, self.candidates = patch_size, scale, seed, candidates
@@ -70,8 +78,8 @@ class PatchSampler:
         self.device = torch.device(device)
         shapes = np.array([(e.height // scale, e.width // scale) for e in entries])
         steps = shapes - patch_size // scale + 1
-        if len(entries) == 0 or steps.min() < 1:
-            raise DataError(f"a picture is smaller than the patch size {patch_size}")
+        if small := next((e for e, step in zip(entries, steps, strict=True) if step.min() < 1), None):
+            raise DataError(f"{small.name}: {small.width}x{small.height}, smaller than the patch size {patch_size}")
         self._steps = steps
         self._ends = np.cumsum(steps.prod(axis=1))
         widths, offsets = np.array([e.width for e in entries]), np.array([e.offset for e in entries])
@@ -140,7 +148,8 @@ class PatchSampler:
 
     def _inside(self, hr: Tensor) -> Tensor:
         """Return patches without their margin."""
-        return hr[:, :, self._margin : -self._margin, self._margin : -self._margin]
+        inside = slice(self._margin, self._margin + self.patch_size)
+        return hr[:, :, inside, inside]
 
     def _best(self, lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
         """Return of each sample's candidates the one whose hr lies farthest from its lr, pixel by pixel."""
@@ -167,7 +176,7 @@ class PatchSampler:
         return _sent(torch.from_numpy(pictures), self.device).permute(0, 3, 1, 2).float()
 
     def _downsample(self, hr: Tensor) -> Tensor:
-        """Return the lr side of patches with their margin; every product and sum is exact in float32."""
+        """Return the lr side of patches with their margin; for a power of two every sum is exact in float32."""
         for axis in (2, 3):
             lines = hr.unfold(axis, len(self._taps), self.scale)
             hr = ((lines * self._taps).sum(-1).clamp(0, 255) + 0.5).floor()

@@ -30,7 +30,8 @@ def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def bicubic_taps(outputs: int, scale: float, first: int = 0) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return where each output of one axis, from the first on, reads and with which weights, both (outputs, taps).
 
-    `scale` is outputs over inputs as the caller means it; weights of a row sum to 1; places are not clamped.
+    `scale` is outputs over inputs as the caller means it; weights of a row sum to 1; a row's places are neighbours, and
+    not clamped.
     """
     stretch = max(1.0, 1 / scale)
     centre = (np.arange(first, first + outputs) + 0.5) / scale - 0.5
@@ -38,8 +39,9 @@ def bicubic_taps(outputs: int, scale: float, first: int = 0) -> tuple[NDArray[np
     places = np.floor(centre - 2 * stretch).astype(np.intp)[:, None] + np.arange(count)
     weights = cubic((centre[:, None] - places) / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
-    used = np.any(weights != 0, axis=0)
-    return places[:, used], weights[:, used]
+    used = np.flatnonzero(np.any(weights != 0, axis=0))
+    taps = slice(used[0], used[-1] + 1)  # of neighbouring places, those of weight 0 between them too
+    return places[:, taps], weights[:, taps]
 
 
 def imresize(

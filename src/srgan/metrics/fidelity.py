@@ -14,8 +14,10 @@ A = TypeVar("A", NDArray[np.uint8], NDArray[np.float64])
 def luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return BT.601 Y in 16..235 as MATLAB's rgb2ycbcr, (H, W), not rounded; a gray picture is its own Y.
 
-    The published figures of Set14 take its one gray picture so, in 0..255. Raises DataError for another shape.
+    The published figures of Set14 take its one gray picture so, in 0..255. Raises DataError for another shape or type.
     """
+    if picture.dtype != np.uint8:
+        raise DataError(f"luma is of levels of 8 bits, uint8, not of {picture.dtype}")
     if picture.ndim == 2:
         return picture.astype(np.float64)
     if picture.shape[2:] != (3,):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srgan.errors import DataError, WeightsError
+from srgan.errors import ArgumentError, DataError, WeightsError
 from srgan.metrics.backbone import ALEXNET, VGG16, Name, pieces
 from srgan.models.tensors import load_tensors
 
@@ -19,7 +19,8 @@ SMALLEST = {"alex": 31, "vgg": 16}
 class LPIPS(nn.Module):
     """LPIPS, version 0.1, in the feature maps of AlexNet or VGG16: 0 for equal pictures, larger for worse ones.
 
-    Takes (N, 3, H, W) in [0, 1], RGB; returns (N,). Fresh, it has no useful weights: see `load_lpips`.
+    Takes (N, 3, H, W) in [0, 1], RGB; returns (N,). Fresh, it has no useful weights: see `load_lpips`. Raises
+    ArgumentError for the name of another network.
     """
 
     _shift: Tensor
@@ -27,6 +28,8 @@ class LPIPS(nn.Module):
 
     def __init__(self, name: Name = "alex") -> None:
         super().__init__()
+        if name not in SMALLEST:
+            raise ArgumentError(f"LPIPS has no network {name!r}: {', '.join(SMALLEST)}")
         self.name = name
         self.backbone = ALEXNET if name == "alex" else VGG16
         self.net = self.backbone.modules()
@@ -42,8 +45,10 @@ class LPIPS(nn.Module):
     def features(self, picture: Tensor) -> list[Tensor]:
         """Return the feature maps of (N, 3, H, W) in [0, 1].
 
-        Raises DataError for a picture too small for the network.
+        Raises DataError for a picture too small for the network, or not of three channels.
         """
+        if picture.ndim != 4 or picture.shape[1] != 3:
+            raise DataError(f"LPIPS is of pictures (N, 3, H, W), not of {tuple(picture.shape)}")
         if min(picture.shape[2:]) < SMALLEST[self.name]:
             size = f"{picture.shape[3]}x{picture.shape[2]}"
             raise DataError(f"LPIPS ({self.name}) needs {SMALLEST[self.name]} pixels a side, not {size}")
@@ -84,7 +89,12 @@ def load_lpips(path: Path, name: Name = "alex") -> LPIPS:
 
 
 def as_tensor(picture: NDArray[np.uint8]) -> Tensor:
-    """Return a uint8 picture as float32 (1, 3, H, W) in [0, 1]; gray becomes three equal channels."""
+    """Return a uint8 picture (H, W, 3) or (H, W) as float32 (1, 3, H, W) in [0, 1]; gray becomes three equal channels.
+
+    Raises DataError for another shape or type.
+    """
+    if picture.dtype != np.uint8 or (picture.ndim != 2 and picture.shape[2:] != (3,)):
+        raise DataError(f"a picture is an array (H, W, 3) or (H, W) of uint8, not {picture.shape} of {picture.dtype}")
     if picture.ndim == 2:
         picture = np.stack([picture] * 3, axis=-1)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255

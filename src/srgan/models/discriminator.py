@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srgan.models.vgg import WIDTHS, Maps, Phi
+from srgan.models.vgg import WIDTHS, Maps, Phi, existing
 
 
 class SpectralConv2d(nn.Conv2d):
@@ -142,7 +142,8 @@ class FeatureDiscriminator(nn.Module):
 
     What it would have to learn of pictures first, VGG19 knows (Sauer et al. 2021, "Projected GANs converge faster",
     section 3); only a head on each map is trained: convolutions 1x1 and 3x3 of `width` channels, and one 3x3 to the
-    logits. Planes are repeated to the size of the largest, so that every map has the same say.
+    logits. Planes are repeated to the size of the largest, so that every map has the same say. Raises ArgumentError
+    for no layer, or one that VGG19 does not have.
     """
 
     def __init__(self, layers: Iterable[Phi], *, width: int, slope: float, spectral: bool) -> None:
@@ -154,7 +155,7 @@ class FeatureDiscriminator(nn.Module):
                     *_layers(width, width, 3, 1, slope=slope, spectral=spectral, first=False),
                     nn.Conv2d(width, 1, 3, padding=1),
                 )
-                for phi in sorted(layers)
+                for phi in sorted(existing(layers))
             }
         )
 

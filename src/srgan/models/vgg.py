@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srgan.errors import WeightsError
+from srgan.errors import ArgumentError, WeightsError
 from srgan.models.tensors import load_tensors
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -27,12 +27,27 @@ class Phi(NamedTuple):
     def parse(cls, text: str) -> "Phi":
         """Read "5,4" as phi_5,4. Raises ValueError where VGG19 has no such layer, or it is written otherwise."""
         i, _, j = text.partition(",")
-        if not (i.isdecimal() and j.isdecimal()):
+        if not (i.isdecimal() and j.isdecimal()) or f"{int(i)},{int(j)}" != text:
             raise ValueError(f"{text!r} is no layer: 5,4, say")
         phi = cls(int(i), int(j))
-        if not (1 <= phi.i <= len(DEPTHS) and 1 <= phi.j <= DEPTHS[phi.i - 1]):
+        if not phi.exists:
             raise ValueError(f"VGG19 has no layer phi_{text}")
         return phi
+
+    @property
+    def exists(self) -> bool:
+        """Whether VGG19 has it."""
+        return 1 <= self.i <= len(DEPTHS) and 1 <= self.j <= DEPTHS[self.i - 1]
+
+
+def existing(layers: Iterable[Phi]) -> list[Phi]:
+    """Return layers that VGG19 has. Raises ArgumentError for one that it has not, and for none."""
+    found = list(layers)
+    if not found:
+        raise ArgumentError("no layer of VGG19: Phi(5, 4), say")
+    if other := [layer for layer in found if not (isinstance(layer, Phi) and layer.exists)]:
+        raise ArgumentError(f"VGG19 has no layer {other[0]!r}: Phi(5, 4), say")
+    return found
 
 
 Maps: TypeAlias = Mapping[Phi, Tensor]
@@ -43,7 +58,7 @@ class VGG19Features(nn.Module):
     """Feature maps of VGG19 for pictures (N, 3, H, W) in [0, 1], RGB; nothing deeper than asked for is built.
 
     `activated` takes the maps after the ReLU, as the paper does, or before it. The network is frozen, but
-    gradients flow through it to the picture.
+    gradients flow through it to the picture. Raises ArgumentError for no layer, or one that VGG19 does not have.
     """
 
     _mean: Tensor
@@ -51,7 +66,7 @@ class VGG19Features(nn.Module):
 
     def __init__(self, layers: Iterable[Phi], *, activated: bool = True) -> None:
         super().__init__()
-        self.wanted = frozenset(layers)
+        self.wanted = frozenset(existing(layers))
         self.activated = activated
         deepest = max(self.wanted)
         self.places = [Phi(i, j) for i, depth in enumerate(DEPTHS, 1) for j in range(1, depth + 1) if (i, j) <= deepest]

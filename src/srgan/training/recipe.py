@@ -17,6 +17,7 @@ from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi
 
 _SCALE = 4  # of every generator
+_ANCHORS = ("pixel", "content", "fourier", "wavelet", "lpips")  # terms of the loss, one of which there has to be
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ class Optimiser:
             return self.final_learning_rate
         return self.learning_rate
 
+    def beyond(self) -> str | None:
+        """Return what the schedule has that the run's end comes before, None where it gets through."""
+        changes = {"warmup": self.warmup, "drop_at": self.drop_at if self.decay != "constant" else 0}
+        late = [f"{name} {patches}" for name, patches in changes.items() if patches >= self.patches]
+        return f"the run ends after {self.patches} patches, before optimiser.{late[0]}" if late else None
+
 
 @dataclass(frozen=True)
 class Discriminator:
@@ -133,13 +140,15 @@ class Loss:
     lpips: float = 0.0
 
     def layers(self) -> dict[Phi, float]:
-        """Return `content_layers` with its keys read."""
-        return {Phi.parse(name): weight for name, weight in self.content_layers.items()}
+        """Return those of `content_layers` that have a weight, their keys read."""
+        layers = {Phi.parse(name): weight for name, weight in self.content_layers.items()}
+        return {phi: weight for phi, weight in layers.items() if weight}
 
     def unweighted(self) -> "Loss":
         """Return it with each weight 1 that is not 0, and no factor: what a run computes, not what that weighs."""
         ones: dict[str, Any] = {name: float(value != 0) for name, value in vars(self).items() if type(value) is float}
-        ones |= {"content_factor": 0.0, "content_layers": dict.fromkeys(self.content_layers, 1.0)}
+        layers = {name: 1.0 for name, weight in self.content_layers.items() if weight}
+        ones |= {"content_factor": 0.0, "content_layers": layers}
         return dataclasses.replace(self, **ones)
 
 
@@ -189,19 +198,20 @@ class Recipe:
     run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
-        """Check what types alone cannot say."""
+        """Check types, and what they alone cannot say. Raises RecipeError."""
+        _check_types(self)
         loss = self.loss
         if self.network not in GENERATORS:
             raise RecipeError(f"network: unknown {self.network!r}{_nearest(self.network, GENERATORS)}")
         if self.shift and not (self.initial and len(self.shift) == 2):
             raise RecipeError(f"shift: {self.shift} are not two networks beside an initial one")
-        if not loss.pixel and not loss.content:
-            raise RecipeError("loss: pixel or content must have a weight")
+        if not any(getattr(loss, term) for term in _ANCHORS):
+            raise RecipeError(f"loss: none of {', '.join(_ANCHORS)} has a weight: nothing holds sr to hr")
         if self.discriminator.kind == "features" and loss.adversarial and not loss.content:
             raise RecipeError('discriminator.kind: "features" judges the maps of loss.content, which has no weight')
         try:
             if not loss.layers():
-                raise RecipeError("loss.content_layers: names no layer")
+                raise RecipeError("loss.content_layers: no layer has a weight")
         except ValueError as error:
             raise RecipeError(f"loss.content_layers: {error}") from error
         for name, value in [
@@ -242,7 +252,20 @@ class Recipe:
         if self.data.patch_size % _SCALE:
             raise RecipeError(f"data.patch_size: {self.data.patch_size} is not a multiple of the scale, {_SCALE}")
         deepest = max(phi.i for phi in loss.layers())
+        alone = self.optimiser.batch_size == 1  # whose values batch norm can normalise, where there are several
+        judged = alone and bool(loss.adversarial) and not self.discriminator.spectral
         for least, needed, what in [
+            (8, alone, "a batch of one patch"),
+            (
+                20,
+                judged and self.discriminator.kind == "srgan",
+                "a discriminator with batch norm and one patch a batch",
+            ),
+            (
+                2**deepest,
+                judged and self.discriminator.kind == "features",
+                "a discriminator with batch norm and one patch a batch",
+            ),
             (2 ** (deepest - 1), bool(loss.content), f"a content layer before max-pooling {deepest}"),
             (16, bool(loss.lpips), "loss.lpips"),
             (8, self.discriminator.kind == "unet", "a U-Net discriminator"),
@@ -289,7 +312,7 @@ def _override(tree: dict[str, Any], setting: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    *groups, last = key.strip().split(".")
+    *groups, last = _parts(key.strip())
     for group in groups:
         tree = tree.setdefault(group, {})
         if not isinstance(tree, dict):
@@ -297,12 +320,38 @@ def _override(tree: dict[str, Any], setting: str) -> None:
     tree[last] = value
 
 
+def _parts(key: str) -> list[str]:
+    """Return the parts of a key as TOML writes it: loss.content_layers."5,4", say."""
+    try:
+        tree: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return key.split(".")
+    parts = []
+    while isinstance(tree, dict):
+        ((part, tree),) = tree.items()
+        parts.append(part)
+    return parts
+
+
+def _check_types(group: Any, prefix: str = "") -> None:
+    """Let the values of a group, and of those in it, be of their types, whole numbers where others may be too."""
+    for name, kind in typing.get_type_hints(type(group)).items():
+        value = getattr(group, name)
+        if dataclasses.is_dataclass(kind):
+            if type(value) is not kind:
+                raise RecipeError(f"{prefix}{name}: a group of keys, not {value!r}")
+            _check_types(value, f"{prefix}{name}.")
+        else:
+            object.__setattr__(group, name, _value(kind, value, prefix + name))
+
+
 def _build(kind: type, tree: Mapping[str, Any], prefix: str) -> object:
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in tree:
         if key not in fields:
-            raise RecipeError(f"unknown key {prefix}{key}{_nearest(key, fields)}")
+            below = [f"{group}.{key}" for group, known in hints.items() if key in getattr(known, "__annotations__", ())]
+            raise RecipeError(f"unknown key {prefix}{key}{_nearest(below[0] if below else key, [*below, *fields])}")
     for name, f in fields.items():
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and name not in tree:

@@ -1,5 +1,6 @@
 """A training run from files to checkpoint: what the command line calls."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def run(
     TrainingError where a signal ended it early.
     """
     recipe = read_recipe(recipe_file, settings)
+    if (beyond := recipe.optimiser.beyond()) is not None:
+        print(f"srgan: {beyond}", file=sys.stderr)
     check_begin(recipe, out, resume=resume)
     if lr is not None and recipe.data.grain:
         raise DataError(f"{lr}: data.grain needs lr that is made of the grainy hr: set it to 0")
