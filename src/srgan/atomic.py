@@ -67,6 +67,20 @@ def filled_whole(folder: Path) -> Iterator[Path]:
             os.close(opened)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Hold a folder, which has to be there, for the block; tell whether another process holds it, which goes on then.
+
+    Where the file system has no locks, nobody is told.
+    """
+    opened = -1 if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
+    try:
+        yield _held(opened, folder)
+    finally:
+        if opened >= 0:
+            os.close(opened)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove from a folder what killed processes left of files and folders that they were writing.
 
@@ -123,7 +137,7 @@ def _new(folder: Path) -> Path:
 
 
 def _held(opened: int, path: Path) -> bool:
-    """Lock what was made this moment; False where another process has taken it for a leftover meanwhile."""
+    """Lock what is open; False where another process has, which takes it for a leftover if it was made this moment."""
     if sys.platform == "win32":
         return True
     try:

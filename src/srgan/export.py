@@ -18,9 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from srgan.atomic import written_whole
-from srgan.errors import CheckpointError, ExportError
+from srgan.errors import ExportError
 from srgan.models.generator import (
-    GENERATORS,
     Generator,
     ResidualBlock,
     Upsample,
@@ -214,19 +213,14 @@ def _read(source: Path) -> tuple[Generator, Card]:
         return load_generator(source)
     if source.suffix == ".onnx":
         raise ExportError(f"{source}: an ONNX file is not exported again: take its .safetensors, or the checkpoint")
-    recipe, state = checkpoint.load(source)
-    generator = GENERATORS[recipe.network]()
-    try:
-        generator.load_state_dict(checkpoint.generator_state(state))
-    except RuntimeError as error:
-        raise CheckpointError(f"{source}: not the tensors of a {recipe.network}") from error
+    generator, recipe, state = checkpoint.trained(source)
     training = {
         "patches": state["patches"],
         "hours": round(state["seconds"] / 3600, 2),
         **state["origin"],
         "recipe": asdict(recipe),
     }
-    return generator.eval(), new_card(recipe.name, recipe.network, generator, training)
+    return generator, new_card(recipe.name, recipe.network, generator, training)
 
 
 def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:

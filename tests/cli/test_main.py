@@ -1,6 +1,8 @@
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import click
@@ -131,3 +133,23 @@ def test_names_that_are_not_unicode_are_printed_with_backslashes() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
     assert result.stdout.decode() == "caf\\udce9 \xe9\n"
+
+
+def test_what_ctrl_c_ended_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network in the middle of a window would be waited for: the process ends with it instead."""
+
+    class Held:
+        pass
+
+    seen: list[weakref.ref[Held]] = []
+
+    @click.command()
+    def interrupted() -> None:
+        held = Held()
+        seen.append(weakref.ref(held))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "get_command", lambda *_: interrupted)
+    assert main(["anything"]) == 130
+    gc.collect()
+    assert seen[0]() is not None

@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -317,3 +319,21 @@ def test_a_network_that_has_rested_computes_the_same(tiny_onnx: Path, paper_safe
         network.rest()
         np.testing.assert_array_equal(network.levels(lr), before)
         np.testing.assert_array_equal(network.in_fp32()(LR), floats)
+
+
+def test_nobody_is_told_that_a_network_was_loaded(tmp_path: Path) -> None:
+    """OpenVINO's converter reports its import to Google Analytics, unless its telemetry cannot be imported."""
+    program = """if True:
+        import socket, sys
+        asked = []
+        socket.getaddrinfo = lambda *what, **how: asked.append(what) or []
+        import numpy, srgan
+        srgan.upscale(numpy.zeros((2, 2, 3), numpy.uint8), "srresnet")
+        import openvino_telemetry, openvino.tools.ovc, time
+        assert openvino.convert_model  # for those who want it
+        time.sleep(0.2)
+        assert asked == [], asked
+        """
+    environment = {key: value for key, value in os.environ.items() if key != "CI"} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert not (tmp_path / "intel").exists()

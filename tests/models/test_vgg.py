@@ -84,13 +84,14 @@ def test_weights_come_from_safetensors_or_a_state_dict(tmp_path: Path, suffix: s
 
 @pytest.mark.parametrize("build", [VGG19Features, feature_discriminator])
 def test_layers_that_vgg19_lacks_are_refused(build: Callable[[list[Any]], torch.nn.Module]) -> None:
-    for layers, message in [
+    refused: list[tuple[list[Any], str]] = [
         ([], "no layer of VGG19"),
         ([Phi(2, 2), Phi(6, 1)], r"VGG19 has no layer Phi\(i=6, j=1\)"),
         ([Phi(1, 9)], r"VGG19 has no layer Phi\(i=1, j=9\)"),
         (["5,4"], "VGG19 has no layer '5,4'"),
         ([(2, 2)], r"VGG19 has no layer \(2, 2\)"),
-    ]:
+    ]
+    for layers, message in refused:
         with pytest.raises(ArgumentError, match=message):
             build(layers)
 

@@ -1,4 +1,6 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -61,14 +63,37 @@ def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Re
         assert message == f"{second}: a checkpoint of version 0, not 1"
     else:
         offer = f"delete it, and --resume goes on from the one before, {first}"
-        assert message == f"{second}: a damaged checkpoint; {offer}"
+        assert message == f"{second}: a damaged checkpoint, or none of srgan's; {offer}"
     second.unlink()
     first.write_bytes(b"")
     with pytest.raises(CheckpointError) as caught:
         checkpoint.load(first)
-    assert str(caught.value) == f"{first}: a damaged checkpoint"
+    assert str(caught.value) == f"{first}: a damaged checkpoint, or none of srgan's"
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         checkpoint.load(second)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"average": None}, "not of a run: it has no average"),
+        ({"origin": 3}, "not of a run: it has no origin"),
+        ({"average": {"head.weight": torch.zeros(3)}}, "not the tensors of a tiny_x4"),
+        ({"average": {"head.weight": "heavy"}}, "not the tensors of a tiny_x4"),
+    ],
+)
+def test_what_is_no_state_of_a_run_is_named(
+    tmp_path: Path, recipe: Recipe, change: dict[str, Any], message: str
+) -> None:
+    generator = runs.tiny_x4()
+    state = {"patches": 8, "seconds": 1.0, "origin": {}, "average": generator.state_dict()}
+    path = checkpoint.save(tmp_path, recipe, state, keep=9)
+    found, theirs, _ = checkpoint.trained(path)
+    assert theirs == recipe
+    assert torch.equal(found.head.weight, generator.head.weight)
+    assert not found.training
+    with pytest.raises(CheckpointError, match=re.escape(f"{path}: {message}")):
+        checkpoint.trained(checkpoint.save(tmp_path, recipe, state | change, keep=9))
 
 
 def test_the_best_is_kept_beside_the_newest(tmp_path: Path, recipe: Recipe) -> None:

@@ -1,4 +1,6 @@
 import copy
+import errno
+import io
 import os
 import shutil
 import signal
@@ -6,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -21,14 +25,14 @@ from torch.utils._pytree import keystr, tree_flatten_with_path
 import runs
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
-from srgan.errors import CheckpointError, OutputError, TrainingError, WeightsError
+from srgan.errors import ArgumentError, CheckpointError, DataError, OutputError, TrainingError, WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss, Distance, adversarial_loss, discriminator_loss
 from srgan.metrics import DISTS, LPIPS, as_tensor, lr_psnr, luma, psnr
 from srgan.models.discriminator import feature_discriminator
 from srgan.models.generator import GENERATORS, balanced
 from srgan.models.vgg import Phi, VGG19Features
-from srgan.training import checkpoint
+from srgan.training import checkpoint, loop
 from srgan.training.loop import train
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Discriminator, Recipe
@@ -41,8 +45,8 @@ from srgan.training.steps import (
     step,
     update_average,
 )
-from srgan.training.validation import held_out_pairs, upscaled
-from srgan.training.watch import read_log
+from srgan.training.validation import held_out_pairs, upscaled, validate
+from srgan.training.watch import Watch, read_log
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +209,115 @@ def test_several_threads_come_to_the_same_each_time(store: Store, tmp_path: Path
     whole.unlink()
     resumed = train(recipe, store, tmp_path / "whole", resume=True)
     assert runs.differences(state_of(resumed), state_of(again)) == []
+
+
+def test_what_stops_a_run_finds_its_checkpoint_before_the_validation(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes minutes, where those who stop it give it seconds."""
+    recipe = runs.recipe(run={"checkpoint_every": 1000, "validate_every": 1000})
+    with monkeypatch.context() as patch:
+        at_step(2, lambda: deliver(signal.SIGTERM), patch)
+        patch.setattr(loop, "validate", lambda upscale, *_: crash() if isinstance(upscale, partial) else ({}, []))
+        with pytest.raises(CrashError):
+            train(recipe, store, tmp_path / "run")
+    (last,) = checkpoint.found(tmp_path / "run" / "checkpoints")
+    resumed = train(recipe, store, tmp_path / "run", resume=True)
+    assert last.name == "000000000012.pt"
+    assert runs.differences(state_of(train(recipe, store, tmp_path / "whole")), state_of(resumed)) == []
+
+
+def test_a_run_in_another_thread_is_left_alone_by_signals(store: Store, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        last = pool.submit(train, runs.recipe(), store, tmp_path / "run").result()
+    assert runs.differences(state_of(last), state_of(train(runs.recipe(), store, tmp_path / "main"))) == []
+
+
+def test_one_run_at_a_time_is_in_a_folder(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second() -> None:
+        with pytest.raises(CheckpointError, match=r"run: another process trains in this folder"):
+            train(runs.recipe(run={"seed": 9}), store, tmp_path / "run")
+
+    alone = train(runs.recipe(), store, tmp_path / "alone")
+    with monkeypatch.context() as patch:
+        at_step(1, second, patch)
+        last = train(runs.recipe(), store, tmp_path / "run")
+    assert runs.differences(state_of(alone), state_of(last)) == []
+    assert [line["kind"] for line in read_log(tmp_path / "run")] == [
+        line["kind"] for line in read_log(tmp_path / "alone")
+    ]
+
+
+def test_a_run_whose_terminal_is_closed_saves_its_last_step(tmp_path: Path) -> None:
+    """By SIGHUP, and what it writes to the terminal then is an error."""
+    folder = runs.photographs(tmp_path / "photographs")
+    tree = {
+        "name": "left",
+        "network": "tiny_x4",
+        "data": {"patch_size": 32, "held_out": 1, "held_out_crop": 32},
+        "optimiser": {"patches": 1_000_000, "batch_size": 4},
+        "loss": {"pixel": 1.0},
+        "run": {"checkpoint_every": 1_000_000, "validate_every": 1_000_000, "log_every": 4},
+    }
+    (tmp_path / "recipe.toml").write_text(runs.toml(tree))
+    places = ["--data", str(folder), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "run")]
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, runs.__file__, "train", str(tmp_path / "recipe.toml"), *places],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    with process:
+        os.close(theirs)
+        while len(read_log(tmp_path / "run")) < 4 and process.poll() is None:
+            time.sleep(0.01)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+        process.wait(60)
+    (last,) = checkpoint.found(tmp_path / "run" / "checkpoints")
+    assert int(last.stem) == read_log(tmp_path / "run")[-1]["patches"]
+    assert process.returncode == 1  # as by the other signals
+
+
+def test_lines_of_others_in_a_log_are_passed_over(store: Store, tmp_path: Path) -> None:
+    last = train(runs.recipe(), store, tmp_path / "run")
+    lines = read_log(tmp_path / "run")
+    with (tmp_path / "run" / "log.jsonl").open("ab") as log:
+        log.write(b'3\n{"note": 1}\n\xff\xfe\n[]\n')
+    assert train(runs.recipe(), store, tmp_path / "run", resume=True) == last
+    assert read_log(tmp_path / "run") == lines
+
+
+def test_no_room_for_the_log_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Watch(tmp_path, patches=0, total=8) as watch, monkeypatch.context() as patch:
+        patch.setattr(watch, "_log", Full())
+        with pytest.raises(OutputError, match=r"the log cannot be written: No space left on device"):
+            watch.values("train", 4, {"pixel": 1.0, "waiting": 0.0})
+
+
+def test_a_generator_that_is_trained_is_measured_as_it_will_be_used(store: Store) -> None:
+    """With the statistics that batch norm has gathered, and it gathers none there."""
+    torch.manual_seed(0)
+    generator = runs.tiny_x4()
+    for block in generator.blocks:
+        torch.nn.init.ones_(block.bn2.weight)  # type: ignore[union-attr, arg-type]
+    pairs = held_out_pairs(store, store.entries[:1], crop=32, scale=4)
+    before = {key: value.clone() for key, value in generator.state_dict().items()}
+    expected = validate(partial(upscaled, copy.deepcopy(generator).eval()), pairs, {})[0]
+    assert validate(partial(upscaled, generator.train()), pairs, {})[0] == expected
+    assert generator.training
+    assert runs.differences(before, generator.state_dict()) == []
+    with pytest.raises(DataError, match="no pictures to validate on"):
+        validate(partial(upscaled, generator), [], {})
+    with pytest.raises(ArgumentError, match="a crop of 3 pixels is under one of lr, 4"):
+        held_out_pairs(store, store.entries[:1], crop=3, scale=4)
 
 
 def test_a_full_disk_ends_a_run_with_a_line_and_leaves_what_was_saved(store: Store, small_disk: Path) -> None:

@@ -3,6 +3,7 @@
 import atexit
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -100,6 +101,10 @@ def cli() -> None:
     """SRGAN (Ledig et al. 2017): photo-realistic pictures of four times the size."""
 
 
+_interrupted: list[BaseException] = []
+"""What Ctrl-C ended, with all that it holds: to free a network would wait until it is through with its window."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     settings = Settings()
@@ -108,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
+    except click.Abort as error:
+        _interrupted[:] = [error]
         click.echo("srgan: interrupted", err=True)
         return 130
     except SrganError as error:
@@ -145,6 +151,7 @@ def program() -> NoReturn:
     """
     _open_streams()
     status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import opset15 as ops
 
 from srgan.errors import ArgumentError, WeightsError
 from srgan.inference import compiled
+from srgan.inference.quiet import openvino, ops
 from srgan.threads import thread_limit
 from srgan.weights import METADATA_KEY, Card, checksum, parse_card
 

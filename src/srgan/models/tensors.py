@@ -15,11 +15,14 @@ from srgan.models.generator import GENERATORS, Generator
 from srgan.weights import METADATA_KEY, Card, read_card
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
+def load_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file, or of a .pt or .pth state dict read with weights_only.
 
-    Raises WeightsError where the file is missing or damaged, or holds more than tensors.
+    Raises WeightsError where the file is missing, damaged or of another kind, or holds more than tensors.
     """
+    path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        raise WeightsError(f"{path}: an ONNX file is run, not read into PyTorch: its .safetensors is")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -35,11 +38,12 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def load_generator(path: Path) -> tuple[Generator, Card]:
+def load_generator(path: str | Path) -> tuple[Generator, Card]:
     """Return the generator of a .safetensors file that `save_generator` wrote, in eval mode, and its card.
 
     Raises WeightsError where the file is missing, damaged or not a generator of ours.
     """
+    path = Path(path)
     card = read_card(path)
     if card["network"] not in GENERATORS:
         raise WeightsError(f"{path}: of an unknown network, {card['network']!r}")
@@ -72,11 +76,11 @@ def new_card(name: str, network: str, generator: Generator, training: dict[str, 
     }
 
 
-def save_generator(generator: Generator, path: Path, card: Card, *, half: bool = True) -> None:
+def save_generator(generator: Generator, path: str | Path, card: Card, *, half: bool = True) -> None:
     """Write a generator's tensors and its card as .safetensors, as float16 unless `half` is false."""
     tensors = {
         key: (value.half() if half and value.is_floating_point() else value).contiguous()
         for key, value in generator.state_dict().items()
     }
-    with written_whole(path) as file:
+    with written_whole(Path(path)) as file:
         file.write(save(tensors, {METADATA_KEY: json.dumps(card)}))

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from srgan.atomic import written_whole
 from srgan.errors import CheckpointError, OutputError
+from srgan.models.generator import GENERATORS, Generator
 from srgan.training.recipe import Recipe, recipe_from
 
 VERSION = 1
 State = dict[str, Any]
 """Nested dictionaries of tensors, numbers and texts, as state_dict() gives them."""
 
-
 BEST = "best.pt"
+
+_OF_A_RUN: dict[str, Any] = {"average": dict, "patches": int, "seconds": float, "origin": dict}
 
 
 def save(folder: Path, recipe: Recipe, state: State, *, keep: int, best: bool = False) -> Path:
@@ -56,13 +57,23 @@ def load(path: Path) -> tuple[Recipe, State]:
     except Exception as error:  # torch.load raises whatever a damaged file makes happen
         before = [p for p in found(path.parent) if p.name < path.name]
         offer = f"; delete it, and --resume goes on from the one before, {before[-1]}" if before else ""
-        raise CheckpointError(f"{path}: a damaged checkpoint{offer}") from error
+        raise CheckpointError(f"{path}: a damaged checkpoint, or none of srgan's{offer}") from error
     if version != VERSION:
         raise CheckpointError(f"{path}: a checkpoint of version {version}, not {VERSION}")
     return recipe_from(recipe, where=str(path)), state
 
 
-def generator_state(state: State) -> dict[str, Tensor]:
-    """Return the averaged generator's tensors, which are what a run makes."""
-    average: dict[str, Tensor] = state["average"]
-    return average
+def trained(path: Path) -> tuple[Generator, Recipe, State]:
+    """Return the averaged generator of a checkpoint, which is what a run makes, in eval mode; and `load`'s two.
+
+    Raises CheckpointError as well where the state is not that of a run.
+    """
+    recipe, state = load(path)
+    generator = GENERATORS[recipe.network]()
+    if lacking := [key for key, kind in _OF_A_RUN.items() if not isinstance(state.get(key), kind)]:
+        raise CheckpointError(f"{path}: not of a run: it has no {lacking[0]}")
+    try:
+        generator.load_state_dict(state["average"])
+    except (RuntimeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: not the tensors of a {recipe.network}") from error
+    return generator.eval(), recipe, state

@@ -12,10 +12,10 @@ from types import MappingProxyType
 
 import torch
 
-from srgan.atomic import remove_leftovers
+from srgan.atomic import alone_in, remove_leftovers
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Entry, Store
-from srgan.errors import CheckpointError, RecipeError, TrainingError
+from srgan.errors import CheckpointError, OutputError, RecipeError, TrainingError
 from srgan.image.resize import imresize
 from srgan.losses import GAMES, ContentLoss
 from srgan.metrics import DISTS, LPIPS
@@ -44,6 +44,7 @@ CALIBRATED = 128
 
 STAYS: Mapping[str, Callable[[Recipe], object]] = {
     "another network": lambda recipe: recipe.network,
+    "another run.seed": lambda recipe: recipe.run.seed,
     "other data": lambda recipe: recipe.data.pictures(),
     "another discriminator": lambda recipe: recipe.discriminator.network(),
     "another optimiser.kind": lambda recipe: recipe.optimiser.kind,
@@ -78,14 +79,39 @@ def train(
 ) -> Path:
     """Train as the recipe says and return the last checkpoint, OUT/checkpoints/PATCHES.pt.
 
-    SIGTERM and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
+    SIGTERM, SIGHUP and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
     CPU a run that was stopped and resumed equals the unbroken run bit for bit. Rates and weights are those of the
     recipe that it goes on by; networks, data, the optimiser's kind, and which terms the loss has, stay. `content`
     and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that
     validate, by the names of their scores, of which one may choose the best checkpoint. Raises CheckpointError where
-    `out` holds a run that is not to be resumed, or one of another recipe, and TrainingError where a term is no longer
-    finite.
+    `out` holds a run that is not to be resumed, one of another recipe, or one that another process is at, OutputError
+    where it cannot be written to, and TrainingError where a term is no longer finite.
     """
+    out = Path(out)
+    _make(out)
+    with alone_in(out) if ranks.rank == 0 else nullcontext(True) as alone:
+        if not alone:
+            raise CheckpointError(f"{out}: another process trains in this folder")
+        return _train(recipe, store, out, content, lpips, scored, resume, ranks)
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: no folder of a run can be made there: {error.strerror}") from error
+
+
+def _train(
+    recipe: Recipe,
+    store: Store,
+    out: Path,
+    content: ContentLoss | None,
+    lpips: LPIPS | None,
+    scored: Mapping[str, LPIPS | DISTS],
+    resume: bool,
+    ranks: Ranks,
+) -> Path:
     device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
     batch_size = recipe.optimiser.batch_size
     if batch_size % ranks.world:
@@ -115,6 +141,10 @@ def train(
     if recipe.run.compile:
         networks.compile()
     update = updating(recipe, networks, ranks)
+
+    def state() -> checkpoint.State:
+        return networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
+
     only_first = Watch(out, patches=progress.patches, total=end) if ranks.rank == 0 else nullcontext()
     with only_first as watch, stop_signals() as stop:
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
@@ -139,7 +169,8 @@ def train(
             update_average(networks, min(decay, progress.patches / (progress.patches + 9 * batch_size)))
 
             # what is due after it: all of it at the end
-            last = progress.patches >= end or ranks.any(bool(stop))
+            stopped = ranks.any(bool(stop))
+            last = stopped or progress.patches >= end
             save, score, log = (
                 last or progress.patches % every < batch_size
                 for every in (recipe.run.checkpoint_every, recipe.run.validate_every, recipe.run.log_every)
@@ -151,6 +182,8 @@ def train(
                 _check(values, networks, progress.patches, batch_size, folder)
                 now = time.perf_counter()
                 progress.seconds = now - began
+                if watch and stopped:  # at once, as whoever stops it may not wait for the validation
+                    checkpoint.save(folder, recipe, state(), keep=recipe.run.keep)
                 speed = {"learning_rate": learning_rate, "seconds": now - began, "waiting": waited / (now - logged)}
                 logged, waited = now, 0.0
                 if watch:
@@ -163,8 +196,7 @@ def train(
                 if save:
                     quality = -scores["lpips"] if recipe.run.best == "lpips" else scores[recipe.run.best]
                     best, progress.best = quality > progress.best, max(quality, progress.best)
-                    state = networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
-                    checkpoint.save(folder, recipe, state, keep=recipe.run.keep, best=best)
+                    checkpoint.save(folder, recipe, state(), keep=recipe.run.keep, best=best)
     ranks.wait()
     return checkpoint.found(folder)[-1]
 
@@ -195,7 +227,8 @@ def patch_sampler(
 
 
 def check_begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    """Look, before photographs are decoded, whether a run can begin. Raises as `train` does."""
+    """Look, before photographs are decoded, whether a run can begin, and make its folder. Raises as `train` does."""
+    _make(out)
     if _earlier(recipe, out / "checkpoints", resume=resume) is None:
         check_initial(recipe)
 

@@ -277,12 +277,13 @@ class Recipe:
                 raise RecipeError(f"data.patch_size: {what} needs {least}, not {self.data.patch_size}")
 
 
-def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
+def read_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a TOML recipe; `settings` are overrides like "optimiser.batch_size=32", the value as TOML writes it.
 
     Raises RecipeError for an unreadable file, an unknown key (with the nearest known one), or a value of
     another type.
     """
+    path = Path(path)
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -67,16 +67,14 @@ def _initial(name: str, recipe: Recipe) -> tuple[dict[str, Tensor], tuple[Recipe
     """
     run = None
     if Path(name).suffix == ".pt":
-        theirs, state = run = checkpoint.load(Path(name))
-        network, tensors = theirs.network, checkpoint.generator_state(state)
+        generator, theirs, state = checkpoint.trained(Path(name))
+        network, run = theirs.network, (theirs, state)
     else:
         file = find_weights(name).safetensors
         if file is None:
             raise WeightsError(f"{name}: training starts from .safetensors or a checkpoint, not from ONNX")
-        shipped, card = load_generator(file)
-        network, tensors = str(card["network"]), shipped.state_dict()
-    generator = GENERATORS[network]()
-    generator.load_state_dict(tensors)
+        generator, card = load_generator(file)
+        network = str(card["network"])
     if network != recipe.network:
         wanted = GENERATORS[recipe.network]()
         if not wanted.plain or generator.shape != wanted.shape:

@@ -1,16 +1,22 @@
 """Ending a run early without losing what it has learned."""
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 @contextmanager
 def stop_signals() -> Iterator[Sequence[int]]:
-    """Collect SIGTERM and SIGINT in the list returned instead of dying of them; a second Ctrl-C does kill.
+    """Collect SIGTERM, SIGINT and SIGHUP in the list returned instead of dying of them; a second Ctrl-C does kill.
 
-    A second SIGTERM does not: what ends all processes of a run has torchrun send its own another one.
+    A second SIGTERM does not: what ends all processes of a run has torchrun send its own another one. SIGHUP, which
+    comes when a terminal is closed, is left alone where it is ignored, as nohup has it. In other threads than the
+    first one, which signals do not come to, the list stays empty.
     """
     received: list[int] = []
 
@@ -18,8 +24,14 @@ def stop_signals() -> Iterator[Sequence[int]]:
         received.append(number)
         if number == signal.SIGINT:
             signal.signal(number, earlier[signal.SIGINT])
+        elif number != signal.SIGTERM:
+            _leave_terminal()
 
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    earlier: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        if sys.platform != "win32" and (handler := signal.getsignal(signal.SIGHUP)) != signal.SIG_IGN:
+            earlier[signal.SIGHUP] = handler
     for number in earlier:
         signal.signal(number, note)
     try:
@@ -27,3 +39,12 @@ def stop_signals() -> Iterator[Sequence[int]]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def _leave_terminal() -> None:
+    """Let standard streams that lead to a terminal lead nowhere: it is being closed, and writing to it would fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        if os.isatty(number):
+            os.dup2(nowhere, number)
+    os.close(nowhere)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from srgan.data.degradation import Degradation
 from srgan.data.pairs import SCALE
 from srgan.data.store import Entry, Store
+from srgan.errors import ArgumentError, DataError
 from srgan.image.colour import to_uint8
 from srgan.image.resize import imresize
 from srgan.metrics import DISTS, LPIPS, as_tensor, cropped, lr_psnr, luma, psnr, ssim
@@ -33,7 +34,12 @@ class Pair:
 def held_out_pairs(
     store: Store, entries: Sequence[Entry], *, crop: int, scale: int, degradation: Degradation | None = None
 ) -> list[Pair]:
-    """Return the middle of each picture, at most `crop` hr pixels a side, and its lr, degraded or not."""
+    """Return the middle of each picture, at most `crop` hr pixels a side, and its lr, degraded or not.
+
+    Raises ArgumentError for a crop under an lr pixel.
+    """
+    if crop < scale:
+        raise ArgumentError(f"a crop of {crop} pixels is under one of lr, {scale}")
     pairs = []
     for number, entry in enumerate(entries):
         picture = store.picture(entry)
@@ -54,10 +60,12 @@ def held_out_pairs(
 
 
 def upscaled(generator: Generator, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the generator's sr for an lr picture, rounded to 8 bits."""
-    device = next(generator.parameters()).device
+    """Return the generator's sr for an lr picture, rounded to 8 bits; one in training mode is in eval mode for it."""
+    device, training = next(generator.parameters()).device, generator.training
+    generator.eval()
     with torch.inference_mode():
         sr = generator(as_tensor(lr).to(device))[0].permute(1, 2, 0)
+    generator.train(training)
     return to_uint8(sr.cpu().numpy())
 
 
@@ -68,8 +76,10 @@ def validate(
 ) -> tuple[dict[str, float], list[NDArray[np.uint8]]]:
     """Return the mean scores over the pairs, PSNR-Y, SSIM-Y, LR-PSNR and those of the networks by name, and every sr.
 
-    The border of one lr pixel is cut for PSNR-Y and SSIM-Y.
+    The border of one lr pixel is cut for PSNR-Y and SSIM-Y. Raises DataError for no pairs.
     """
+    if not pairs:
+        raise DataError("no pictures to validate on")
     scores: dict[str, list[float]] = {name: [] for name in ("psnr_y", "ssim_y", "lr_psnr", *networks)}
     pictures = []
     for pair in pairs:

@@ -4,7 +4,9 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from srgan.atomic import written_whole
+from srgan.errors import OutputError
 from srgan.image.resize import imresize
 from srgan.training.validation import Pair
 
@@ -26,31 +29,53 @@ _BESIDE = ("seconds", "learning_rate", "waiting")
 class Watch:
     """Writes RUN/log.jsonl and RUN/tensorboard, and keeps the progress line on standard error.
 
-    A resumed run drops the lines that an earlier one wrote past `patches`, where it takes over; a new one all.
+    A resumed run drops the lines that an earlier one wrote past `patches`, where it takes over; a new one all. What
+    cannot be written is an OutputError.
     """
 
     def __init__(self, folder: Path, *, patches: int, total: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         log = folder / "log.jsonl"
         kept = [line for line in _lines(log) if line["patches"] <= patches and patches]
         with written_whole(log) as file:
             file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
-        self._log = log.open("a", buffering=1)
-        self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches and patches + 1)
+        self._folder = folder
+        with self._writing():
+            self._log = log.open("a", buffering=1)
+            self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches and patches + 1)
         self._strips = folder / "strips"
         self._progress = tqdm(
             total=total, initial=patches, unit=" patches", unit_scale=True, smoothing=0.05, mininterval=1
         )
 
     def __enter__(self) -> "Watch":
+        self._hook, threading.excepthook = threading.excepthook, self._of_thread
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.close()
-        self._log.close()
-        self._board.close()
+        try:
+            with self._writing():
+                self._log.close()
+                self._board.close()
+        except OutputError:
+            if error is None:  # which it would else hide
+                raise
+        finally:
+            threading.excepthook = self._hook
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self._folder}: the log cannot be written: {error.strerror or error}") from error
+
+    def _of_thread(self, told: threading.ExceptHookArgs) -> None:
+        """Pass over what TensorBoard's thread dies of where it cannot write, as the next that is written raises it."""
+        if not isinstance(told.exc_value, OSError):
+            self._hook(told)
 
     def stepped(self, patches: int) -> None:
         """Count patches that were seen."""
@@ -62,9 +87,10 @@ class Watch:
         The kinds are "train", "validation", and "bicubic", the score that a run starts against.
         """
         rounded: dict[str, Any] = {k: _rounded(v) for k, v in values.items()}
-        self._log.write(json.dumps({"kind": kind, "patches": patches, **rounded}) + "\n")
-        for name, value in values.items():
-            self._board.add_scalar(f"{kind}/{name}", value, patches)
+        with self._writing():
+            self._log.write(json.dumps({"kind": kind, "patches": patches, **rounded}) + "\n")
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, patches)
         if kind == "train":
             shown = [f"{name} {value:.4g}" for name, value in values.items() if name not in _BESIDE]
             self._progress.set_postfix_str(", ".join([*shown, f"waiting {values['waiting']:.1%}"]))
@@ -76,18 +102,19 @@ class Watch:
         """Print and log what a person should look at, if there is anything."""
         if line is not None:
             self._progress.write(f"{patches:>10} patches: ALARM: {line}", file=sys.stderr)
-            self._log.write(json.dumps({"kind": "alarm", "patches": patches, "alarm": line}) + "\n")
-            self._board.add_text("alarm", line, patches)
+            with self._writing():
+                self._log.write(json.dumps({"kind": "alarm", "patches": patches, "alarm": line}) + "\n")
+                self._board.add_text("alarm", line, patches)
 
     def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]]) -> None:
         """Keep a picture of every held-out pair: lr, bicubic, sr, hr side by side, the newest in RUN/strips."""
-        self._strips.mkdir(exist_ok=True)
         for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
             nearest = pair.lr.repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
             strip = np.concatenate([nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr], axis=1)
             with written_whole(self._strips / f"{i:02d}.png") as file:
                 Image.fromarray(strip).save(file, "PNG")
-            self._board.add_image(f"held out/{i:02d}", strip, patches, dataformats="HWC")
+            with self._writing():
+                self._board.add_image(f"held out/{i:02d}", strip, patches, dataformats="HWC")
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -99,11 +126,13 @@ def _lines(log: Path) -> list[dict[str, Any]]:
     if not log.exists():
         return []
     lines = []
-    for line in log.read_text().splitlines():
+    for text in log.read_text(errors="replace").splitlines():
         try:
-            lines.append(json.loads(line))
+            line = json.loads(text)
         except ValueError:  # the last line of a run that was killed while it wrote
             continue
+        if isinstance(line, dict) and isinstance(line.get("patches"), int):  # what is not, others have written
+            lines.append(line)
     return lines
 
 
