@@ -167,3 +167,10 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
         cache_folder("kind")
     compiled.keep("key", "{}", b"blob")
     assert compiled.recall("key") is None
+
+
+def test_a_cache_folder_that_is_not_absolute_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for said, found in {"/var/cache": "/var/cache/srgan/x", "here": f"{tmp_path}/.cache/srgan/x"}.items():
+        monkeypatch.setenv("XDG_CACHE_HOME", said)
+        assert str(cache_folder("x")) == found

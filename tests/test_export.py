@@ -16,6 +16,7 @@ from srgan.inference.upscaler import Upscaler
 from srgan.models.generator import GENERATORS, Generator, blend_folded, folded
 from srgan.models.tensors import load_generator, save_generator
 from srgan.training import checkpoint
+from srgan.weights import checksum, read_card
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +117,15 @@ def test_scores_go_into_the_card(trained: Path, tmp_path: Path) -> None:
     assert load_generator(tmp_path / "a.safetensors")[1]["scores"] == {"Set5": {"psnr_y": 30.1235}}
     with pytest.raises(ExportError, match=r"scores\.json: no scores of"):
         export(trained, [tmp_path / "b.onnx"], scores=scores)
+    for name in ("a", "theirs"):  # of one that is called so, and of the file by another path
+        theirs = {"model": "theirs", "set": "Set5", "mean": {"psnr_y": 9.0}}
+        moved = {"model": "/there/a.onnx", "set": "Set5", "mean": {"psnr_y": 31.0}}
+        moved["weights"] = checksum(tmp_path / "a.onnx")
+        scores.write_text(json.dumps({"results": [theirs, *results, moved, theirs]}))
+        export(tmp_path / "a.safetensors", [tmp_path / "a.onnx"], scores=scores, name=name)
+        assert read_card(tmp_path / "a.onnx")["scores"] == {"Set5": {"psnr_y": 31.0}}
+    with pytest.raises(ExportError, match=r"scores\.json: two results of theirs for one set"):
+        export(trained, [tmp_path / "b.onnx"], scores=scores, name="theirs")
     scores.write_text("[]")
     with pytest.raises(ExportError, match="not a file of scores"):
         export(trained, [tmp_path / "a.onnx"], scores=scores)
@@ -169,8 +179,8 @@ def test_a_network_whose_values_are_not_finite_is_not_written(trained: Path, tmp
     _, state = checkpoint.load(trained)
     state["average"]["tail.bias"] += float("inf")
     broken = checkpoint.save(tmp_path, runs.recipe(), state, keep=1)
-    with pytest.raises(ExportError, match="not written"):
-        export(broken, [tmp_path / "a.onnx"])
+    with pytest.raises(ExportError, match=r"a\.ONNX: not written: the network gives values that are not finite"):
+        export(broken, [tmp_path / "a.ONNX"])
 
 
 def test_weights_are_exported_again_and_keep_their_card(tiny: Generator, tmp_path: Path) -> None:

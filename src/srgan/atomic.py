@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
 import atexit
+import errno
 import os
 import shutil
 import sys
@@ -44,6 +45,19 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         if beside is not None:
             beside.unlink(missing_ok=True)
             _open.discard(beside)
+
+
+def check_place(path: Path) -> None:
+    """Raise OutputError, as `written_whole` would, where a file cannot be written; makes the folder where it lacks."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file, beside = _open_beside(path.parent)
+        file.close()
+        beside.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -152,9 +166,11 @@ def _held(opened: int, path: Path) -> bool:
 def cache_folder(name: str) -> Path:
     """Return where files of a kind are kept between runs: `srgan/NAME` under XDG_CACHE_HOME, or under ~/.cache.
 
+    As its specification has it, a path there that is not absolute does not count.
     Raises OutputError for a user without a home where XDG_CACHE_HOME does not say it.
     """
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan" / name
+        said = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        return (said if said.is_absolute() else Path.home() / ".cache") / "srgan" / name
     except RuntimeError as error:
         raise OutputError("no place for what is kept between runs: neither XDG_CACHE_HOME nor HOME is set") from error

@@ -29,7 +29,7 @@ from srgan.models.generator import (
 )
 from srgan.models.tensors import load_generator, new_card, save_generator
 from srgan.training import checkpoint
-from srgan.weights import METADATA_KEY, Card
+from srgan.weights import METADATA_KEY, Card, checksum
 
 OPSET = 17
 PARITY_SIZES = ((24, 24), (1, 1), (1, 37), (23, 5), (31, 47))
@@ -165,7 +165,8 @@ def export(
     source     a checkpoint, of which the averaged generator is taken, or a .safetensors file
     outputs    where to write; the suffix says what
     name, summary, trained_on   for the card; trained_on says in words what the data were, and their licences
-    scores     a file of `srgan evaluate --json`; its entries for `source`, one of `outputs` or `name` count
+    scores     a file of `srgan evaluate --json`; its entries for the bytes of `source` or of one of `outputs` count,
+               where there are none for their paths, and else for `name`
     blend      another generator of the same network, whose batch norm is folded where this one has none, and its
                share, in [0, 1], of each weight (network interpolation, Wang et al. 2018, section 3.4)
     tolerance  how far the ONNX network may be from the generator, in units of the range [0, 1]: half a level
@@ -177,7 +178,7 @@ def export(
     if not files:
         raise ExportError("no file to write")
     for path in files:
-        if path.suffix not in (".onnx", ".safetensors"):
+        if path.suffix.lower() not in (".onnx", ".safetensors"):
             raise ExportError(f"{path}: written are .onnx and .safetensors")
     generator, card = _read(source)
     if blend is not None:
@@ -187,19 +188,21 @@ def export(
     if trained_on is not None:
         card["training"] = card.get("training", {}) | {"data": trained_on}
     if scores is not None:
-        card["scores"] = _scores(scores, {card["name"], *map(str, files), str(source)})
+        card["scores"] = _scores(scores, card["name"], [source, *files])
     for tensor in generator.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(tensor.half())
     model = build_onnx(generator, card)
     difference = parity(model, generator)
-    if not difference <= tolerance:
+    if difference == math.inf:
+        raise ExportError(f"{files[0]}: not written: the network gives values that are not finite")
+    if difference > tolerance:
         raise ExportError(
             f"{files[0]}: not written: the exported network differs by {difference:.2g} from the trained one,"
             f" more than {tolerance:.2g}"
         )
     for path in files:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             save_generator(generator, path, card)
         else:
             with written_whole(path) as file:
@@ -209,9 +212,9 @@ def export(
 
 def _read(source: Path) -> tuple[Generator, Card]:
     """Return the generator of a checkpoint or a safetensors file, and its card as far as it is known."""
-    if source.suffix == ".safetensors":
+    if source.suffix.lower() == ".safetensors":
         return load_generator(source)
-    if source.suffix == ".onnx":
+    if source.suffix.lower() == ".onnx":
         raise ExportError(f"{source}: an ONNX file is not exported again: take its .safetensors, or the checkpoint")
     generator, recipe, state = checkpoint.trained(source)
     training = {
@@ -239,16 +242,24 @@ def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
     card["training"] = card.get("training", {}) | {"blend": f"{share:g} of each weight from {their_card['name']}"}
 
 
-def _scores(path: Path, names: set[str]) -> dict[str, dict[str, float]]:
-    """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model of these names."""
+def _scores(path: Path, name: str, files: Sequence[Path]) -> dict[str, dict[str, float]]:
+    """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model.
+
+    Those of its files by their checksums count, where there are none by their paths, and else by its name. Raises
+    ExportError where there are none, or a set has two.
+    """
+    checksums = {checksum(file) for file in files if file.is_file()}
     try:
         results = json.loads(path.read_text())["results"]
-        ours = [r for r in results if r["model"] in names]
+        ways = (("weights", checksums), ("model", {*map(str, files)}), ("model", {name}))
+        ours = next(filter(None, ([r for r in results if r.get(key) in known] for key, known in ways)), [])
         found = {r["set"]: {k: round(v, 4) for k, v in r["mean"].items() if v is not None} for r in ours}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f"{path}: not a file of scores: {error}") from error
     if not found:
-        raise ExportError(f"{path}: no scores of {' or '.join(sorted(names))}")
+        raise ExportError(f"{path}: no scores of {' or '.join([name, *map(str, files)])}")
+    if len(found) < len(ours):
+        raise ExportError(f"{path}: two results of {' and '.join(sorted({r['model'] for r in ours}))} for one set")
     return found
 
 

@@ -15,7 +15,7 @@ from stores import write_tar
 from srgan.bulk import manifest as manifests
 from srgan.bulk.manifest import Manifest, Record, Run
 from srgan.bulk.places import Place, open_place
-from srgan.bulk.stages import plan_making
+from srgan.bulk.stages import _model_file, plan_making
 from srgan.bulk.status import failures, lines_of, status_of
 from srgan.cli import main
 from srgan.errors import BulkError, OutputError
@@ -574,3 +574,36 @@ def test_a_rerun_reads_a_large_manifest_quickly(tmp_path: Path, tiny_onnx: Path)
     assert found["7_x4.png"].final
     assert making(tiny_onnx, tmp_path).mark != "s"
     assert X4.ending == "_x4"
+
+
+def test_a_machine_without_the_model_s_file_keeps_one_copy_of_it(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    model = tmp_path / "mine.onnx"
+    model.write_bytes(tiny_onnx.read_bytes())
+    ours = making(model, tmp_path)
+    assert _model_file(ours) == model
+    model.write_bytes(b"another one by now")
+    for _ in range(2):
+        found = Path(_model_file(ours))
+        assert found.read_bytes() == tiny_onnx.read_bytes()
+        assert found.name == "mine.onnx"
+    found.write_bytes(b"damaged")
+    assert Path(_model_file(ours)).read_bytes() == tiny_onnx.read_bytes()
+    assert [path.name for path in (tmp_path / "cache/srgan/models").rglob("*.onnx")] == ["mine.onnx"]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    (tmp_path / "temporary").mkdir()
+    assert Path(_model_file(ours)).parent.parent == tmp_path / "temporary"
+
+
+@pytest.mark.parametrize("url", ["ftp://me:secret@127.0.0.1:1/x", "s3://me:secret@bucket/x?region=us-east-1"])
+def test_what_is_secret_in_an_address_is_not_told(url: str) -> None:
+    try:
+        told = open_place(url).url
+    except BulkError as error:  # of a server that is not there
+        told = str(error)
+    assert told.startswith((f"{url.partition(':')[0]}://127.0.0.1:1/x: ", "s3://bucket/x"))
+    assert "secret" not in told

@@ -54,6 +54,32 @@ def test_wrong_usage_is_one_line(
     assert capsys.readouterr().err.startswith(f"srgan: error: {line}")
 
 
+def test_what_is_measured_before_an_error_is_kept(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = photographs(tmp_path / "small", count=1, size=(12, 12))
+    files = ["--json", str(tmp_path / "scores.json"), "--report", str(tmp_path / "report")]
+    data = ["--data", str(folder), "--data", str(small), "--metrics", "psnr_y"]
+    assert main(["evaluate", "bicubic", *data, *files]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("Set2: 2 pictures, lr by imresize\n")
+    assert err == f"srgan: error: {small}/00.png: 12x12, a side under 20 pixels cannot be measured\n"
+    assert [r["set"] for r in json.loads((tmp_path / "scores.json").read_text())["results"]] == ["Set2"]
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(("option", "reason"), [("--json", "File exists"), ("--report", "Not a directory")])
+def test_where_results_cannot_be_written_is_said_before_the_work(
+    option: str, reason: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["evaluate", "bicubic", "--data", str(folder), option, str(tmp_path / "file" / "x")]) == 1
+    out, err = capsys.readouterr()
+    end = "/index.html" if option == "--report" else ""
+    assert err == f"srgan: error: {tmp_path}/file/x{end}: cannot be written: {reason}\n"
+    assert out == ""
+
+
 def test_help_loads_no_torch() -> None:
     result = CliRunner().invoke(evaluate, ["--help"])
     assert result.exit_code == 0

@@ -153,3 +153,40 @@ def test_what_ctrl_c_ended_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -
     assert main(["anything"]) == 130
     gc.collect()
     assert seen[0]() is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("srgan ", [f"plain,{name}" for name in COMMANDS]),
+        ("srgan ev", ["plain,evaluate"]),
+        ("srgan upscale --model srgan-p", ["plain,srgan-plus", "plain,srgan-photo"]),
+        ("srgan upscale --model runs/", ["file,runs/"]),
+    ],
+)
+def test_a_shell_completes_commands_and_networks(
+    words: str, expected: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without what commands need: none of them is imported to be named."""
+    asked = {"_SRGAN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    for name in ("serve", "train"):
+        monkeypatch.setitem(COMMANDS, name, COMMANDS[name]._replace(place="a_package_that_is_not_there:command"))
+    with pytest.raises(SystemExit):
+        main([])
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_a_command_that_is_none_is_met_with_the_one_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photo.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    for name, end in {
+        "photo.jpg": " Did you mean srgan upscale photo.jpg?",
+        "upsacle": " Did you mean srgan upscale?",
+        "zzzz": "",
+    }.items():
+        assert main([name]) == 2
+        assert capsys.readouterr().err.endswith(f"Error: No such command '{name}'.{end}\n")

@@ -312,7 +312,7 @@ def test_results_of_the_same_format_have_what_each_knows_of_quality_and_compress
     assert main(["upscale", "in/c.bmp", "--format", "same", "--quality", "5"]) == 2
     assert capsys.readouterr().err.endswith("srgan: error: no result is of a format that has a quality\n")
     before = Path("low/a_x4.jpg").read_bytes()
-    assert main(["upscale", "in/a.jpg", "--format", "jpeg", "--quality", "5", "-o", "low"]) == 0  # the same: kept
+    assert main(["upscale", "in/a.jpg", "--format", "JPG", "--quality", "5", "-o", "low"]) == 0  # the same: kept
     assert Path("low/a_x4.jpg").read_bytes() == before
 
 

@@ -9,6 +9,7 @@ from srgan.evaluation import Score, SetScores, as_json, left_out, tables, write_
 from srgan.evaluation.protocol import PROTOCOL
 from srgan.evaluation.results import differences
 from srgan.evaluation.statistics import interval
+from srgan.evaluation.tables import labels
 
 SCORES = (
     SetScores("bicubic", "Set5", "numpy", (Score("a", {"psnr_y": 28.0}), Score("b", {"psnr_y": 29.0}))),
@@ -73,6 +74,21 @@ def test_the_tables_by_hand() -> None:
     assert not [line for line in cells if line[:1] == ["ssim_y"]]
     assert "  model      srgan: openvino, SHA-256 " + "f" * 64 in lines
     assert "  weights    lpips_alex.safetensors: SHA-256 " + "e" * 64 in lines
+
+
+def test_models_with_long_names_are_told_apart_by_their_ends() -> None:
+    first, second = (f"runs/{name}/weights/srresnet-x4-finetuned.onnx" for name in ("first", "second"))
+    assert labels(["bicubic", first]) == {"bicubic": "bicubic", first: ".../srresnet-x4-finetuned.onnx"}
+    shown = labels([first, "bicubic", second])
+    assert list(shown.values()) == [
+        "...t/weights/srresnet-x4-finetuned.onnx",
+        "bicubic",
+        "...d/weights/srresnet-x4-finetuned.onnx",
+    ]
+    assert labels([]) == {}
+    score = (Score("1.png", {"psnr_y": 30.0}),)
+    table = tables([SetScores(model, "Set", "", score) for model in (first, second)])
+    assert "...d/weights/srresnet-x4-finetuned.onnx - ...t/weights/srresnet-x4-finetuned.onnx" in table
 
 
 def test_scores_are_written_with_their_protocol(tmp_path: Path) -> None:

@@ -134,6 +134,14 @@ def test_small_pictures_go_through_a_network_together(perceptual: Path, monkeypa
         assert measured() == pytest.approx(one_by_one, rel=1e-4)
 
 
+def test_a_picture_too_small_for_a_network_is_left_out_of_its_scores(perceptual: Path, tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "mixed", count=1, size=(24, 24))
+    Image.fromarray(scene(40, 40, seed=1)).save(folder / "large.png")
+    meters = Meters(perceptual, metrics=["psnr_y", "lpips", "dists"])
+    (result,) = evaluate(["bicubic"], [folder], meters=meters)
+    assert [list(score.values) for score in result.scores] == [["psnr_y", "dists"], ["psnr_y", "lpips", "dists"]]
+
+
 def test_only_the_metrics_asked_for(folder: Path) -> None:
     (result,) = evaluate(["bicubic"], [folder], meters=Meters(metrics=["ssim_y"]))
     assert result.metrics == ["ssim_y"]

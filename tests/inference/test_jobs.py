@@ -10,7 +10,8 @@ from PIL import Image
 from srgan.errors import ArgumentError
 from srgan.image.picture import Maker, Picture
 from srgan.image.size import Size
-from srgan.image.writing import write_picture
+from srgan.image.writing import RESULT_FORMATS, write_picture
+from srgan.image.xmp import is_marked
 from srgan.inference.jobs import Job, plan_batch
 
 X4 = Size(scale=4)
@@ -98,6 +99,48 @@ def test_results_of_another_size_are_no_pictures_and_what_others_name_so_is_one(
     assert [job.source for job in jobs] == [tmp_path / "in/photo.jpg", tmp_path / "in/own" / name]
     jobs, _ = plan_batch([str(path) for path in sorted((tmp_path / "in").glob("*.*"))], None, X4)  # as a shell does
     assert [job.source for job in jobs] == [tmp_path / "in/photo.jpg"]
+
+
+def test_what_srgan_made_is_no_picture_of_a_folder_whatever_it_is_called(tmp_path: Path) -> None:
+    """Such as -o and --confidence have names for; named alone it is upscaled."""
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    ours = Picture(pixels, maker=Maker("srgan", "srgan-plus", "c0ffee", "0123456789abcdef" * 2))
+    for suffix in RESULT_FORMATS:
+        write_picture(ours, tmp_path / f"large{suffix}")
+        assert (tmp_path / f"large{suffix}").stat().st_size > 2**14
+    write_picture(Picture(pixels), tmp_path / "theirs.webp")
+    jobs, _ = plan_batch([str(tmp_path)], None, X4)
+    assert [job.source for job in jobs] == [tmp_path / "theirs.webp"]
+    jobs, _ = plan_batch([str(tmp_path / "large.webp")], None, X4)
+    assert [job.source for job in jobs] == [tmp_path / "large.webp"]
+
+
+def test_a_mark_is_found_at_either_end_of_a_file(tmp_path: Path) -> None:
+    mark = b'srgan:fingerprint="0123456789abcdef"'
+    for before, after, found in [(0, 0, True), (1000, 2**19, True), (2**19, 1000, True), (2**19, 2**19, False)]:
+        (tmp_path / "a.webp").write_bytes(bytes(before) + mark + bytes(after))
+        assert is_marked(tmp_path / "a.webp") is found
+    (tmp_path / "a.webp").write_bytes(b"")
+    assert not is_marked(tmp_path / "a.webp")
+
+
+@pytest.mark.parametrize("name", ["large.wepb", "large.jxl", "large.SVG"])
+def test_a_file_s_name_of_no_kind_that_is_written_is_no_new_folder(tmp_path: Path, name: str) -> None:
+    touch(tmp_path / "photo.jpg")
+    with pytest.raises(ArgumentError, match=rf"{name}: no such folder, and results are written as \.png"):
+        plan_batch([str(tmp_path / "photo.jpg")], tmp_path / name, X4)
+    jobs, _ = plan_batch([str(tmp_path)], tmp_path / name, X4)  # of a folder it is one
+    assert [job.target for job in jobs] == [tmp_path / name / "photo_x4.png"]
+    (tmp_path / name).mkdir()
+    jobs, _ = plan_batch([str(tmp_path / "photo.jpg")], tmp_path / name, X4)
+    assert [job.target for job in jobs] == [tmp_path / name / "photo_x4.png"]
+
+
+def test_an_address_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    jobs, errors = plan_batch(["https://example.org/a.jpg"], None, X4)
+    assert jobs == []
+    assert str(errors["https://example.org/a.jpg"]).startswith("https://example.org/a.jpg: an address: ")
 
 
 def test_a_result_of_the_size_asked_for_needs_no_mark_to_be_known(tmp_path: Path) -> None:

@@ -237,7 +237,8 @@ def open_place(text: str) -> Place:
         return Place(text, _local(), os.path.abspath(text), "local")  # noqa: PTH100 - links stay
     parts = urlsplit(text)
     root = f"{parts.scheme}://{parts.netloc}"
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2] if parts.scheme == 's3' else parts.netloc}{parts.path}"
+    public = parts.netloc if parts.scheme.startswith("abfs") else parts.netloc.rpartition("@")[2]  # container@account
+    shown = f"{parts.scheme}://{public}{parts.path}"
     system, base = _file_system(root, parts.query, shown)
     base = f"{base.rstrip('/')}/{parts.path.strip('/')}".rstrip("/") or base
     kind: Kind = "local" if system.type_name == "local" else "store" if system.type_name in _STORES else "other"

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from srgan.atomic import cache_folder, written_whole
 from srgan.bulk.manifest import Record, whoami
 from srgan.bulk.places import Place
 from srgan.bulk.sources import Task, pictures_in
@@ -250,6 +251,13 @@ def _model_file(making: Making) -> str | Path:
     path = Path(making.model)
     if path.is_file() and checksum(path) == checksum(making.weights):
         return path
-    folder = Path(tempfile.mkdtemp(prefix="srgan-"))
-    (folder / path.name).write_bytes(making.weights)
-    return folder / path.name
+    digest = checksum(making.weights)
+    try:
+        kept = cache_folder("models") / digest / path.name
+        if not (kept.is_file() and checksum(kept) == digest):
+            with written_whole(kept) as file:
+                file.write(making.weights)
+    except OutputError:  # no home that can be written to
+        kept = Path(tempfile.mkdtemp(prefix="srgan-")) / path.name
+        kept.write_bytes(making.weights)
+    return kept

@@ -1,6 +1,7 @@
 """The command line. A command parses, calls one function and prints; it is imported when it is called."""
 
 import atexit
+import difflib
 import importlib
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from srgan import __version__
 from srgan.errors import ArgumentError, RuntimeMissingError, SrganError
@@ -75,6 +77,21 @@ class _LazyGroup(click.Group):
         module, name = COMMANDS[cmd_name].place.split(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            meant = f"upscale {click.format_filename(name)}" if Path(name).exists() else close[0] if close else None
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean srgan {meant}?" if meant else ""))
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, none of which is imported, and the options."""
+        found = [CompletionItem(name, help=c.help) for name, c in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -31,7 +31,12 @@ def data() -> None:
     help="Folder of test pictures that must not be among these; repeatable.",
 )
 @click.option(
-    "--min-side", default=96, show_default=True, type=click.IntRange(min=1), help="The shortest side that is of use."
+    "--min-side",
+    default=96,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The shortest side that is of use.",
 )
 @debug_option
 def check(folder: Path, against: tuple[Path, ...], min_side: int) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from srgan.cli import debug_option
-from srgan.errors import DataError
+from srgan.errors import DataError, SrganError
+from srgan.inference.runtime import PRECISIONS
 
 EPILOG = """\b
 Examples:
@@ -53,7 +54,13 @@ without them they are left out, unless --metrics names them.
 @click.option(
     "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the learned metrics' weights."
 )
-@click.option("--precision", default="fp32", show_default=True, help="Arithmetic of the network: fp32, bf16 or auto.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the networks; auto: bf16 where the hardware has it.",
+)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="How many processors to use.")
 @debug_option
 def evaluate(
@@ -77,12 +84,28 @@ def evaluate(
     from tqdm import tqdm  # here, so that --help needs none of this
 
     from srgan import evaluation
+    from srgan.atomic import check_place
     from srgan.evaluation.report import Report
     from srgan.perceptual import default_folder
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    for place in (json_file, report and report / "index.html"):
+        if place is not None:
+            check_place(place)
     meters = evaluation.Meters(perceptual or default_folder(), metrics=names)
     profile, page = evaluation.Profile(), Report() if report else None
+    results: list[evaluation.SetScores] = []
+
+    def tell() -> None:
+        click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
+        if json_file is not None:
+            evaluation.write_json(results, json_file, meters.checksums)
+        if report is not None and page is not None:
+            page.write(report / "index.html", results, meters.checksums)
+            click.echo(f"Report: {report / 'index.html'}")
+        if profiled:
+            click.echo("\n".join(["Time", *(f"  {line}" for line in profile.lines())]))
+
     with tqdm(unit=" pictures", disable=None, leave=False) as bar:
 
         def watch(shot: evaluation.Shot) -> None:
@@ -91,8 +114,8 @@ def evaluate(
                 with profile("report"):
                     page.add(shot)
 
-        results = list(
-            evaluation.evaluate(
+        try:
+            for found in evaluation.evaluate(
                 models,
                 folders,
                 made=made,
@@ -102,8 +125,12 @@ def evaluate(
                 threads=threads,
                 profile=profile,
                 watch=watch,
-            )
-        )
+            ):
+                results.append(found)  # noqa: PERF402 - those of the folders before an error stay
+        except (SrganError, KeyboardInterrupt):
+            if results:
+                tell()
+            raise
     for name, file in meters.missing.items():
         where = perceptual or default_folder()
         click.echo(f"srgan: {name} is left out: no {file} in {where}; srgan fetch lpips lpips-vgg gets it", err=True)
@@ -114,13 +141,6 @@ def evaluate(
     if metrics is None:
         for line in unmeasured:
             click.echo(f"srgan: {line}", err=True)
-    click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
-    if json_file is not None:
-        evaluation.write_json(results, json_file, meters.checksums)
-    if report is not None and page is not None:
-        page.write(report / "index.html", results, meters.checksums)
-        click.echo(f"Report: {report / 'index.html'}")
-    if profiled:
-        click.echo("\n".join(["Time", *(f"  {line}" for line in profile.lines())]))
+    tell()
     if metrics is not None and unmeasured:
         raise DataError("; ".join(unmeasured))

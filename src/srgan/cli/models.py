@@ -27,8 +27,9 @@ _SHOWN = ("Set14", "psnr_y", "lpips")
 def models(names: tuple[str, ...]) -> None:
     """List the networks that are shipped, or tell what some were trained on and what they score."""
     for number, name in enumerate(names):
+        card = read_card(find_weights(name).one)
         click.echo("\n" * (number > 0) + name)
-        for line in _details(read_card(find_weights(name).one)):
+        for line in _details(card):
             click.echo(f"  {line}")
     if not names:
         folder, *scores = _SHOWN

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
@@ -12,6 +13,8 @@ from srgan.inference.runtime import PRECISIONS, RUNTIMES
 from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
+SAME = "same"
+ALSO = {"jpg": "jpeg", "tif": "tiff"}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -39,6 +42,17 @@ def size_in_bytes(_: click.Context | None, __: click.Parameter | None, text: str
     if not size:
         raise click.BadParameter(f"{text!r} is nothing")
     return size
+
+
+def format_of(_: click.Context | None, __: click.Parameter | None, text: str | None) -> str | None:
+    """Return a format by its name, or by the shorter of its suffixes."""
+    return None if text is None else ALSO.get(text, text)
+
+
+def networks(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the shipped names that begin so and, where there are none, what makes a shell look for files."""
+    names = [CompletionItem(name) for name in (AUTO, *NAMES) if name.startswith(incomplete)]
+    return names or [CompletionItem(incomplete, type="file")]
 
 
 class Grouped(click.Command):
@@ -72,6 +86,7 @@ SIZE = (
 TEXTURE = (
     click.option(
         "--model",
+        shell_complete=networks,
         default=AUTO,
         show_default=True,
         help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for JPEGs of quality"
@@ -104,7 +119,9 @@ TEXTURE = (
 RESULTS = (
     click.option(
         "--format",
-        type=click.Choice((*FORMATS, "same")),
+        type=click.Choice((*FORMATS, SAME, *ALSO), case_sensitive=False),
+        metavar=f"[{'|'.join((*FORMATS, SAME))}]",
+        callback=format_of,
         help="same is each picture's own, or png where that is not written. Default: png, or what an output FILE is"
         " called.",
     ),

@@ -103,7 +103,8 @@ class Meters:
     ) -> list[dict[str, float]]:
         """Return the scores of several results for the same picture; what a metric needs of hr is computed once.
 
-        The results have hr's shape. Raises DataError for a picture that is too small.
+        The results have hr's shape. A picture that is too small for a network or for windows has no such score; raises
+        DataError for one that is so for all.
         """
         scores: list[dict[str, float]] = [{} for _ in results]
         for name in self.metrics:
@@ -133,11 +134,14 @@ def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8) -> float | None:
     return psnr(a, b) if name == "psnr_y" else ssim(a, b)
 
 
-def _distances(metric: LPIPS | DISTS, results: Sequence[Picture8], hr: Picture8) -> list[float]:
+def _distances(metric: LPIPS | DISTS, results: Sequence[Picture8], hr: Picture8) -> Sequence[float | None]:
     """Return the distance of each result, several of small pictures at once."""
     together = max(1, BATCH_PIXELS // (hr.shape[0] * hr.shape[1]))
     batches = (results[i : i + together] for i in range(0, len(results), together))
     with torch.inference_mode():
-        original = metric.features(as_tensor(hr))
+        try:
+            original = metric.features(as_tensor(hr))
+        except DataError:  # too small a picture for its network
+            return [None] * len(results)
         found = [metric.distance(metric.features(torch.cat([*map(as_tensor, b)])), original) for b in batches]
     return [float(distance) for distances in found for distance in distances]

@@ -8,7 +8,7 @@ from html import escape
 from srgan.evaluation.published import Published
 from srgan.evaluation.results import SetScores
 from srgan.evaluation.statistics import Interval
-from srgan.evaluation.tables import label
+from srgan.evaluation.tables import labels
 
 WIDTH, HEIGHT, MARGIN = 720, 440, 56
 
@@ -44,7 +44,7 @@ def plot(results: Sequence[SetScores], theirs: Sequence[Published]) -> str:
     points = [means[r.model] for r in ours] + [row.values for row in rings]
     x = _axis([p["psnr_y"] for p in points], MARGIN, WIDTH - 16)
     y = _axis([p["lpips"] for p in points], HEIGHT - MARGIN, 16)
-    parts = [_frame(x, y)]
+    parts, called = [_frame(x, y)], labels(r.model for r in ours)
     for row in rings:
         at = (x.place(row.values["psnr_y"]), y.place(row.values["lpips"]))
         parts.append(f'<circle class="theirs" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="5"/>')
@@ -56,7 +56,7 @@ def plot(results: Sequence[SetScores], theirs: Sequence[Published]) -> str:
         parts.append(f'<circle class="ours" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="5"/>')
         parts.append(
             f'<text x="{at[0] - 9:.1f}" y="{at[1] - 8:.1f}" text-anchor="end" style="font-weight: 700">'
-            f"{escape(label(r.model))}</text>"
+            f"{escape(called[r.model])}</text>"
         )
     sources = "; ".join(dict.fromkeys(row.source for row in rings))
     caption = "Filled: measured, with 95 percent intervals, cut at the frame."

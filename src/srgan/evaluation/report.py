@@ -24,7 +24,7 @@ from srgan.evaluation.published import Published, published
 from srgan.evaluation.results import SetScores, differences, protocol_lines
 from srgan.evaluation.run import Shot
 from srgan.evaluation.statistics import Interval
-from srgan.evaluation.tables import label, number
+from srgan.evaluation.tables import labels, number
 from srgan.image.resize import imresize
 
 CROP = 160
@@ -54,14 +54,14 @@ class Report:
     def add(self, shot: Shot) -> None:
         """Keep the window of a picture where the models' results differ most (one model alone: from hr)."""
         hr, lr = shot.pair.hr, shot.pair.lr
-        results = list(shot.results.values())
+        results, called = list(shot.results.values()), labels(shot.results)
         height, width = (min(CROP, side) for side in hr.shape[:2])
         top, left, difference = most_different(results if len(results) > 1 else [*results, hr], height, width)
         bicubic = [] if "bicubic" in shot.results else [("bicubic", "", imresize(lr, scale=float(SCALE)))]
         pictures = [
             ("low resolution", "each pixel four times", lr.repeat(SCALE, 0).repeat(SCALE, 1)),
             *bicubic,
-            *((label(model), _scores_line(shot.scores[model]), sr) for model, sr in shot.results.items()),
+            *((called[model], _scores_line(shot.scores[model]), sr) for model, sr in shot.results.items()),
             ("original", "", hr),
         ]
         window = (slice(top, top + height), slice(left, left + width))
@@ -80,7 +80,7 @@ class Report:
         template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
         folders = list(dict.fromkeys(r.folder for r in results))
         page = template.substitute(
-            title=escape(f"{', '.join(dict.fromkeys(label(r.model) for r in results))} on {', '.join(folders)}"),
+            title=escape(f"{', '.join(labels(r.model for r in results).values())} on {', '.join(folders)}"),
             version=escape(versions()["srgan"]),
             crop=CROP,
             sets="\n".join(self._one_set(name, list(group)) for name, group in groupby(results, lambda r: r.folder)),
@@ -159,7 +159,7 @@ def _table(caption: str, rows: Sequence[str]) -> str:
 
 
 def _means(results: Sequence[SetScores]) -> str:
-    metrics = _metrics(results)
+    metrics, called = _metrics(results), labels(r.model for r in results)
     means = [r.mean() for r in results]
     best = {m: (max if m in HIGHER_IS_BETTER else min)(mean[m] for mean in means if m in mean) for m in metrics}
     rows = [_head("measured", metrics)]
@@ -168,16 +168,17 @@ def _means(results: Sequence[SetScores]) -> str:
         cells = (
             _cell(m, mean.get(m), limits.get(m), best=len(results) > 1 and mean.get(m) == best[m]) for m in metrics
         )
-        rows.append(f"<tr><td>{escape(label(r.model))}</td>{''.join(cells)}</tr>")
+        rows.append(f"<tr><td>{escape(called[r.model])}</td>{''.join(cells)}</tr>")
     return _table(f"{len(results[0].scores)} pictures, low resolution by {escape(results[0].lr)}", rows)
 
 
 def _changes(results: Sequence[SetScores]) -> str:
-    metrics = _metrics(results)
+    metrics, called = _metrics(results), labels(r.model for r in results)
     rows = [_head("difference", metrics)]
     for d in differences(results):
         cells = (_cell(m, d.mean.get(m), d.interval.get(m), signed=True) for m in metrics)
-        rows.append(f"<tr><td>{escape(label(d.model))} - {escape(label(d.baseline))}</td>{''.join(cells)}</tr>")
+        title = f"{called[d.model]} - {called[d.baseline]}"
+        rows.append(f"<tr><td>{escape(title)}</td>{''.join(cells)}</tr>")
     return _table("of the same pictures; an interval without zero is a difference to trust", rows) if rows[1:] else ""
 
 
@@ -193,13 +194,13 @@ def _published(rows: Sequence[Published]) -> str:
 
 
 def _details(results: Sequence[SetScores]) -> str:
-    metrics = _metrics(results)
+    metrics, called = _metrics(results), labels(r.model for r in results)
     rows = [_head("picture and model", metrics)]
     for place, score in enumerate(results[0].scores):
         for r in results:
             values = r.scores[place].values
             cells = "".join(_cell(m, values.get(m), None) for m in metrics)
-            rows.append(f"<tr><td>{escape(score.picture)} {escape(label(r.model))}</td>{cells}</tr>")
+            rows.append(f"<tr><td>{escape(score.picture)} {escape(called[r.model])}</td>{cells}</tr>")
     return f"<details><summary>Each picture</summary>{_table('', rows)}</details>"
 
 

@@ -1,6 +1,6 @@
 """Scores as lines of text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from srgan.evaluation.results import SetScores, differences, protocol_lines
@@ -27,16 +27,22 @@ def number(metric: str, value: float, *, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{digits}f}"
 
 
-def label(model: str) -> str:
-    """Return the end of a model's name where it is a long path."""
-    return model if len(model) <= 30 else "..." + model[-27:]
+def labels(models: Iterable[str]) -> dict[str, str]:
+    """Return what each model is called: of a name over 30 characters, a path, so much of its end as no other has."""
+    names = list(dict.fromkeys(models))
+    for length in range(30, max(map(len, names), default=0)):
+        shown = {name: name if len(name) <= length else "..." + name[3 - length :] for name in names}
+        if len({*shown.values()}) == len(names):
+            return shown
+    return {name: name for name in names}
 
 
 def _one_folder(folder: str, results: list[SetScores], *, pictures: bool) -> Iterator[str]:
     metrics = list(dict.fromkeys(name for r in results for name in r.metrics))
-    shown = [label(r.model) for r in results]
+    called = labels(r.model for r in results)
+    shown = [called[r.model] for r in results]
     changes = differences(results)
-    titles = [f"{label(d.model)} - {label(d.baseline)}" for d in changes]
+    titles = [f"{called[d.model]} - {called[d.baseline]}" for d in changes]
     width = max(map(len, [*shown, *titles, "  95 % from"])) + 1
 
     def line(title: str, values: Mapping[str, float], *, signed: bool = False) -> str:

@@ -1,7 +1,9 @@
 """XMP packets: what is told there of size and orientation made true, and of where a picture comes from added."""
 
+import os
 import re
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +16,7 @@ _EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystemVersionUsed")
 _FINGERPRINT = re.compile(rb'srgan:fingerprint="([0-9a-f]+)"')
+_ENDS = 1 << 17  # bytes at either end of a file that XMP is looked for in
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"></rdf:RDF></x:xmpmeta>'
@@ -82,6 +85,18 @@ def read_fingerprint(path: Path) -> str | None:
     """Return the `Maker.fingerprint` that a file carries, None where it carries none. Raises OSError."""
     with path.open("rb") as file:
         return find_fingerprint(file)
+
+
+def is_marked(path: Path) -> bool:
+    """Tell whether a picture's file carries a `Maker.fingerprint`, by where formats have their XMP: at either end.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        if find_fingerprint(BytesIO(file.read(_ENDS))) is not None:
+            return True
+        file.seek(max(_ENDS - 100, os.fstat(file.fileno()).st_size - _ENDS))
+        return find_fingerprint(BytesIO(file.read(_ENDS))) is not None
 
 
 def find_fingerprint(file: BinaryIO) -> str | None:

@@ -15,7 +15,7 @@ from srgan.errors import ArgumentError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS, SAME, own_format
-from srgan.image.xmp import read_fingerprint
+from srgan.image.xmp import is_marked
 
 STREAM = "-"
 """The input that is standard input, and the output that is standard output."""
@@ -76,7 +76,7 @@ def plan_batch(
     picture goes.
 
     Links to files and folders are followed, each folder once. Left out of folders is what is hidden, and of these and
-    of globs results, of any size; and inputs named like the result of another.
+    of globs results and maps, by their names or by the mark in them; and inputs named like the result of another.
 
     Raises ArgumentError where results would still fall on each other or on an input, where `output` cannot
     be what it is used as, or where a map is asked for of several pictures.
@@ -106,6 +106,9 @@ def plan_batch(
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise ArgumentError(f"{output} is a file, and neither a folder nor one of {', '.join(RESULT_FORMATS)}")
+        alone = len(sources) == 1 and sources[0].path == Path(inputs[0])
+        if output is not None and alone and not output.exists() and _names_a_kind(output):
+            raise ArgumentError(f"{output}: no such folder, and results are written as {', '.join(RESULT_FORMATS)}")
         targets = _name_results(sources, output, Ending(size, format), is_result)
     if confidence is not None and len(sources) > 1:
         raise ArgumentError("--confidence is for one picture")
@@ -124,14 +127,14 @@ def named_like_result(size: Size) -> Callable[[str], object]:
 
 
 def _results(size: Size) -> _IsResult:
-    """Return what tells whether a file is a result: by its name or, of another size, by its mark too."""
+    """Return what tells whether a file is a result, or a map: by its name, or by the mark in it."""
     named_like_ours = named_like_result(size)
 
     def is_result(path: Path) -> bool:
         if named_like_ours(path.name):
             return True
         try:
-            return _LIKE_RESULT.search(path.name) is not None and read_fingerprint(path) is not None
+            return path.suffix.lower() in RESULT_FORMATS and path.is_file() and is_marked(path)  # a pipe would wait
         except OSError:
             return False
 
@@ -207,6 +210,8 @@ def _find(name: str, is_result: _IsResult, errors: dict[str, PictureError]) -> l
         found = [_Source(match, root) for match in matches if _is_picture(match, is_result)]
         if not found:
             raise PictureError(f"{name}: no picture has a name like this (results do not count)")
+    elif "://" in name:
+        raise PictureError(f"{name}: an address: srgan bulk reads from stores, and files are to be fetched first")
     else:
         raise PictureError(f"{name}: no such file or folder")
     return found
@@ -254,6 +259,11 @@ def _without_results(sources: list[_Source]) -> list[_Source]:
             _LIKE_RESULT.search(source.path.name) and source.path.parent / source.path.stem.rpartition("_")[0] in given
         )
     ]
+
+
+def _names_a_kind(path: Path) -> bool:
+    """Tell whether a name ends as files' names do, that of no kind that is written, large.jxl say."""
+    return re.fullmatch(r"\.[a-z]{3,5}", path.suffix.lower()) is not None
 
 
 def _is_file_name(output: Path, format: str | None) -> bool:  # noqa: A002
