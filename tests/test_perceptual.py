@@ -61,6 +61,20 @@ def test_vgg19_is_fetched_into_the_cache_and_found_there(
     assert torch.equal(network.convs[1].weight, tensors["features.2.weight"])  # type: ignore[arg-type]
 
 
+def test_what_is_there_is_not_fetched_again(
+    web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = published(web, "vgg19.pth", vgg_tensors())
+    monkeypatch.setattr(perceptual, "VGG19", right)
+    path = perceptual.fetch("vgg19", tmp_path)
+    whole = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("urllib.request.urlopen", None)
+        assert perceptual.fetch("vgg19", tmp_path) == path
+    path.write_bytes(whole[:-1])  # a damaged one is
+    assert perceptual.fetch("vgg19", tmp_path).read_bytes() == whole
+
+
 ALEXNET_CONVS = (0, 3, 6, 8, 10)
 VGG16_CONVS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 """Where the convolutions lie among torchvision's layers."""

@@ -111,8 +111,12 @@ def _fetch_lpips(network: Published, convs: Iterable[int], heads: Published, pat
 
 
 def download(published: Published, folder: Path) -> Path:
-    """Download a file into the folder and check it. Raises WeightsError."""
+    """Download a file into the folder, unless it is there, and check it. Raises WeightsError."""
     path = folder / published.name
+    if path.is_file():
+        with path.open("rb") as there:
+            if hashlib.file_digest(there, "sha256").hexdigest().startswith(published.sha256):
+                return path
     checksum = hashlib.sha256()
     with written_whole(path) as file:
         for block in _blocks(published):

@@ -105,7 +105,7 @@ def test_nothing_is_decoded_for_a_run_that_cannot_begin(train: list[str], tmp_pa
         (["--resume"], "no checkpoint to resume from"),
         (["--set", "loss.content=1"], "no VGG19 weights"),
         (["--set", "initial=nothing"], "nothing: no model of this name"),
-        (["--set", "data.patch_size=64"], "no usable picture"),
+        (["--set", "data.patch_size=64"], "every picture has a side under 64 pixels"),
         (["--set", "data.patch_size=30"], "data.patch_size: 30 is not a multiple of the scale, 4"),
         (["--set", "data.held_out=4"], "4 pictures cannot be held out of 4"),
         (["--originals", "grain.png"], "grain.png: no such file, folder or pattern"),

@@ -75,7 +75,7 @@ def test_pictures_with_low_resolution_ones_of_their_own(tmp_path: Path, capsys: 
     Image.fromarray(small[0]).save(lr / "00.png")
     whole = prepare(folder, cache=tmp_path / "cache", lr=lr)
     assert names(whole) == names(plain)
-    assert whole.identity != plain.identity
+    assert whole.identity() != plain.identity()
     before = prepare(folder, cache=tmp_path / "cache")  # LRx4's are no pictures beside it
     assert before.entries == plain.entries
 
@@ -273,6 +273,33 @@ def test_missing_sources_are_named(tmp_path: Path) -> None:
         prepare(tmp_path / "broken.tar", cache=tmp_path / "cache")
 
 
+def test_what_is_no_file_and_what_is_named_twice(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "in", count=3)
+    (folder / "folder.png").mkdir()
+    store = prepare(folder, folder, folder / "00.png", cache=tmp_path / "cache")
+    assert [Path(entry.name).name for entry in store.entries] == ["00.png", "01.png", "02.png"]
+    with pytest.raises(DataError, match="no sources of pictures"):
+        prepare(cache=tmp_path / "cache")
+    (folder / "link.png").symlink_to("nowhere.png")
+    with pytest.raises(DataError, match=r"link\.png: cannot be read: No such file or directory"):
+        prepare(folder, cache=tmp_path / "cache")
+
+
+def test_what_is_too_small_for_a_patch_is_on_neither_side_of_a_split(tmp_path: Path) -> None:
+    sizes = [(60, 64), (40, 80), (64, 64), (48, 48)]
+    for i, size in enumerate(sizes):
+        photographs(tmp_path / "in" / str(i), count=1, size=size)
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache", sizes=[0.75])
+    inside, outside = store.split(1, [1.0, 0.75], min_side=45)
+    assert [(e.height, e.width) for e in outside] == [(64, 64)]
+    assert [(e.height, e.width) for e in inside] == [(60, 64), (45, 48), (48, 48)]
+    assert (
+        store.identity(45) == prepare(tmp_path / "in", cache=tmp_path / "cache", min_side=45, sizes=[0.75]).identity()
+    )
+    with pytest.raises(DataError, match="2 pictures cannot be held out of 2"):
+        store.split(2, min_side=60)
+
+
 def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = photographs(tmp_path / "in", count=2)
     photographs(tmp_path / "small", count=9, size=(8, 8))
@@ -285,7 +312,7 @@ def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch:
 
     free(needed - 1)
     monkeypatch.setattr("srgan.data.store._decode", lambda *_, **__: pytest.fail("decoded"))
-    with pytest.raises(DataError, match=r"cache: no room: the decoded pictures take 0\.0 GB, 0\.0 are free"):
+    with pytest.raises(DataError, match=r"cache: no room: the decoded pictures take 0 MB, 0 are free"):
         prepare(folder, tmp_path / "small", cache=tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
     monkeypatch.undo()

@@ -84,24 +84,35 @@ class Store:
     def _at(self, offset: int, height: int, width: int) -> NDArray[np.uint8]:
         return self.pixels[offset : offset + height * width].reshape(height, width, 3)
 
-    @property
-    def identity(self) -> str:
-        """What stores of the same photographs in the same sizes and order have in common, wherever these lie."""
+    def _large(self, min_side: int) -> list[Entry]:
+        return [entry for entry in self.entries if min(entry.height, entry.width) >= min_side]
+
+    def identity(self, min_side: int = 1) -> str:
+        """Return what stores of the same photographs in the same sizes and order have in common, wherever these lie.
+
+        Those with a side under `min_side` pixels do not count.
+        """
         told = [
             [e.digest, e.height, e.width, e.size, e.original, *([e.lr_digest] if e.lr_digest else [])]
-            for e in self.entries
+            for e in self._large(min_side)
         ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
-    def split(self, held_out: int, sizes: Sequence[float] = (1.0,)) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    def split(
+        self, held_out: int, sizes: Sequence[float] = (1.0,), *, min_side: int = 1
+    ) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
         """Return the entries to train on, in these sizes, and `held_out` whole pictures that are in none of them.
 
-        These are spread evenly over the store without its originals, so that they are the same ones whatever originals
-        are beside them; a photograph that is there by two paths is one. Of other photographs others are held out.
-        Raises DataError where too few pictures are left, or none of a size.
+        Those with a side under `min_side` pixels are neither. The pictures held out are spread evenly over the store
+        without its originals, so that they are the same ones whatever originals are beside them; a photograph that is
+        there by two paths is one. Of other photographs others are held out. Raises DataError where too few pictures
+        are left, or none of a size.
         """
         apart: dict[str, Entry] = {}
-        for entry in self.entries:
+        large = self._large(min_side)
+        if not large:
+            raise DataError(f"every picture has a side under {min_side} pixels")
+        for entry in large:
             if entry.size == 1 and not entry.original:
                 apart.setdefault(entry.identity, entry)
         whole = list(apart.values())
@@ -109,7 +120,7 @@ class Store:
             raise DataError(f"{held_out} pictures cannot be held out of {len(whole)}")
         outside = tuple(whole[(2 * i + 1) * len(whole) // (2 * held_out)] for i in range(held_out))
         unseen = {e.identity for e in outside}
-        inside = tuple(e for e in self.entries if (e.original or e.size in sizes) and e.identity not in unseen)
+        inside = tuple(e for e in large if (e.original or e.size in sizes) and e.identity not in unseen)
         if missing := set(sizes) - {e.size for e in inside if not e.original}:
             raise DataError(f"no picture to train on is large enough, or decoded, in size {min(missing):g}")
         return inside, outside
@@ -147,13 +158,15 @@ def prepare_store(
     A source is a folder (read recursively, but for LRx4 and what is hidden), a tar, a picture, a glob of these, or a
     store. Pictures that cannot be decoded or have a side under `min_side` pixels are named on standard error and left
     out. Each picture is there whole, and shrunk to those of `sizes` under 1 in which its sides still have `min_side`
-    pixels; one of `originals` whole alone, as many times as it is named. In the folder `lr` lies the low-resolution
-    picture of each, see `LrFolder`. Raises DataError where a source or one of these is missing, nothing usable is
-    left, or the disk has no room.
+    pixels; one of `originals` whole alone, as many times as it is named. Another picture is there once. In the folder
+    `lr` lies the low-resolution picture of each, see `LrFolder`. Raises DataError where a source or one of these is
+    missing, nothing usable is left, or the disk has no room.
     """
     if isinstance(sources, str) or isinstance(originals, str):
         raise DataError("sources and originals are lists")
-    found = _expand(sources)
+    found = [*dict.fromkeys(_expand(sources))]
+    if not found:
+        raise DataError("no sources of pictures")
     files, whole = [file for file, _ in found], [file for file, _ in _expand(originals)]
     if store := next((f for f in [*files, *whole] if f.is_dir()), None):
         if files != [store] or whole or lr is not None:
@@ -203,8 +216,15 @@ def _partners(below: Mapping[Path, Path], lr: Path, *, alone: bool) -> dict[Path
 
 
 def _state(files: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Return what tells that files are the same as before."""
-    return [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    """Return what tells that files are the same as before. Raises DataError."""
+    told = []
+    for file in files:
+        try:
+            about = file.stat()
+        except OSError as error:  # of a link to nothing, say
+            raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+        told.append((str(file.resolve()), about.st_size, about.st_mtime_ns))
+    return told
 
 
 def _expand(sources: Sequence[str]) -> list[tuple[Path, Path]]:
@@ -217,7 +237,7 @@ def _expand(sources: Sequence[str]) -> list[tuple[Path, Path]]:
         for match in matches:
             if match.is_dir() and not (match / "index.json").is_file():
                 found = (p for p in match.rglob("*") if p.suffix.lower() in {*PICTURE_SUFFIXES, ".tar"})
-                inside = sorted(p for p in found if is_photograph(p.relative_to(match)))
+                inside = sorted(p for p in found if is_photograph(p.relative_to(match)) and not p.is_dir())
                 if not inside:
                     raise DataError(f"{match}: no pictures in this folder")
                 files.extend((file, file.parent.relative_to(match)) for file in inside)
@@ -268,7 +288,7 @@ def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
-            f"{folder}: no room: the decoded pictures take {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free"
+            f"{folder}: no room: the decoded pictures take {needed / 1e6:.0f} MB, {free / 1e6:.0f} are free"
         )
 
 

@@ -116,7 +116,11 @@ def _train(
     batch_size = recipe.optimiser.batch_size
     if batch_size % ranks.world:
         raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
-    inside, outside = store.split(recipe.data.held_out, recipe.data.sizes)
+    side = recipe.data.patch_size
+    inside, outside = store.split(recipe.data.held_out, recipe.data.sizes, min_side=side)
+    small = sum(entry.size == 1 and min(entry.height, entry.width) < side for entry in store.entries)
+    if small and ranks.rank == 0:
+        print(f"left out: {small} of the pictures, with a side under {side} pixels", file=sys.stderr)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
     torch.backends.cudnn.allow_tf32 = False  # what is not bf16 is fp32: scores, and a run in that precision
     networks = build_networks(recipe, content, ranks, lpips=lpips)
@@ -136,7 +140,7 @@ def _train(
     if inside[0].lr_offset is not None:
         origin["lr"] = "pictures of their own"
 
-    photographs = store.identity
+    photographs = store.identity(side)
     progress = _begin(recipe, networks, sampler, folder, photographs, resume=resume)
     if recipe.run.compile:
         networks.compile()

@@ -12,6 +12,9 @@ from srgan.training.ranks import joined
 from srgan.training.recipe import read_recipe
 from srgan.training.start import content_loss
 
+LEAST_SIDE = 32
+"""Of pictures that are decoded, so that recipes of all patch sizes share a store; each leaves out what is too small."""
+
 
 def run(
     recipe_file: Path,
@@ -47,14 +50,13 @@ def run(
     lpips = find_lpips(perceptual, "vgg") if recipe.loss.lpips else None
     if recipe.loss.lpips and lpips is None:
         raise WeightsError(f"{perceptual}: loss.lpips needs LPIPS's VGG16; srgan fetch lpips-vgg gets it")
-    side = max(recipe.data.patch_size, 32)
     with joined() as ranks:
         if ranks.local > 0:
             ranks.wait()
         store = prepare_store(
             sources,
             cache or default_cache(),
-            min_side=side,
+            min_side=LEAST_SIDE,
             gray=recipe.data.gray,
             sizes=recipe.data.sizes,
             originals=originals,
