@@ -77,11 +77,6 @@ class Record:
     worker: str = ""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    @property
-    def final(self) -> bool:
-        """Whether doing it again would come to the same: done, or a picture that cannot be decoded."""
-        return self.status != "failed" or self.stage == "decode"
-
 
 @dataclass
 class Run:
@@ -217,6 +212,7 @@ class Manifest:
 class Known:
     """What a manifest knows of a result: its last row, in short.
 
+    final     whether doing it again would come to the same: done, or a picture that cannot be decoded
     reason    why it failed
     identity  "" where it failed: what is in its place is then not what was wanted
     """
