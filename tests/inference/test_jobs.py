@@ -124,6 +124,21 @@ def test_a_mark_is_found_at_either_end_of_a_file(tmp_path: Path) -> None:
     assert not is_marked(tmp_path / "a.webp")
 
 
+def test_for_one_picture_no_other_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But those of its stem, which its result's name depends on."""
+    touch(*(tmp_path / name for name in ("photo.jpg", "other.jpg", "Photo.png")))
+    opened: list[str] = []
+
+    def noted(path: Path) -> bool:
+        opened.append(path.name)
+        return False
+
+    monkeypatch.setattr("srgan.inference.jobs.is_marked", noted)
+    jobs, _ = plan_batch([str(tmp_path / "photo.jpg")], None, X4)
+    assert [job.target for job in jobs] == [tmp_path / "photo.jpg_x4.png"]
+    assert sorted(opened) == ["Photo.png", "photo.jpg"]
+
+
 @pytest.mark.parametrize("name", ["large.wepb", "large.jxl", "large.SVG"])
 def test_a_file_s_name_of_no_kind_that_is_written_is_no_new_folder(tmp_path: Path, name: str) -> None:
     touch(tmp_path / "photo.jpg")

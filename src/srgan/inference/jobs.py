@@ -285,20 +285,21 @@ def _name_results(sources: list[_Source], output: Path | None, ending: Ending, i
     ]
     places = [(str(folder), source.path.name) for folder, source in zip(folders, sources, strict=True)]
     given = {source.path for source in sources}
+    stems = {source.path.stem.casefold() for source in sources if not source.with_others}
     lone = {source.path.parent: to for source, to in zip(sources, folders, strict=True) if not source.with_others}
     beside = [
         (str(to), path.name)
         for place, to in lone.items()
-        for path in _pictures_in(place, is_result)
+        for path in _pictures_in(place, stems, is_result)
         if path not in given
     ]
     return [folder / name for folder, name in zip(folders, name_results(places, ending, beside), strict=True)]
 
 
-def _pictures_in(folder: Path, is_result: _IsResult) -> list[Path]:
-    """Return the pictures of a folder itself, none where it cannot be searched."""
+def _pictures_in(folder: Path, stems: set[str], is_result: _IsResult) -> list[Path]:
+    """Return the pictures of these stems in a folder itself, none where it cannot be searched."""
     try:
-        return [path for path in folder.iterdir() if _is_picture(path, is_result)]
+        return [path for path in folder.iterdir() if path.stem.casefold() in stems and _is_picture(path, is_result)]
     except OSError:
         return []
 

@@ -252,20 +252,12 @@ class Recipe:
         if self.data.patch_size % _SCALE:
             raise RecipeError(f"data.patch_size: {self.data.patch_size} is not a multiple of the scale, {_SCALE}")
         deepest = max(phi.i for phi in loss.layers())
-        alone = self.optimiser.batch_size == 1  # whose values batch norm can normalise, where there are several
+        alone = self.optimiser.batch_size == 1  # batch norm needs several values of a channel
         judged = alone and bool(loss.adversarial) and not self.discriminator.spectral
+        several = {"srgan": 20, "features": 2**deepest}.get(self.discriminator.kind, 0)
         for least, needed, what in [
             (8, alone, "a batch of one patch"),
-            (
-                20,
-                judged and self.discriminator.kind == "srgan",
-                "a discriminator with batch norm and one patch a batch",
-            ),
-            (
-                2**deepest,
-                judged and self.discriminator.kind == "features",
-                "a discriminator with batch norm and one patch a batch",
-            ),
+            (several, judged, "a discriminator with batch norm and one patch a batch"),
             (2 ** (deepest - 1), bool(loss.content), f"a content layer before max-pooling {deepest}"),
             (16, bool(loss.lpips), "loss.lpips"),
             (8, self.discriminator.kind == "unet", "a U-Net discriminator"),

@@ -63,9 +63,11 @@ def upscaled(generator: Generator, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the generator's sr for an lr picture, rounded to 8 bits; one in training mode is in eval mode for it."""
     device, training = next(generator.parameters()).device, generator.training
     generator.eval()
-    with torch.inference_mode():
-        sr = generator(as_tensor(lr).to(device))[0].permute(1, 2, 0)
-    generator.train(training)
+    try:
+        with torch.inference_mode():
+            sr = generator(as_tensor(lr).to(device))[0].permute(1, 2, 0)
+    finally:
+        generator.train(training)
     return to_uint8(sr.cpu().numpy())
 
 
