@@ -7,6 +7,7 @@ from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 
 SCALE = 4
+"""Of every pair, and of every generator that is trained on them."""
 LR_FOLDER = f"LRx{SCALE}"
 """What a folder with the low-resolution pictures of the ones beside it is called."""
 

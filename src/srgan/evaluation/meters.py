@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from srgan.data.pairs import SCALE
 from srgan.errors import ArgumentError, DataError, WeightsError
-from srgan.evaluation.protocol import SCALE, sha256
+from srgan.evaluation.protocol import sha256
 from srgan.metrics import (
     DISTS,
     LPIPS,

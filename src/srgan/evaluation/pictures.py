@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan.data.pairs import LR_FOLDER, LrFolder, pictures_in
+from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, pictures_in
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
-from srgan.evaluation.protocol import SCALE
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 

@@ -4,7 +4,7 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
-SCALE = 4
+from srgan.data.pairs import SCALE
 
 PROTOCOL = {
     "hr": f"uint8, cropped at the right and the bottom to a multiple of {SCALE}",

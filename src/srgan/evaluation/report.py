@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.atomic import written_whole
+from srgan.data.pairs import SCALE
 from srgan.evaluation.meters import HIGHER_IS_BETTER, Picture8
 from srgan.evaluation.plot import plot
-from srgan.evaluation.protocol import SCALE, versions
+from srgan.evaluation.protocol import versions
 from srgan.evaluation.published import Published, published
-from srgan.evaluation.results import SetScores, differences, protocol_lines
+from srgan.evaluation.results import SetScores, differences, metrics_of, protocol_lines
 from srgan.evaluation.run import Shot
 from srgan.evaluation.statistics import Interval
 from srgan.evaluation.tables import labels, number
@@ -146,10 +147,6 @@ def _cell(
     return f"<td{mark}>{number(metric, value, signed=signed)}<small>{low_high}</small></td>"
 
 
-def _metrics(results: Sequence[SetScores]) -> list[str]:
-    return list(dict.fromkeys(name for r in results for name in r.metrics))
-
-
 def _head(first: str, metrics: Sequence[str]) -> str:
     return f"<tr><th>{first}</th>{''.join(f'<th>{escape(m)}</th>' for m in metrics)}</tr>"
 
@@ -159,7 +156,7 @@ def _table(caption: str, rows: Sequence[str]) -> str:
 
 
 def _means(results: Sequence[SetScores]) -> str:
-    metrics, called = _metrics(results), labels(r.model for r in results)
+    metrics, called = metrics_of(results), labels(r.model for r in results)
     means = [r.mean() for r in results]
     best = {m: (max if m in HIGHER_IS_BETTER else min)(mean[m] for mean in means if m in mean) for m in metrics}
     rows = [_head("measured", metrics)]
@@ -173,7 +170,7 @@ def _means(results: Sequence[SetScores]) -> str:
 
 
 def _changes(results: Sequence[SetScores]) -> str:
-    metrics, called = _metrics(results), labels(r.model for r in results)
+    metrics, called = metrics_of(results), labels(r.model for r in results)
     rows = [_head("difference", metrics)]
     for d in differences(results):
         cells = (_cell(m, d.mean.get(m), d.interval.get(m), signed=True) for m in metrics)
@@ -194,7 +191,7 @@ def _published(rows: Sequence[Published]) -> str:
 
 
 def _details(results: Sequence[SetScores]) -> str:
-    metrics, called = _metrics(results), labels(r.model for r in results)
+    metrics, called = metrics_of(results), labels(r.model for r in results)
     rows = [_head("picture and model", metrics)]
     for place, score in enumerate(results[0].scores):
         for r in results:

@@ -69,6 +69,11 @@ class Difference:
     interval: dict[str, Interval | None]
 
 
+def metrics_of(results: Sequence[SetScores]) -> list[str]:
+    """Return the names of the values that at least one of some results has."""
+    return list(dict.fromkeys(name for r in results for name in r.metrics))
+
+
 def left_out(results: Sequence[SetScores], metrics: Sequence[str]) -> list[tuple[str, str]]:
     """Return each metric that no picture of a folder has a value of, being too small, say, and the folder."""
     measured = {(name, r.folder) for r in results for name in r.metrics}

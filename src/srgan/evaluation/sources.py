@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from srgan.data.pairs import matched
+from srgan.data.pairs import SCALE, matched
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, pixels
-from srgan.evaluation.protocol import SCALE, sha256
+from srgan.evaluation.protocol import sha256
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler

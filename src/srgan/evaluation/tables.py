@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from srgan.evaluation.results import SetScores, differences, protocol_lines
+from srgan.evaluation.results import SetScores, differences, metrics_of, protocol_lines
 from srgan.evaluation.statistics import Interval
 
 DECIBEL = frozenset({"psnr_y", "psnr_rgb", "lr_psnr"})
@@ -38,7 +38,7 @@ def labels(models: Iterable[str]) -> dict[str, str]:
 
 
 def _one_folder(folder: str, results: list[SetScores], *, pictures: bool) -> Iterator[str]:
-    metrics = list(dict.fromkeys(name for r in results for name in r.metrics))
+    metrics = metrics_of(results)
     called = labels(r.model for r in results)
     shown = [called[r.model] for r in results]
     changes = differences(results)

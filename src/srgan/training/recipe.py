@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from srgan.data.degradation import Degradation
+from srgan.data.pairs import SCALE
 from srgan.errors import RecipeError
 from srgan.losses import Distance
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi
 
-_SCALE = 4  # of every generator
 _ANCHORS = ("pixel", "content", "fourier", "wavelet", "lpips")  # terms of the loss, one of which there has to be
 
 
@@ -249,8 +249,8 @@ class Recipe:
             raise RecipeError(f"data.jpeg: {self.data.jpeg} are not a lowest and a highest quality of 1 to 100")
         if self.data.held_out_crop < 32:
             raise RecipeError(f"data.held_out_crop: LPIPS needs 32, not {self.data.held_out_crop}")
-        if self.data.patch_size % _SCALE:
-            raise RecipeError(f"data.patch_size: {self.data.patch_size} is not a multiple of the scale, {_SCALE}")
+        if self.data.patch_size % SCALE:
+            raise RecipeError(f"data.patch_size: {self.data.patch_size} is not a multiple of the scale, {SCALE}")
         deepest = max(phi.i for phi in loss.layers())
         alone = self.optimiser.batch_size == 1  # batch norm needs several values of a channel
         judged = alone and bool(loss.adversarial) and not self.discriminator.spectral
