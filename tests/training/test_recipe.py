@@ -155,6 +155,8 @@ def test_it_is_frozen() -> None:
             PLAIN + "[optimiser]\ndecay = 'drop'\ndrop_at = 9\n",
             'optimiser.decay: "drop" needs drop_at and final_learning_rate',
         ),
+        (PLAIN + "[optimiser]\ndecay = 'steps'\n", 'optimiser.decay: "steps" needs steps, the patches'),
+        (PLAIN + "[optimiser]\nstep_factor = 1.0\n", "optimiser.step_factor: 1.0 is not between 0 and 1"),
         (PLAIN + "grid = 1.0\n[data]\npatch_size = 24\n", "data.patch_size: loss.grid needs 32, not 24"),
         ("name = ", "not TOML"),
     ],
@@ -221,6 +223,9 @@ def test_the_learning_rate_by_hand() -> None:
     assert [constant.learning_rate_at(n) for n in (0, 10**9)] == [1.0, 1.0]
     drop = Optimiser(batch_size=10, learning_rate=1e-4, decay="drop", final_learning_rate=1e-5, drop_at=1000)
     assert [drop.learning_rate_at(n) for n in (0, 990, 1000, 5000)] == [1e-4, 1e-4, 1e-5, 1e-5]
+    steps = Optimiser(batch_size=10, learning_rate=1.0, warmup=20, decay="steps", steps=[100, 200], step_factor=0.1)
+    rates = [steps.learning_rate_at(n) for n in (10, 20, 90, 100, 190, 200, 10**9)]
+    assert rates == pytest.approx([2 / 3, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01])
     cosine = Optimiser(
         patches=140, batch_size=10, learning_rate=1.0, warmup=40, decay="cosine", final_learning_rate=0.2
     )
@@ -269,6 +274,8 @@ def test_whole_numbers_are_numbers_in_a_recipe_that_is_made_in_python() -> None:
         (Optimiser(patches=100, decay="drop", drop_at=99, final_learning_rate=1e-5), None),
         (Optimiser(patches=100, decay="cosine", drop_at=200), "100 patches, .*drop_at 200"),
         (Optimiser(patches=100, drop_at=200), None),
+        (Optimiser(patches=100, decay="steps", steps=[50, 100]), "100 patches, .*steps 100"),
+        (Optimiser(patches=100, decay="steps", steps=[50, 99]), None),
         (Optimiser(patches=100, warmup=101), "100 patches, .*warmup 101"),
     ],
 )

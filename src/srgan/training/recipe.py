@@ -57,7 +57,8 @@ class Optimiser:
 
     With "muon" the convolutions inside a network learn by Muon, all else by Adam at the same rate.
     The rate rises linearly over `warmup` patches, then stays ("constant"). From the patch `drop_at` on it takes the
-    value `final_learning_rate` ("drop") or, where warming up has ended, falls to it along half a cosine ("cosine").
+    value `final_learning_rate` ("drop") or, where warming up has ended, falls to it along half a cosine ("cosine"); or
+    at each patch of `steps` it is multiplied by `step_factor` ("steps").
     Gradients of a network longer than `clip` times their usual length are shortened to that; 0 leaves them.
     """
 
@@ -68,9 +69,11 @@ class Optimiser:
     beta1: float = 0.9
     beta2: float = 0.999
     warmup: int = 0
-    decay: Literal["constant", "cosine", "drop"] = "constant"
+    decay: Literal["constant", "cosine", "drop", "steps"] = "constant"
     final_learning_rate: float = 0.0
     drop_at: int = 0
+    steps: list[int] = field(default_factory=list)
+    step_factor: float = 0.5
     clip: float = 0.0
 
     def learning_rate_at(self, patches: int) -> float:
@@ -84,11 +87,14 @@ class Optimiser:
             return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * half
         if self.decay == "drop" and patches >= self.drop_at:
             return self.final_learning_rate
+        if self.decay == "steps":
+            return self.learning_rate * self.step_factor ** sum(patches >= step for step in self.steps)
         return self.learning_rate
 
     def beyond(self) -> str | None:
         """Return what the schedule has that the run's end comes before, None where it gets through."""
-        changes = {"warmup": self.warmup, "drop_at": self.drop_at if self.decay != "constant" else 0}
+        changes = {"warmup": self.warmup, "drop_at": self.drop_at if self.decay in ("cosine", "drop") else 0}
+        changes["steps"] = max(self.steps, default=0) if self.decay == "steps" else 0
         late = [f"{name} {patches}" for name, patches in changes.items() if patches >= self.patches]
         return f"the run ends after {self.patches} patches, before optimiser.{late[0]}" if late else None
 
@@ -241,6 +247,10 @@ class Recipe:
                 raise RecipeError(f"{name}: {number} is not under {limit}")
         if self.optimiser.decay == "drop" and not (self.optimiser.drop_at and self.optimiser.final_learning_rate):
             raise RecipeError('optimiser.decay: "drop" needs drop_at and final_learning_rate')
+        if self.optimiser.decay == "steps" and not self.optimiser.steps:
+            raise RecipeError('optimiser.decay: "steps" needs steps, the patches at which the rate falls')
+        if not 0 < self.optimiser.step_factor < 1:
+            raise RecipeError(f"optimiser.step_factor: {self.optimiser.step_factor} is not between 0 and 1")
         if 0 < self.optimiser.clip <= 1:
             raise RecipeError(f"optimiser.clip: {self.optimiser.clip} is neither 0 nor above 1")
         if not self.data.sizes or not all(0 < size <= 1 for size in self.data.sizes):
