@@ -79,6 +79,67 @@ def test_blocks_of_jpeg_are_seen_wherever_they_begin(folder: Path) -> None:
     assert kinds(check(folder)[1]) == [("coffee.png", "blocky")]
 
 
+def zigzag(count: int, period: int = 1) -> NDArray[np.float32]:
+    """Return 1 and -1 in turns, each so many times."""
+    return np.float32(1) - 2 * (np.arange(count) // period % 2).astype(np.float32)
+
+
+def test_sharpness_by_hand() -> None:
+    """A zigzag of one pixel has all of its height as its finest detail, and is gone at half the size.
+
+    One of two pixels has a quarter of it in each, on another phase, and is a zigzag of one pixel at half the size.
+    """
+    for fine, along in ((26, 0), (60, 1)):
+        line = 80 * zigzag(160, 2) + fine * zigzag(160)
+        plane = np.repeat(line[:, None] if along == 0 else line[None], 160, axis=1 - along)
+        assert sharpness(plane) == pytest.approx((fine**2 + 20**2) ** 0.5 / 80, rel=1e-5)
+
+
+@pytest.mark.parametrize(("sharp_parts", "fine"), [(1, 20), (3, 60)])
+def test_the_sharpest_tenth_of_a_picture_tells(sharp_parts: int, fine: int) -> None:
+    """Of 20 parts one is less than a tenth and three are more."""
+    heights = np.where(np.arange(640) < 32 * sharp_parts, 60, 20)
+    plane = 80 * zigzag(40, 2)[:, None] + heights * zigzag(40)[:, None]
+    assert sharpness(plane.astype(np.float32)) == pytest.approx((fine**2 + 20**2) ** 0.5 / 80, rel=1e-5)
+
+
+@pytest.mark.parametrize(("fine", "found"), [(26, ["no fine detail, enlarged or out of focus (0.41)"]), (28, [])])
+def test_blurred_begins_under_its_limit(tmp_path: Path, fine: int, found: list[str]) -> None:
+    """The root of 26^2 + 20^2 is 32.8, of 28^2 + 20^2 34.4: 0.41 and 0.43 of 80."""
+    line = 128 + 80 * zigzag(96, 2) + fine * zigzag(96)
+    save(line.astype(np.uint8)[None].repeat(96, 0), tmp_path / "a.png")
+    assert [one.text for one in check(tmp_path)[1]] == found
+
+
+def test_blocks_are_steps_at_every_eighth_pixel_along_both_axes() -> None:
+    """A zigzag's steps of 20, with or without ones of 50 more or less at every eighth, which are 50 in the mean."""
+    plain, blocks = 10 * zigzag(97), 10 * zigzag(97) + 25 * zigzag(97, 8)
+    assert blockiness(blocks[:, None] + blocks) == pytest.approx(2.5)
+    for rows, columns in ((plain, blocks), (blocks, plain), (plain, plain)):
+        assert blockiness(rows[:, None] + columns) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("height", "found"), [(26, []), (27, ["JPEG's blocks can be seen (1.35)"])])
+def test_blocky_begins_over_its_limit(tmp_path: Path, height: int, found: list[str]) -> None:
+    """Steps of twice the height at every eighth pixel, and of 40 else: 1.3 and 1.35."""
+    line = 20 * zigzag(97) + height * zigzag(97, 8)
+    save((128 + line[:, None] + line).astype(np.uint8), tmp_path / "a.png")
+    assert [one.text for one in check(tmp_path)[1]] == found
+
+
+@pytest.mark.parametrize(("likeness", "found"), [(0.984, []), (0.986, ["(0.986)"])])
+def test_alike_begins_over_its_limit(tmp_path: Path, likeness: float, found: list[str]) -> None:
+    """Pictures of 16x16 squares: one pattern, and that with as much of another, at right angles to it, as needed."""
+    one, other = np.random.default_rng(0).normal(0, 1, (2, 16, 16))
+    one = (one - one.mean()) / one.std()
+    other -= other.mean() + one * (one * other).mean()
+    mixed = likeness * one + (1 - likeness**2) ** 0.5 * other / other.std()
+    for name, pattern in (("a", one), ("b", mixed)):
+        save(np.rint(128 + 30 * pattern).astype(np.uint8).repeat(6, 0).repeat(6, 1), tmp_path / f"{name}.png")
+    duplicates = [one.text for one in check(tmp_path)[1] if one.kind == "duplicate"]
+    assert duplicates == [f"the same picture as {tmp_path}/a.png {text}" for text in found]
+
+
 def test_duplicates_however_turned_sized_or_coloured(folder: Path) -> None:
     copy = np.rot90(photo("coffee")[:, ::-1])
     save(np.ascontiguousarray(copy), folder / "d" / "turned.png")
@@ -97,6 +158,9 @@ def test_test_pictures_among_training_pictures(folder: Path, tmp_path: Path) -> 
 
 def test_flat_pictures_are_like_nothing() -> None:
     assert not thumbnail(np.full((96, 96), 7, np.float32)).any()
+    squares = zigzag(16)[:, None] * zigzag(16)
+    assert not thumbnail(0.99 * squares + 7).any()  # a spread of one level
+    np.testing.assert_allclose(thumbnail(1.01 * squares + 7), squares / 16, rtol=1e-5)
 
 
 def test_low_resolution_pictures_beside_their_originals(folder: Path, tmp_path: Path) -> None:
@@ -126,6 +190,14 @@ def test_what_is_wrong_with_a_low_resolution_picture() -> None:
     assert "bicubic, but rounded or clipped elsewhere: " in str(compare_lr(once, hr))
     moved = imresize(np.roll(hr, (-2, 1), axis=(0, 1)), scale=0.25)
     assert "nearest to it is bicubic of hr moved by -1, 2 pixels, 0.0 levels away" in str(compare_lr(moved, hr))
+
+
+def test_where_every_shift_is_as_near_there_is_none() -> None:
+    lr, hr = np.full((24, 24, 3), 100, np.uint8), np.full((96, 96, 3), 110, np.uint8)
+    wrong = str(compare_lr(lr, hr))
+    assert wrong.startswith("not the bicubic of hr: 10.0 levels away; nearest to it is ")
+    assert "moved" not in wrong
+    assert wrong.endswith(", 10.0 levels away")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,17 @@ def test_grain_is_as_strong_as_told_most_in_mid_gray_and_the_lr_is_of_the_grainy
     assert not torch.equal(sampler(flat, patch_size=64, grain=40.0).batch(1, 9)[1], hr[:9])
 
 
+def test_grain_is_that_of_the_mean_of_red_green_and_blue(tmp_path: Path) -> None:
+    """Of 120 here, where red alone, 200, would have less of it, and blue, 60, as well."""
+    Image.new("RGB", (40, 40), (200, 100, 60)).save(tmp_path / "flat.png")
+    flat = prepare_store([str(tmp_path)], tmp_path / "cache", min_side=32)
+    hr = sampler(flat, patch_size=32, grain=10.0).batch(0, 200)[1] * 255
+    noise = hr - torch.tensor([200.0, 100.0, 60.0]).view(3, 1, 1)
+    assert (noise - noise[:, :1]).abs().max() < 1.01  # but for what is half way between two levels
+    strongest = 10 * 2 * (120 / 255 * 135 / 255) ** 0.5
+    assert noise[:, 0].std((1, 2)).max().item() == pytest.approx(strongest, rel=0.07)
+
+
 def test_the_lr_side_alone_is_degraded_each_sample_by_draws_of_its_own(store: Store) -> None:
     degradation = Degradation((30, 90), 8.0)
     degraded = sampler(store, degradation=degradation)
@@ -177,6 +189,16 @@ def test_the_lr_side_alone_is_degraded_each_sample_by_draws_of_its_own(store: St
     assert 70 <= int(changed.sum()) <= 90  # a fifth stays clean
     errors = (lr - clean)[changed]
     assert len(torch.unique(errors, dim=0)) == len(errors)
+
+
+def test_lr_of_their_own_is_of_all_pictures_a_quarter_as_large_and_of_clean_ones(paired: Store) -> None:
+    said = "lr of their own is of all pictures or none, 4 times as small, and without grain"
+    for options in ({"grain": 8.0}, {"scale": 2}):
+        with pytest.raises(DataError, match=said):
+            sampler(paired, **options)
+    some = [paired.entries[0], replace(paired.entries[1], lr_offset=None)]
+    with pytest.raises(DataError, match=said):
+        PatchSampler(paired, some, patch_size=16, scale=4, seed=0)
 
 
 def test_patches_that_do_not_fit_are_errors(store: Store) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
 def test_tars_globs_pictures_and_stores(tmp_path: Path) -> None:
     folder = photographs(tmp_path / "in", count=3)
     with tarfile.open(tmp_path / "photos.tar", "w") as tar:
-        tar.add(folder, arcname="photos")
+        tar.add(folder, arcname="photos.png")  # a folder may be called so
         note = tarfile.TarInfo("note.txt")
         note.size = 2
         tar.addfile(note, io.BytesIO(b"no"))
@@ -90,6 +91,23 @@ def test_a_store_with_lr_is_another_than_one_with_these_as_originals(tmp_path: P
     assert [entry.lr_offset is not None for entry in paired.entries] == [True, True]
 
 
+def test_a_gray_photograph_may_have_a_gray_lr_of_its_own_and_one_in_colours_may_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photographs(tmp_path / "in", count=1)
+    Image.fromarray(scene(48, 64, seed=1)[..., 0]).save(folder / "gray.png")
+    (tmp_path / "small").mkdir()
+    for name in ("00.png", "gray.png"):
+        Image.fromarray(scene(12, 16, seed=2)[..., 0]).save(tmp_path / "small" / name)
+    store = prepare(folder, cache=tmp_path / "cache", lr=tmp_path / "small")
+    assert names(store) == ["gray.png"]
+    own = store.lr(store.entries[0])
+    assert own is not None
+    assert np.array_equal(own, scene(12, 16, seed=2)[..., :1].repeat(3, 2))
+    said = f"left out: {folder}/00.png: its low-resolution picture: gray where it has colours\n"
+    assert said in capsys.readouterr().err
+
+
 def test_a_picture_is_the_lr_of_one_alone(tmp_path: Path) -> None:
     for name in ("x", "y"):
         photographs(tmp_path / "in" / name, count=1, size=(48, 64))
@@ -135,6 +153,51 @@ def test_pictures_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert prepare(folder, cache=tmp_path / "cache").entries == first.entries
     photographs(folder, count=3)
     assert len(prepare(folder, cache=tmp_path / "cache").entries) == 3
+
+
+def test_what_is_asked_for_otherwise_is_decoded_again(tmp_path: Path) -> None:
+    folder, cache = photographs(tmp_path / "in", count=1), tmp_path / "cache"
+    Image.fromarray(scene(24, 32, seed=1)).save(folder / "small.png")
+    Image.fromarray(scene(48, 64, seed=2)[..., 0]).save(folder / "gray.png")
+    found = [
+        names(prepare(folder, cache=cache, min_side=min_side, gray=gray))
+        for min_side, gray in ((16, "convert"), (32, "convert"), (16, "skip"), (32, "skip"))
+    ]
+    assert found == [
+        ["00.png", "gray.png", "small.png"],
+        ["00.png", "gray.png"],
+        ["00.png", "small.png"],
+        ["00.png"],
+    ]
+    assert len(list(cache.iterdir())) == 4
+
+
+def test_a_picture_that_was_changed_is_decoded_again(tmp_path: Path) -> None:
+    """Its name and length stay, as those of a BMP do: the time tells."""
+    (tmp_path / "in").mkdir()
+    picture, lengths = tmp_path / "in" / "a.bmp", set()
+    for seed in (0, 1):
+        Image.fromarray(scene(20, 24, seed=seed)).save(picture)
+        os.utime(picture, ns=(10**18, 10**18 + seed))
+        lengths.add(picture.stat().st_size)
+        store = prepare(tmp_path / "in", cache=tmp_path / "cache")
+        assert np.array_equal(store.picture(store.entries[0]), scene(20, 24, seed=seed))
+    assert len(lengths) == 1
+
+
+def test_pictures_are_made_smaller_by_lanczos(tmp_path: Path) -> None:
+    """Its weights written out: sinc(x) sinc(x / 3) up to 3 pixels away, of those that there are; to one rounding."""
+    line = np.full(64, 100.0)
+    line[31], line[40:] = 200, 160
+    away = (np.arange(64) + 0.5 - (2 * np.arange(32)[:, None] + 1)) / 2
+    weights = np.where(np.abs(away) < 3, np.sinc(away) * np.sinc(away / 3), 0)
+    expected = weights @ line / weights.sum(axis=1)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(line.astype(np.uint8)[None].repeat(48, 0)).save(tmp_path / "in" / "line.png")
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache", sizes=[0.5])
+    half = store.picture(store.entries[1])
+    assert half.shape == (24, 32, 3)
+    assert np.abs(half - expected[:, None]).max() < 0.51
 
 
 def test_pictures_are_kept_in_smaller_sizes_too(tmp_path: Path) -> None:
@@ -300,11 +363,15 @@ def test_what_is_too_small_for_a_patch_is_on_neither_side_of_a_split(tmp_path: P
         store.split(2, min_side=60)
 
 
-def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("sizes", "copies"), [([1.0], 1.0), ([0.5], 1 + 1 / 4), ([0.5, 0.25], 1 + 1 / 4)])
+def test_no_room_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[float], copies: float
+) -> None:
+    """A picture half as wide and high takes a quarter; a quarter of 48 pixels, 12, is under min_side."""
     folder = photographs(tmp_path / "in", count=2)
     photographs(tmp_path / "small", count=9, size=(8, 8))
     (folder / "page.jpg").write_text("no picture")
-    needed = 2 * 48 * 64 * 3
+    needed = int(2 * 48 * 64 * 3 * copies)
 
     def free(number: int) -> None:
         usage = shutil.disk_usage(tmp_path)._replace(free=number)
@@ -313,11 +380,12 @@ def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch:
     free(needed - 1)
     monkeypatch.setattr("srgan.data.store._decode", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(DataError, match=r"cache: no room: the decoded pictures take 0 MB, 0 are free"):
-        prepare(folder, tmp_path / "small", cache=tmp_path / "cache")
+        prepare(folder, tmp_path / "small", cache=tmp_path / "cache", sizes=sizes)
     assert list((tmp_path / "cache").iterdir()) == []
     monkeypatch.undo()
     free(needed)
-    assert len(prepare(folder, tmp_path / "small", cache=tmp_path / "cache").entries) == 2
+    store = prepare(folder, tmp_path / "small", cache=tmp_path / "cache", sizes=sizes)
+    assert 3 * sum(entry.height * entry.width for entry in store.entries) == needed
 
 
 def test_two_processes_that_decode_at_once_do_not_disturb_each_other(

@@ -73,6 +73,15 @@ def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Re
         checkpoint.load(second)
 
 
+def test_of_several_checkpoints_the_newest_before_a_damaged_one_is_offered(tmp_path: Path, recipe: Recipe) -> None:
+    paths = saved(tmp_path, recipe, 8, 16, 24, 32)
+    for damaged, before in ((paths[2], paths[1]), (paths[1], paths[0])):
+        damaged.write_bytes(b"")
+        with pytest.raises(CheckpointError) as caught:
+            checkpoint.load(damaged)
+        assert str(caught.value).endswith(f"goes on from the one before, {before}")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -101,6 +110,24 @@ def test_the_best_is_kept_beside_the_newest(tmp_path: Path, recipe: Recipe) -> N
         checkpoint.save(tmp_path, recipe, {"patches": patches}, keep=1, best=best)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["000000000040.pt", "best.pt"]
     assert checkpoint.load(tmp_path / "best.pt")[1]["patches"] == 24
+
+
+def test_the_best_is_written_before_the_newest(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that dies in between goes on from the one before, and finds the best, which it will write again."""
+    paths = saved(tmp_path, recipe, 8)
+    write, written = torch.save, []
+
+    def dies(state: object, file: object) -> None:
+        written.append(file)
+        if len(written) == 2:
+            raise RuntimeError("no room")
+        write(state, file)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("torch.save", dies)
+    with pytest.raises(OutputError, match=r"000000000016\.pt: cannot be written: is there room\?"):
+        checkpoint.save(tmp_path, recipe, {"patches": 16}, keep=1, best=True)
+    assert sorted(tmp_path.iterdir()) == [*paths, tmp_path / "best.pt"]
+    assert checkpoint.load(tmp_path / "best.pt")[1]["patches"] == 16
 
 
 def test_where_it_cannot_be_written_the_old_ones_stay(

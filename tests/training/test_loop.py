@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
@@ -159,7 +160,12 @@ def test_a_run_learns_and_leaves_what_it_should(store: Store, tmp_path: Path) ->
         assert strip.size == (4 * 32, 32)
         _, outside = store.split(1)
         hr = store.picture(outside[0])[8:40, 16:48]
-        assert np.array_equal(np.asarray(strip)[:, 96:], hr)
+        parts = np.split(np.asarray(strip), 4, axis=1)
+    generator = runs.tiny_x4().eval()
+    generator.load_state_dict(checkpoint.load(last)[1]["average"])
+    nearest = np.kron(pair.lr, np.ones((4, 4, 1), np.uint8))
+    for found, wanted in zip(parts, (nearest, bicubic, upscaled(generator, pair.lr), hr), strict=True):
+        assert np.array_equal(found, wanted)
 
 
 def test_pictures_in_several_sizes_are_trained_on_and_counted_once(tmp_path: Path) -> None:
@@ -755,6 +761,45 @@ def test_the_average_follows_the_generator_with_its_half_life(store: Store, tmp_
     key = "tail.weight"
     expected = 0.25 * previous["average"][key] + 0.75 * state["generator"][key]
     torch.testing.assert_close(state["average"][key], expected)
+
+
+def test_the_average_warms_up(store: Store, tmp_path: Path) -> None:
+    """After n steps it keeps n / (n + 9) of itself, where that is less than its half-life says."""
+    every = {"average_over": 1_000_000, "checkpoint_every": 4}
+    last = train(runs.recipe(run=every, optimiser={"patches": 12}), store, tmp_path / "run")
+    torch.manual_seed(0)
+    average = runs.tiny_x4().state_dict()["tail.weight"]
+    for steps, path in enumerate(checkpoint.found(last.parent), 1):
+        state = state_of(path)
+        average = torch.lerp(state["generator"]["tail.weight"], average, steps / (steps + 9))
+        torch.testing.assert_close(state["average"]["tail.weight"], average, rtol=1e-4, atol=1e-7)
+    assert steps == 3
+
+
+def test_hours_go_on_where_a_run_does_and_waiting_is_of_the_last_steps_alone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that is moved by hand: step n waits n seconds for its batch, and takes one for itself."""
+    clock, cut = [100.0], PatchSampler.batch
+
+    def batch(self: PatchSampler, number: int, *args: Any, **options: Any) -> Any:
+        clock[0] += number
+        return cut(self, number, *args, **options)
+
+    def one_second(*args: Any) -> Any:
+        clock[0] += 1
+        return step(*args)
+
+    monkeypatch.setattr(PatchSampler, "batch", batch)
+    monkeypatch.setattr("srgan.training.loop.step", one_second)
+    monkeypatch.setattr("srgan.training.loop.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
+    clock[0] += 5000
+    last = train(runs.recipe(optimiser={"patches": 16}), store, tmp_path / "run", resume=True)
+    lines = [line for line in read_log(tmp_path / "run") if line["kind"] == "train"]
+    assert [line["seconds"] for line in lines] == [1, 3, 6, 10]
+    assert [line["waiting"] for line in lines] == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4], rel=1e-5)
+    assert checkpoint.load(last)[1]["seconds"] == 10
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,12 @@ def test_singular_values_go_through_the_polynomial_and_singular_vectors_stay() -
     assert not orthogonalised(torch.zeros(1, 3, 5)).any()
 
 
+def test_it_does_not_matter_how_small_gradients_are() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 6, 20)
+    torch.testing.assert_close(orthogonalised(x * 1e-6), orthogonalised(x), rtol=0, atol=1e-5)
+
+
 def test_float32_is_enough_for_what_is_nearly_singular() -> None:
     torch.manual_seed(0)
     u, v = (torch.linalg.qr(torch.randn(n, 8, dtype=torch.float64)).Q for n in (8, 40))

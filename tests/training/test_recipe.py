@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from srgan.data.degradation import Degradation
 from srgan.errors import RecipeError
 from srgan.models.vgg import Phi
-from srgan.training.recipe import Loss, Optimiser, Recipe, read_recipe, recipe_from
+from srgan.training.recipe import Data, Discriminator, Loss, Optimiser, Recipe, read_recipe, recipe_from
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
@@ -168,6 +169,35 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
+def test_what_is_not_said_is_the_papers() -> None:
+    """Section 3.2: batches of 16 random 96x96 patches, Adam with beta1 0.9, 1e-4; and what it leaves open."""
+    recipe = recipe_from({"name": "a", "loss": {"pixel": 1.0}})
+    assert recipe.network == "srresnet_x4"
+    assert (recipe.data.patch_size, recipe.data.sizes, recipe.data.candidates) == (96, [1.0], 1)
+    assert (recipe.data.grain, recipe.data.degradation()) == (0.0, None)
+    assert (recipe.optimiser.kind, recipe.optimiser.batch_size, recipe.optimiser.learning_rate) == ("adam", 16, 1e-4)
+    assert (recipe.optimiser.beta1, recipe.optimiser.beta2) == (0.9, 0.999)
+    assert (recipe.optimiser.patches, recipe.optimiser.decay, recipe.optimiser.clip) == (16_000_000, "constant", 0.0)
+    assert recipe.loss == Loss(pixel=1.0, pixel_distance="l2", content_distance="l2", content_activated=True)
+    assert recipe.loss.layers() == {Phi(5, 4): 1.0}
+    assert recipe.loss.adversarial_kind == "paper"
+    assert recipe.discriminator == Discriminator("srgan", 64, spectral=False, learning_rate_factor=1.0)
+    assert (recipe.run.seed, recipe.run.average_over, recipe.run.best) == (0, 10_000, "psnr_y")
+
+
+def test_noise_or_jpeg_alone_degrades_lr() -> None:
+    assert Data().degradation() is None
+    assert Data(noise=5.0).degradation() == Degradation((), 5.0)
+    assert Data(jpeg=[40, 95]).degradation() == Degradation((40, 95), 0.0)
+    assert Data(jpeg=[40, 95], noise=5.0).degradation() == Degradation((40, 95), 5.0)
+
+
+@pytest.mark.parametrize("qualities", [[1, 1], [60, 60], [1, 100], [100, 100]])
+def test_qualities_of_jpeg_may_be_one_alone_and_all_that_there_are(qualities: list[int]) -> None:
+    recipe = recipe_from({"name": "a", "loss": {"pixel": 1.0}, "data": {"jpeg": qualities}})
+    assert recipe.data.degradation() == Degradation(tuple(qualities), 0.0)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none\.toml: No such file"):
         read_recipe(tmp_path / "none.toml")
@@ -234,6 +264,11 @@ def test_the_learning_rate_by_hand() -> None:
     later = replace(cosine, drop_at=100)
     assert [later.learning_rate_at(n) for n in (0, 30, 40, 100)] == pytest.approx([0.2, 0.8, 1.0, 1.0])
     assert [later.learning_rate_at(n) for n in (120, 140, 999)] == pytest.approx([0.6, 0.2, 0.2])
+    assert later.learning_rate_at(110) == pytest.approx(0.2 + 0.8 * (1 + 0.5**0.5) / 2)  # a quarter of the way
+    at_once = replace(cosine, warmup=0)
+    assert [at_once.learning_rate_at(n) for n in (0, 70, 140)] == pytest.approx([1.0, 0.6, 0.2])
+    never = replace(cosine, patches=40, warmup=0, drop_at=40)  # what begins where the run ends divides by nothing
+    assert [never.learning_rate_at(n) for n in (0, 39, 40)] == pytest.approx([1.0, 1.0, 1.0])
     sooner = replace(cosine, drop_at=20)
     assert [sooner.learning_rate_at(n) for n in (10, 90)] == [cosine.learning_rate_at(n) for n in (10, 90)]
 
