@@ -56,6 +56,10 @@ def test_a_blended_generator_is_the_blended_file(tiny: Generator, plain: bool) -
 def test_two_networks_of_other_shapes_have_nothing_between_them(tiny_onnx: Path, paper_onnx: Path) -> None:
     with pytest.raises(WeightsError, match="two different networks"):
         blend_onnx(tiny_onnx.read_bytes(), paper_onnx.read_bytes(), 0.5)
+    narrow = randomised(Generator(channels=6, blocks=2, stages=2, end_kernel=9), seed=5)
+    content = build_onnx(narrow, card_of(narrow, "narrow", "tiny_x4"), half=False).SerializeToString()
+    with pytest.raises(WeightsError, match="two different networks"):
+        blend_onnx(tiny_onnx.read_bytes(), content, 0.5)
     with pytest.raises(WeightsError, match=r"not an ONNX model|two different networks"):
         blend_onnx(b"garbage", b"garbage", 0.5)
     with pytest.raises(WeightsError, match="damaged"):

@@ -205,3 +205,20 @@ def test_what_cannot_be_exported_is_named(trained: Path, tmp_path: Path) -> None
     del state["average"]["tail.bias"]
     with pytest.raises(CheckpointError, match="not the tensors of a tiny_x4"):
         export(checkpoint.save(tmp_path, runs.recipe(), state, keep=1), [tmp_path / "a.onnx"])
+
+
+def test_a_summary_is_kept_where_no_other_is_given(tiny: Generator, tmp_path: Path) -> None:
+    source, card = tmp_path / "tiny.safetensors", card_of(tiny, "tiny", "tiny_x4")
+    save_generator(tiny, source, card)
+    export(source, [tmp_path / "b.safetensors"])
+    assert load_generator(tmp_path / "b.safetensors")[1] == card
+    export(source, [tmp_path / "c.safetensors"], summary="another")
+    assert load_generator(tmp_path / "c.safetensors")[1] == card | {"summary": "another"}
+
+
+def test_the_two_files_are_of_the_same_weights_of_16_bits(trained: Path, tmp_path: Path) -> None:
+    difference = export(trained, [tmp_path / "a.onnx", tmp_path / "a.safetensors"])
+    generator, card = load_generator(tmp_path / "a.safetensors")
+    model = build_onnx(generator, card)
+    assert (tmp_path / "a.onnx").read_bytes() == model.SerializeToString()
+    assert parity(model, generator) == difference

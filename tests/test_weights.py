@@ -7,7 +7,7 @@ import pytest
 
 from srgan import weights
 from srgan.errors import ArgumentError, WeightsError
-from srgan.weights import NAMES, Choice, WeightsFiles, choose, find_weights, parse_card, read_card
+from srgan.weights import NAMES, Choice, WeightsFiles, choose, counterpart, find_weights, parse_card, read_card
 
 CARD = {"name": "a", "network": "b", "scale": 4, "halo": 12}
 
@@ -45,6 +45,15 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
 def test_the_ends_of_repair_are_the_plain_networks() -> None:
     assert [choose("srgan-plus", repair=repair) for repair in (0, 1)] == [Choice("srgan-plus"), Choice("srgan-photo")]
     assert choose("auto", repair=0, jpeg_quality=60) == Choice("srgan-plus")
+
+
+def test_what_a_network_invented_is_seen_beside_another_one() -> None:
+    assert {name: counterpart(name) for name in NAMES} == {
+        "srgan-plus": "srresnet",
+        "srgan-photo": "srresnet",
+        "srgan": "srresnet",
+        "srresnet": "srgan-plus",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 import codecs
+import gzip
 import os
 import re
 import sys
 import time
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -150,6 +154,41 @@ def test_what_has_changed_is_made_anew_and_nothing_else(tmp_path: Path, tiny_onn
     assert counts(outcome) == {"remade": 3}
     assert counts(run(tiny_onnx, source, target, size=Size(scale=2))[0]) == {"done": 3}
     assert len(results(target)) == 6
+
+
+def test_a_result_whose_identity_is_known_is_not_read_again(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "in/a.png")
+    write_tar(tmp_path / "in/0.tar", {"b.png": (tmp_path / "in/a.png").read_bytes()})
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 2}
+    for path in (tmp_path / "in").iterdir():
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(Place, "fingerprint_of", lambda *_: pytest.fail("a result is read"))
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 2}
+
+
+def test_what_is_made_where_nothing_was_is_done_and_else_remade(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png", tmp_path / "in/b.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    (tmp_path / "out/b_x4.png").unlink()
+    _, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out", overwrite=True)
+    assert {record.target: record.status for record in records} == {"a_x4.png": "remade", "b_x4.png": "done"}
+
+
+def test_a_result_that_went_after_the_listing_is_done_anew(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "in/a.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    fingerprint_of = Place.fingerprint_of
+
+    def gone(place: Place, name: str) -> str | None:
+        place.remove(name)
+        return fingerprint_of(place, name)
+
+    monkeypatch.setattr(Place, "fingerprint_of", gone)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=WriteOptions(strip=True))[0]) == {"done": 1}
 
 
 def test_what_is_in_the_place_of_a_result_and_not_ours_is_kept(tmp_path: Path, tiny_onnx: Path) -> None:
@@ -394,6 +433,30 @@ def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
     assert "damaged, or cannot be read to its end" in records[-1].error
 
 
+def test_tars_may_be_packed(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    write_tar(tmp_path / "plain.tar", {"a.png": (tmp_path / "a.png").read_bytes()})
+    packed = gzip.compress((tmp_path / "plain.tar").read_bytes())
+    (tmp_path / "shards").mkdir()
+    for name in ("one.tar.gz", "two.tgz", "three.TAR.GZ"):
+        (tmp_path / "shards" / name).write_bytes(packed)
+    (tmp_path / "shards/no.gz").write_bytes(packed)
+    assert counts(run(tiny_onnx, tmp_path / "shards", tmp_path / "out")[0]) == {"done": 3}
+    assert results(tmp_path / "out").keys() == {f"{name}/a_x4.png" for name in ("one", "two", "three")}
+    assert counts(run(tiny_onnx, tmp_path / "shards/one.tar.gz", tmp_path / "out")[0]) == {"skipped": 1}
+
+
+def test_of_two_columns_that_are_called_like_paths_the_first_of_the_list_counts(
+    tmp_path: Path, tiny_onnx: Path
+) -> None:
+    draw(tmp_path / "a.png", tmp_path / "b.png")
+    parquet.write_table(pa.table({"url": ["b.png"], "text": ["x"], "path": ["a.png"]}), tmp_path / "t.parquet")
+    run(tiny_onnx, tmp_path / "t.parquet", tmp_path / "out")
+    assert results(tmp_path / "out").keys() == {"a_x4.png"}
+    run(tiny_onnx, tmp_path / "t.parquet", tmp_path / "other", column="url")
+    assert results(tmp_path / "other").keys() == {"b_x4.png"}
+
+
 def test_the_status_of_archives_counts_what_was_in_them(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
@@ -558,6 +621,45 @@ def test_many_files_of_a_manifest_become_one(tmp_path: Path, tiny_onnx: Path, mo
     (folder / "foreign.parquet").write_bytes(b"no")
     with pytest.raises(BulkError, match=r"foreign\.parquet: damaged"):
         run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second goes by each time that a manifest looks at the clock."""
+    ticks, start = count(), datetime(2026, 1, 1, tzinfo=UTC)
+    now = SimpleNamespace(now=lambda _: start + timedelta(seconds=next(ticks)))
+    monkeypatch.setattr(manifests, "datetime", now)
+
+
+@pytest.mark.usefixtures("clock")
+def test_of_the_rows_of_a_result_the_last_one_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "MANY", 4)
+    manifest = Manifest(open_place(str(tmp_path)))
+    manifest.begin(Run("photos", 2))
+    for target, status, error in (("a.png", "failed", "one"), ("b.png", "done", ""), ("a.png", "remade", "")):
+        manifest.add(Record("photos", target, status, error=error))  # type: ignore[arg-type]
+        manifest.flush()
+    assert len(manifest.names()) == 4
+    manifest.tidy()
+    assert len(manifest.names()) == 1
+    table, runs = manifest.read()
+    assert [(row["target"], row["status"]) for row in table.to_pylist()] == [("b.png", "done"), ("a.png", "remade")]
+    assert [run.source for run in runs] == ["photos"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_rows_are_in_the_order_of_their_times_whichever_file_has_them(tmp_path: Path) -> None:
+    """As two drivers write that share a destination."""
+    one, other = (Manifest(open_place(str(tmp_path))) for _ in range(2))
+    for manifest in (one, other):
+        manifest.begin(Run("photos", 1))
+    one.add(Record("photos/a.jpg", "a.png", "failed", stage="network"))
+    other.add(Record("photos/a.jpg", "a.png", "done", identity="0123"))
+    other.flush()
+    one.flush()
+    assert one.read()[0]["status"].to_pylist() == ["failed", "done"]
+    found, _ = manifests.known(one)
+    assert (found["a.png"].failed, found["a.png"].identity) == (False, "0123")
 
 
 def test_a_rerun_reads_a_large_manifest_quickly(tmp_path: Path, tiny_onnx: Path) -> None:

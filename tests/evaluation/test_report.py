@@ -10,10 +10,13 @@ import pytest
 from PIL import Image
 
 from runs import photographs, scene
-from srgan.evaluation import Meters, Score, SetScores, evaluate
+from srgan.evaluation import Meters, Score, SetScores, Shot, evaluate
+from srgan.evaluation.meters import Picture8
+from srgan.evaluation.pictures import Pair
 from srgan.evaluation.plot import plot
 from srgan.evaluation.published import published
 from srgan.evaluation.report import CROP, MOST, Report, most_different
+from srgan.image.resize import imresize
 
 
 class Page(HTMLParser):
@@ -101,6 +104,62 @@ def test_only_the_pictures_that_differ_most_are_shown(tmp_path: Path) -> None:
     page.feed((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert len(page.images) == 3 * MOST
     assert f"{MOST} of {MOST + 1} pictures" in " ".join(page.text)
+
+
+def shot(name: str, hr: Picture8, **results: Picture8) -> Shot:
+    pair = Pair(Path(name), imresize(hr, scale=0.25), hr)
+    return Shot("Set", pair, results, {model: {"psnr_y": 20.0} for model in results})
+
+
+def page_of(tmp_path: Path, report: Report, *results: SetScores) -> str:
+    report.write(tmp_path / "index.html", results, {})
+    return (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def scored(model: str, **values: float) -> SetScores:
+    return SetScores(model, "Set", "", (Score("a", values), Score("b", values)))
+
+
+def test_the_pictures_that_differ_most_come_first(tmp_path: Path) -> None:
+    report, flat = Report(), np.zeros((24, 24, 3), np.uint8)
+    for name, level in {"some": 20, "least": 10, "most": 30}.items():
+        report.add(shot(f"{name}.png", flat, one=flat, two=np.full_like(flat, level)))
+    html = page_of(tmp_path, report, scored("one", psnr_y=1.0), scored("two", psnr_y=1.0))
+    assert re.findall(r"<h3>(\w+)\.png</h3>", html) == ["most", "some", "least"]
+    assert re.findall(r"differ by ([\d.]+) levels", html) == ["30.0", "20.0", "10.0"]
+
+
+def test_the_window_is_where_models_differ_and_of_one_alone_where_it_is_wrong(tmp_path: Path) -> None:
+    hr = np.zeros((200, 200, 3), np.uint8)
+    hr[:8, :8] = 255
+    one = np.zeros_like(hr)
+    two = one.copy()
+    two[192:, 192:] = 9
+    report = Report()
+    report.add(shot("a.png", hr, one=one, two=two))
+    assert "columns 40 to 199, rows 40 to 199" in page_of(tmp_path, report, scored("one"), scored("two"))
+    report = Report()
+    report.add(shot("a.png", hr, two=two))
+    assert "columns 0 to 159, rows 0 to 159" in page_of(tmp_path, report, scored("two"))
+
+
+def test_bicubic_and_the_last_model_are_compared_first(tmp_path: Path) -> None:
+    report, flat = Report(), np.zeros((24, 24, 3), np.uint8)
+    report.add(shot("a.png", flat, one=flat, two=flat))
+    selects = re.findall(r"<select>(.*?)</select>", page_of(tmp_path, report, scored("one"), scored("two")))
+    options = [re.findall(r'<option (selected )?value="(\d)">([\w ]+)<', select) for select in selects]
+    names = ["low resolution", "bicubic", "one", "two", "original"]
+    for shown, chosen in zip(options, ("bicubic", "two"), strict=True):
+        assert shown == [("selected " if name == chosen else "", str(i), name) for i, name in enumerate(names)]
+
+
+def test_the_best_of_several_is_marked_by_what_a_metric_is(tmp_path: Path) -> None:
+    a = scored("a", psnr_y=30.0, lr_psnr=60.0, lpips=0.3, niqe=4.0)
+    b = scored("b", psnr_y=29.0, lr_psnr=50.0, lpips=0.1, niqe=3.0)
+    html = page_of(tmp_path, Report(), a, b)
+    assert re.findall(r'<td class="best">([\d.]+)<', html) == ["30.00", "60.00", "0.1000", "3.00"]
+    assert html.index('"best">60.00') < html.index("<tr><td>b</td>") < html.index('"best">0.1000')
+    assert '<td class="best">' not in page_of(tmp_path, Report(), a)
 
 
 def test_the_plot_places_measured_and_published_points() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srgan.evaluation import Score, SetScores, as_json, left_out, tables, write_json
+from srgan.evaluation import METRICS, Score, SetScores, as_json, left_out, tables, write_json
 from srgan.evaluation.protocol import PROTOCOL
 from srgan.evaluation.results import differences
 from srgan.evaluation.statistics import interval
-from srgan.evaluation.tables import labels
+from srgan.evaluation.tables import labels, number
 
 SCORES = (
     SetScores("bicubic", "Set5", "numpy", (Score("a", {"psnr_y": 28.0}), Score("b", {"psnr_y": 29.0}))),
@@ -69,7 +69,8 @@ def test_the_tables_by_hand() -> None:
         ["95", "%", "from", "28.00", "-"],
         ["to", "28.00", "-"],
     ]
-    assert ["srgan", "-", "bicubic", "+1.25", "-"] in cells
+    difference = cells.index(["srgan", "-", "bicubic", "+1.25", "-"])
+    assert cells[difference + 1 : difference + 3] == [["95", "%", "from", "+1.00", "-"], ["to", "+1.50", "-"]]
     assert cells[cells.index(["b"]) + 2] == ["srgan", "29.50", "-"]
     assert not [line for line in cells if line[:1] == ["ssim_y"]]
     assert "  model      srgan: openvino, SHA-256 " + "f" * 64 in lines
@@ -89,6 +90,15 @@ def test_models_with_long_names_are_told_apart_by_their_ends() -> None:
     score = (Score("1.png", {"psnr_y": 30.0}),)
     table = tables([SetScores(model, "Set", "", score) for model in (first, second)])
     assert "...d/weights/srresnet-x4-finetuned.onnx - ...t/weights/srresnet-x4-finetuned.onnx" in table
+
+
+def test_a_value_has_the_digits_that_its_metric_is_read_with() -> None:
+    two = {"psnr_y", "psnr_rgb", "lr_psnr", "niqe", "grid"}
+    assert {name: number(name, 1.23456) for name in METRICS} == {
+        name: "1.23" if name in two else "1.2346" for name in METRICS
+    }
+    assert number("grid", 1.234, signed=True) == "+1.23"
+    assert number("lpips", -0.5, signed=True) == "-0.5000"
 
 
 def test_scores_are_written_with_their_protocol(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import math
 from pathlib import Path
 
@@ -8,12 +9,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from references import TEST_SETS, with_test_sets
-from runs import photographs, scene
+from runs import photographs, scene, tiny_x4
 from srgan.errors import ArgumentError, DataError, PictureError, WeightsError
 from srgan.evaluation import Meters, Profile, Shot, evaluate
+from srgan.evaluation.meters import HIGHER_IS_BETTER, METRICS
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
-from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, psnr, ssim
+from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, niqe, psnr, ssim
+from srgan.models.generator import GENERATORS
 
 PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid"}
 
@@ -153,6 +156,32 @@ def test_only_the_metrics_asked_for(folder: Path) -> None:
         Meters(Path("nowhere"), metrics=["psnr_y", "lpips"])
 
 
+def test_niqe_is_of_whole_levels_of_luma_without_the_border() -> None:
+    sr = scene(104, 200, seed=1)
+    (scores,) = Meters(metrics=["niqe"]).measure([sr], scene(104, 200, seed=2), sr[::4, ::4], Profile())
+    assert scores == {"niqe": niqe(np.rint(luma(sr))[4:-4, 4:-4])}
+
+
+def test_the_better_result_has_the_higher_score_where_that_is_said_and_else_the_lower(perceptual: Path) -> None:
+    hr = scene(64, 72, seed=0)
+    worse = scene(64, 72, seed=0)
+    worse[::4] //= 2
+    good, bad = Meters(perceptual).measure([hr, worse], hr, imresize(hr, scale=0.25), Profile())
+    assert good.keys() == bad.keys() == set(METRICS) - {"niqe"}
+    assert {name for name in good if good[name] > bad[name]} == HIGHER_IS_BETTER
+    assert {name for name in good if good[name] < bad[name]} == good.keys() - HIGHER_IS_BETTER
+
+
+def test_what_took_longest_is_told_first() -> None:
+    profile = Profile()
+    profile.seconds.update({"reading": 1.0, "upscaling": 6.0, "psnr_y": 3.0})
+    assert [line.split() for line in profile.lines()] == [
+        ["upscaling", "6.00", "s", "60.0%"],
+        ["psnr_y", "3.00", "s", "30.0%"],
+        ["reading", "1.00", "s", "10.0%"],
+    ]
+
+
 def test_niqe_where_there_is_room_for_it(tmp_path: Path) -> None:
     folder = photographs(tmp_path / "large", count=1, size=(104, 200))
     photographs(tmp_path / "small", count=1, size=(103, 199))
@@ -179,6 +208,28 @@ def test_results_of_another_program(folder: Path, tmp_path: Path) -> None:
         next(evaluate([], [folder], made=[made.parent]))
     with pytest.raises(DataError, match="nowhere: no such folder"):
         list(evaluate([], [folder], made=[tmp_path / "nowhere"]))
+
+
+def test_gray_of_three_other_channels_is_their_luma_rounded(tmp_path: Path) -> None:
+    """Of (0, 1, 0) it is 0.587, which is 1; of (1, 0, 0) 0.299, which is 0."""
+    for name in ("gray", "theirs"):
+        (tmp_path / name).mkdir()
+    hr = np.ones((24, 24), np.uint8)
+    hr[:, 12:] = 0
+    Image.fromarray(hr).save(tmp_path / "gray" / "a.png")
+    Image.fromarray(np.stack([1 - hr, hr, 0 * hr], axis=-1)).save(tmp_path / "theirs" / "a.png")
+    (result,) = evaluate([], [tmp_path / "gray"], made=[tmp_path / "theirs"], meters=Meters(metrics=["psnr_y"]))
+    assert result.scores[0].values == {"psnr_y": math.inf}
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "safetensors"])
+def test_the_weights_of_a_score_are_those_of_the_file(
+    tmp_path: Path, shipped: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GENERATORS, "tiny_x4", tiny_x4)
+    folder, file = photographs(tmp_path / "Set1", count=1, size=(24, 24)), shipped / f"srgan.{suffix}"
+    (result,) = evaluate([str(file)], [folder], meters=Meters(metrics=["psnr_y"]))
+    assert result.weights == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_results_may_have_anything_behind_their_names(tmp_path: Path) -> None:

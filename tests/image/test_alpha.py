@@ -37,6 +37,41 @@ def test_one_colour_goes_everywhere_and_what_is_seen_stays(shape: tuple[int, int
     assert np.allclose(bleed(gray, alpha), colour[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_what_is_seen_stays_and_the_picture_that_was_given_too(kind: type) -> None:
+    random = np.random.default_rng(6)
+    pixels: NDArray[Any] = (random.random((9, 14, 3)) * (1 if kind is np.float32 else 255)).astype(kind)
+    alpha: NDArray[Any] = (random.random((9, 14)) < 0.5).astype(kind)
+    before = pixels.copy()
+    result = bleed(pixels, alpha)
+    assert np.array_equal(pixels, before)
+    assert np.array_equal(result[alpha > 0], pixels[alpha > 0])
+    assert not np.array_equal(result, pixels)
+
+
+def test_clear_places_take_the_mean_of_the_nearest_squares() -> None:
+    """Of 2x2 pixels, then 4x4, then 8x8: of each the four quarters count alike where anything is seen in them."""
+    pixels = np.full((8, 8), 7, dtype=np.uint8)
+    alpha = np.zeros((8, 8), dtype=np.uint8)
+    pixels[:2, :2], alpha[:2, :2] = 200, 255
+    for place, level in (((0, 2), 100), ((0, 4), 50)):
+        pixels[place], alpha[place] = level, 255
+    expected = np.full((8, 8), 100)  # of 150 and 50
+    expected[:4, :4] = 150  # of 200 and 100
+    expected[:4, 4:] = 50
+    expected[:2, :2], expected[:2, 2:4] = 200, 100
+    assert bleed(pixels, alpha).tolist() == expected.tolist()
+
+
+def test_what_is_half_seen_counts_less() -> None:
+    """Of 200, opaque, and 100, of which a fifth is seen, the mean is 220 / 1.2."""
+    pixels, alpha = np.zeros((4, 4), dtype=np.uint8), np.zeros((4, 4), dtype=np.uint8)
+    pixels[0], alpha[0] = (200, 200, 100, 100), (255, 0, 51, 0)
+    assert bleed(pixels, alpha)[3].tolist() == [183] * 4
+    pixels[0], alpha[0] = (200, 100, 0, 0), (255, 51, 0, 0)
+    assert bleed(pixels, alpha)[1:].tolist() == [[183] * 4] * 3
+
+
 def test_all_clear_and_all_opaque_are_left_as_they_are(noise: NDArray[np.uint8]) -> None:
     for level in (0, 255):
         assert bleed(noise, np.full(noise.shape[:2], level, dtype=np.uint8)) is noise

@@ -3,6 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from srgan.image.colour import Pixels
 from srgan.image.consistent import consistent
@@ -36,6 +37,18 @@ def test_a_consistent_result_comes_back_to_its_picture_by_matlabs_bicubic(
     before, after = (imresize(picture / most, scale=0.25)[4:-4, 4:-4] - lr[4:-4, 4:-4] for picture in (sr, result))
     assert decibels(before) < 25
     assert decibels(after) > reached
+
+
+def test_ten_corrections_by_pillow_alone() -> None:
+    """Of a chequerboard, which bicubic overshoots: what leaves the range is cut off each time."""
+    lr = (np.indices((24, 24)).sum(0) // 6 % 2).astype(np.float32)
+    sr = np.full((96, 96), 0.5, dtype=np.float32)
+    values = sr
+    for _ in range(10):
+        small = np.asarray(Image.fromarray(values).resize((24, 24), Image.Resampling.BICUBIC))
+        missing = np.asarray(Image.fromarray(lr - small).resize((96, 96), Image.Resampling.BICUBIC))
+        values = np.clip(values + missing, 0, 1)
+    np.testing.assert_allclose(consistent(sr, lr), values, rtol=0, atol=1e-6)
 
 
 def test_what_is_consistent_already_stays() -> None:
@@ -73,3 +86,39 @@ def test_heat_is_black_where_nothing_differs_and_pale_where_much_does() -> None:
     assert (colours[:, 24:] == (252, 255, 164)).all()
     half = heat(np.zeros((8, 8), dtype=np.float32), np.full((8, 8), FULL_HEAT / 2, dtype=np.float32))
     assert (half == (188, 55, 84)).all()
+
+
+def test_heat_by_hand() -> None:
+    """An eighth of the range is the last of five colours, and the mean over 4x4 pixels is what counts."""
+    nothing = np.zeros((8, 8), dtype=np.float32)
+    stops = {0.03125: (87, 16, 110), 0.0625: (188, 55, 84), 0.09375: (249, 142, 9), 0.125: (252, 255, 164)}
+    stops[0.109375] = (251, 199, 87)  # half way between the last two, halves going up
+    for value, colour in stops.items():
+        assert (heat(nothing, np.full((8, 8), value, dtype=np.float32)) == colour).all()
+        assert (heat(np.full((8, 8), value, dtype=np.float32), nothing) == colour).all()
+        for place in ((0, 0), (1, 3), (3, 2)):
+            point = nothing.copy()
+            point[place] = 16 * value / 2
+            half = heat(nothing, np.full((8, 8), value / 2, dtype=np.float32))
+            assert np.array_equal(heat(nothing, point)[0, 0], half[0, 0])
+            assert heat(nothing, point)[7, 7].tolist() == [0, 0, 4]
+
+
+def test_heat_goes_smoothly_from_place_to_place() -> None:
+    """Of two places, 1 and 0, the eight pixels across both are 1, 1, 7/8, 5/8, 3/8, 1/8, 0, 0."""
+    one = np.zeros((8, 8), dtype=np.float32)
+    other = one.copy()
+    other[:, :4] = 0.125
+    expected = [(252, 255, 164), (252, 255, 164), (250.5, 198.5, 86.5), (218.5, 98.5, 46.5), (137.5, 35.5, 97)]
+    expected += [(43.5, 8, 57), (0, 0, 4), (0, 0, 4)]
+    for row in heat(one, other):
+        np.testing.assert_allclose(row, expected, atol=0.51)
+
+
+@pytest.mark.parametrize(("channel", "weight"), [(0, 0.299), (1, 0.587), (2, 0.114)])
+def test_heat_is_of_luma(channel: int, weight: float) -> None:
+    black = np.zeros((4, 4, 3), dtype=np.uint8)
+    tinted = black.copy()
+    tinted[..., channel] = 51
+    gray = heat(np.zeros((4, 4), np.float32), np.full((4, 4), weight / 5, np.float32))
+    np.testing.assert_allclose(heat(black, tinted).astype(int), gray.astype(int), atol=1)

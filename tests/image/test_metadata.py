@@ -20,7 +20,7 @@ from srgan.image.picture import Maker, Metadata, Picture
 from srgan.image.profiles import srgb
 from srgan.image.reading import read_picture
 from srgan.image.writing import FORMATS, WriteOptions, write_picture
-from srgan.image.xmp import ENHANCED, true_xmp
+from srgan.image.xmp import ENHANCED, find_fingerprint, true_xmp
 
 MAKER = Maker("srgan 9.9", "srresnet", "ab" * 32)
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -249,25 +249,34 @@ def test_a_wide_gamut_stays_wide(tmp_path: Path) -> None:
         assert written(picture, name).info["icc_profile"] == bytes(wide)
 
 
-def ink_profile() -> bytes:
-    """Return a CMYK profile whose every colour is L* = 100 - 100 K, without hue: what no plain conversion gives."""
+def ink_profile(*darkest: int, kind: bytes = b"prtr") -> bytes:
+    """Return a CMYK profile whose every colour is L* = 100 - 100 K, without hue: what no plain conversion gives.
+
+    Or it ends at other levels than L* = 0: first the perceptual one, then the colorimetric one.
+    """
     grid = [(c, m, y, k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
-    table = b"".join(struct.pack(">HHH", 0 if k else 0xFF00, 0x8000, 0x8000) for *_, k in grid)
     ramp = struct.pack(">HH", 0, 65535)
     identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
-    lut = b"mft2\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + struct.pack(">HH", 2, 2) + ramp * 4 + table + ramp * 3
-    lut += bytes(-len(lut) % 4)
+
+    def lut(level: int) -> bytes:
+        table = b"".join(struct.pack(">HHH", 0xFF00 * level // 100 if k else 0xFF00, 0x8000, 0x8000) for *_, k in grid)
+        content = b"mft2\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + struct.pack(">HH", 2, 2)
+        content += ramp * 4 + table + ramp * 3
+        return content + bytes(-len(content) % 4)
+
+    ways = [(name, lut(level)) for name, level in zip((b"A2B0", b"A2B1"), darkest or (0,), strict=False)]
     text = b"desc\0\0\0\0" + struct.pack(">I", 4) + b"ink\0" + bytes(79) + b"\0"
     text += bytes(-len(text) % 4)
     white = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)
-    place, index, body = 128 + 4 + 3 * 12, b"", b""
-    for name, content in ((b"desc", text), (b"wtpt", white), (b"A2B0", lut)):
+    tags = [(b"desc", text), (b"wtpt", white), *ways]
+    place, index, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags:
         index += name + struct.pack(">II", place + len(body), len(content))
         body += content
     size = place + len(body)
-    head = struct.pack(">I", size) + b"lcms" + bytes.fromhex("02100000") + b"prtrCMYKLab "
+    head = struct.pack(">I", size) + b"lcms" + bytes.fromhex("02100000") + kind + b"CMYKLab "
     head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061) + bytes(48)
-    return head[:128] + struct.pack(">I", 3) + index + body
+    return head[:128] + struct.pack(">I", len(tags)) + index + body
 
 
 def test_ink_becomes_srgb_by_its_profile(tmp_path: Path) -> None:
@@ -284,6 +293,15 @@ def test_ink_becomes_srgb_by_its_profile(tmp_path: Path) -> None:
         assert picture.icc is None
         ink.save(tmp_path / name, icc_profile=ink_profile()[:300], quality=100)
         assert read_picture(tmp_path / name).icc is None
+
+
+def test_ink_is_meant_as_measured_and_its_black_is_black(tmp_path: Path) -> None:
+    """K at 128 is L* = 59.8 where black ink has 20: luminance .279, and .257 once that black's .030 is taken for 0."""
+    ink = Image.new("CMYK", (3, 1))
+    ink.putdata([(0, 0, 0, 0), (0, 0, 0, 128), (0, 0, 0, 255)])
+    ink.save(tmp_path / "in.tif", icc_profile=ink_profile(50, 20, kind=b"scnr"))
+    picture = read_picture(tmp_path / "in.tif")
+    assert np.abs(picture.pixels[0].astype(int) - [[255] * 3, [139] * 3, [0] * 3]).max() <= 1
 
 
 def test_the_srgb_profile_is_one_and_does_not_tell_the_time() -> None:
@@ -325,3 +343,63 @@ def test_a_packet_made_to_take_long_does_not(packet: str) -> None:
     start = time.perf_counter()
     true_xmp(packet.encode(), width=2, height=1, maker=Maker("srgan", "none", "0"))
     assert time.perf_counter() - start < 5, "where backtracking would take minutes"
+
+
+@pytest.mark.parametrize("before", [0, 1, 10, 51, 52, 60])
+def test_a_fingerprint_is_found_wherever_it_lies(before: int) -> None:
+    """Of its 52 bytes some are in the first megabyte of a file and the others in the second."""
+    mark = b'srgan:fingerprint="' + b"a1" * 16 + b'"'
+    assert len(mark) == 52
+    content = b"x" * (2**20 - before) + mark
+    assert find_fingerprint(io.BytesIO(content)) == "a1" * 16
+    assert find_fingerprint(io.BytesIO(content + b"x" * 2**20)) == "a1" * 16
+    assert find_fingerprint(io.BytesIO(content[:-1])) is None
+
+
+def test_thumbnails_in_xmp_go_and_what_is_around_them_stays() -> None:
+    packet = b"<a><xmp:Thumbnails>one</xmp:Thumbnails><b/><xmp:Thumbnails>two</xmp:Thumbnails></a><xmp:Thumbnails>"
+    assert true_xmp(packet, width=2, height=1, maker=None) == b"<a><b/></a><xmp:Thumbnails>"
+
+
+@pytest.mark.parametrize("packet", [None, XMP])
+def test_a_network_may_be_called_anything(packet: bytes | None) -> None:
+    maker = Maker("srgan <9.9>", "a\"&b'", "ab" * 32)
+    made = true_xmp(packet, width=2, height=1, maker=maker)
+    assert made is not None
+    assert attributes(made)[f"{EXTENSION}AISystemUsed"] == "srgan <9.9>, a\"&b'"
+
+
+def tags_of(data: bytes) -> Image.Exif:
+    found = Image.Exif()
+    found.load(data)
+    return found
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_thumbnail_that_something_follows_is_blank(order: str) -> None:
+    before = exif(order) + b"what others point to"
+    edited = Exif(before)
+    edited.describe(width=2, height=1, dpi=None, software=None)
+    after = edited.tobytes()
+    assert b"small" not in after
+    assert after.index(b"what others point to") == before.index(b"what others point to")
+    place = before.index(b"\xff\xd8 small")
+    assert not any(after[place : before.index(b"what others point to")])
+
+
+def test_a_resolution_that_exif_data_has_is_kept() -> None:
+    first = Exif()
+    first.describe(width=2, height=1, dpi=(72, 96), software=None)
+    again = Exif(first.tobytes())
+    again.describe(width=2, height=1, dpi=(300, 300), software=None)
+    found = tags_of(again.tobytes())
+    assert (found[0x011A], found[0x011B], found[0x0128]) == (72, 96, 2)
+
+
+@pytest.mark.parametrize(("order", "mark"), [("<", b"II"), (">", b"MM")])
+def test_a_value_that_ends_with_the_data_is_whole(order: str, mark: bytes) -> None:
+    head = mark + struct.pack(f"{order}HIH", 42, 8, 1) + struct.pack(f"{order}HHII", 0x010F, 2, 7, 26)
+    data = head + bytes(4) + b"Camera\0"
+    assert data[26:] == b"Camera\0"
+    assert tags_of(Exif(data).tobytes())[0x010F] == "Camera"
+    assert Exif(data[:-1]).entries() == ()

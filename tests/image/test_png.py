@@ -1,4 +1,5 @@
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from srgan.image.png import PngWriter
+from srgan.image.png import PngWriter, _least
 
 RANDOM = np.random.default_rng(8)
 
@@ -100,3 +101,38 @@ def test_an_error_of_the_file_comes_out() -> None:
     noise = RANDOM.integers(0, 256, (2000, 1000, 3), dtype=np.uint8)
     with pytest.raises(OSError, match="No space left"), PngWriter(Full(), 1000, 2000, channels=3, bits=8) as png:
         png.write(noise)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "fraction"),
+    [
+        (0.4, (0, 1000)),
+        (65_535.4, (65_535, 1000)),
+        (65_535.6, (66, 1)),
+        (65_536, (66, 1)),
+        (65_534_600, (65_535, 1)),
+        (65_536_000, (65_535, 1)),
+        (10**9, (65_535, 1)),
+    ],
+)
+def test_a_frames_time_is_a_fraction_of_two_numbers_of_16_bits(milliseconds: float, fraction: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    with PngWriter(file, 1, 1, channels=1, bits=8, frames=1) as png:
+        png.begin_frame(milliseconds)
+        png.write(np.zeros((1, 1), dtype=np.uint8))
+    content = file.getvalue()
+    place = content.index(b"fcTL") + 4 + 20  # behind its number, size and place
+    assert struct.unpack_from(">HH", content, place) == fraction
+
+
+def test_each_row_has_the_filter_that_leaves_the_least() -> None:
+    above = RANDOM.integers(0, 256, 16, dtype=np.uint8)
+    first, second = RANDOM.integers(0, 256, (2, 16), dtype=np.uint8)
+    average: list[int] = []
+    for upper in first.tolist():
+        average.append(((average[-1] if average else 0) + upper) // 2)
+    step, edge = [10] * 8 + [200] * 8, [10] * 4 + [100] * 4 + [200] * 8  # its left or its upper neighbour by turns
+    falling = list(range(200, 184, -1))  # a difference of 255 is one of -1
+    rows = np.array([above, [0] * 16, [77] * 16, first, average, second, step, edge, [0] * 16, falling], dtype=np.uint8)
+    numbers = _least(rows, above, 1)[:, 0].tolist()
+    assert [numbers[row] for row in (0, 1, 2, 4, 7, 8, 9)] == [2, 0, 1, 3, 4, 0, 1]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from srgan.errors import ArgumentError, OutputError, PictureError, TooLargeError
+from srgan.image.measure import gif_canvas
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.size import Size
@@ -404,3 +405,22 @@ def test_arrays_that_are_no_picture_are_refused(array: NDArray[np.float32], mess
         picture_from_array(array)
     with pytest.raises(ValueError, match=message):
         picture_from_array(array)
+
+
+def test_a_frame_makes_the_canvas_of_a_gif_as_large_as_its_place_needs() -> None:
+    header = b"GIF89a\2\0\3\0\0\0\0"
+    frame = struct.pack("<cHHHHB", b",", 30_000, 20_000, 1, 5, 0) + b"\2\2\x4c\1\0"
+    assert gif_canvas(io.BytesIO(header + b";")) == (2, 3)
+    assert gif_canvas(io.BytesIO(header + frame + b";")) == (30_001, 20_005)
+    with pytest.raises(TooLargeError, match=r"30001x20005 are 600\.170005 megapixels"):
+        read_picture(io.BytesIO(header + frame + b";"))
+
+
+@pytest.mark.parametrize("apart", ["contig", "separate"])
+def test_the_channels_of_a_tiff_count_once(tmp_path: Path, apart: Any) -> None:
+    samples = np.random.default_rng(2).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    stored = samples if apart == "contig" else np.moveaxis(samples, 2, 0)
+    tifffile.imwrite(tmp_path / "in.tif", stored, photometric="rgb", planarconfig=apart)
+    assert np.array_equal(read_picture(tmp_path / "in.tif", Limits(input_pixels=10_000)).pixels, samples)
+    with pytest.raises(TooLargeError, match="10,000 pixels, more than the limit of 9,999"):
+        read_picture(tmp_path / "in.tif", Limits(input_pixels=9_999))

@@ -64,6 +64,18 @@ def test_uint8_is_rounded_half_up_between_the_two_passes() -> None:
     assert imresize(picture, scale=0.5).tolist() == [[1]]
 
 
+@pytest.mark.parametrize(("size", "between"), [((20, 10), (40, 10)), ((10, 20), (10, 40)), ((20, 20), (20, 40))])
+def test_the_axis_that_shrinks_most_goes_first_and_of_two_alike_the_rows(
+    size: tuple[int, int], between: tuple[int, int]
+) -> None:
+    """Each axis by itself: the other has a scale of 1 then, which changes nothing."""
+    picture = np.random.default_rng(5).integers(0, 256, (40, 40), dtype=np.uint8)
+    other = (size[0], 40) if between[0] == 40 else (40, size[1])
+    result = imresize(picture, size=size)
+    assert np.array_equal(result, imresize(imresize(picture, size=between), size=size))
+    assert not np.array_equal(result, imresize(imresize(picture, size=other), size=size))
+
+
 def test_overshoot_is_clipped_in_uint8_and_kept_in_floats() -> None:
     step = np.repeat(np.array([[0, 255]]), 8, axis=1)
     assert imresize(step.astype(np.float32), scale=2.0).max() > 255
@@ -78,6 +90,14 @@ def test_sizes_and_channels() -> None:
     assert imresize(picture[..., 0], scale=4.0).shape == (28, 40)
     assert imresize(picture, scale=4.0).dtype == np.float32
     assert imresize(np.zeros((1, 1), np.uint8), scale=0.25).shape == (1, 1)
+
+
+def test_a_scale_is_that_which_was_asked_for_whatever_the_rounded_size_makes_of_it() -> None:
+    """A quarter of 7 is 2, whose centres lie where those of a quarter of 8 do: the last row counts twice."""
+    picture = np.random.default_rng(5).random((7, 5))
+    longer = np.pad(picture, ((0, 1), (0, 3)), mode="edge")
+    assert imresize(picture, scale=0.25).tolist() == imresize(longer, scale=0.25).tolist()
+    assert not np.allclose(imresize(picture, size=(2, 2)), imresize(longer, scale=0.25))
 
 
 def test_each_channel_is_resampled_alone(noise: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> None:

@@ -28,6 +28,12 @@ def test_sizes_of_a_picture_of_100_by_200(size: Size, result: tuple[int, int], e
     assert size.ending == ending
 
 
+def test_a_side_that_follows_is_rounded_to_the_nearest() -> None:
+    assert Size(width=100).of(200, 300) == (67, 100)  # 66.7
+    assert Size(height=100).of(300, 200) == (100, 67)
+    assert Size(scale=1.26).of(3, 5) == (4, 6)  # 3.78 and 6.3
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -69,7 +75,7 @@ def test_a_resampled_picture_has_its_type_and_keeps_what_is_flat(dtype: type, va
 
 
 @pytest.mark.parametrize("size", [(20, 31), (90, 100), (3, 200), (200, 3), (37, 20)])
-@pytest.mark.parametrize("shape", [(37, 41, 3), (41, 37)])
+@pytest.mark.parametrize("shape", [(37, 41, 3), (41, 37), (150, 9)])
 def test_bands_are_the_whole_within_a_level(
     shape: tuple[int, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

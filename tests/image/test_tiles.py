@@ -95,3 +95,9 @@ def test_a_tile_without_a_core_is_an_error() -> None:
         plan_tiles(500, 500, halo=40, tile=80, pixels=1)
     # the first and the last core of an axis are 41 long, the others 1
     assert len(plan_tiles(500, 500, halo=40, tile=81, pixels=1)) == 420**2
+
+
+def test_a_budget_without_room_for_a_halo_is_an_error() -> None:
+    assert len(plan_tiles(8, 8, halo=3, pixels=49)) == 4
+    with pytest.raises(ValueError, match="a window of 48 pixels has no room for a halo of 3"):
+        plan_tiles(8, 8, halo=3, pixels=48)

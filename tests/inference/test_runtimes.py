@@ -296,6 +296,19 @@ def test_no_more_than_a_few_compiled_networks_are_kept(tmp_path: Path, monkeypat
     assert compiled.recall("key") is None
 
 
+def test_a_compiled_network_of_which_a_byte_is_another_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiled.keep("key", "{}", b"the\nblob")
+    assert compiled.recall("key") == ("{}", b"the\nblob")
+    path = compiled.folder() / "key"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert compiled.recall("key") is None
+    path.write_bytes(whole)
+    assert compiled.recall("key") == ("{}", b"the\nblob")
+
+
 def test_torch_takes_as_many_threads_as_it_is_told_whoever_loaded_it(paper_safetensors: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("for the processor")

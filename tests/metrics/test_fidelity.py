@@ -47,6 +47,9 @@ def test_the_grid_is_what_repeats_where_the_original_is_flat() -> None:
     sr[:, :32:4] += 8
     assert grid(sr, hr) == pytest.approx(12**0.5)
     assert grid(sr[:, :, 0], hr[:, :, 0]) == pytest.approx(12**0.5)
+    red = hr.copy()
+    red[..., 0] = sr[..., 0]
+    assert grid(red, hr) == pytest.approx(2), "the mean over the channels of 12, 0 and 0 is 4"
     with pytest.raises(DataError, match="needs 32 pixels a side, not 64x31"):
         grid(sr[:31], hr[:31])
 

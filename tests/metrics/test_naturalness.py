@@ -7,7 +7,7 @@ from references import CALIBRATION, REFERENCE, TEST_SETS, chelsea, rgb, with_cal
 from runs import scene
 from srgan.errors import DataError
 from srgan.metrics import luma, niqe
-from srgan.metrics.naturalness import PRISTINE
+from srgan.metrics.naturalness import PRISTINE, _normalised
 
 
 def test_niqe_is_basicsrs() -> None:
@@ -57,3 +57,15 @@ def test_niqe_is_matlabs_within_a_hundredth() -> None:
         pixels = rgb(CALIBRATION / "dist_dir" / f"{picture}.bmp")
         gray = np.rint(pixels @ np.array([0.298936021293775, 0.587043074451121, 0.114020904255103]))
         assert niqe(gray) == pytest.approx(value, rel=1e-11 if picture == "I04" else 0.01)
+
+
+def test_what_is_flat_is_nothing_and_no_rounding_error() -> None:
+    for level in range(256):
+        assert not _normalised(np.full((9, 11), float(level))).any()
+    half = np.full((40, 40), 77.0)
+    half[:, 20:] = 179
+    normal = _normalised(half)
+    assert not normal[:, :17].any()
+    assert not normal[:, 23:].any()
+    assert (normal[:, 19] < 0).all()
+    assert (normal[:, 20] > 0).all()

@@ -33,6 +33,7 @@ from srgan.errors import InferenceError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.resize import bicubic_taps, imresize
+from srgan.image.xmp import find_fingerprint
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
@@ -205,6 +206,14 @@ def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
         np.testing.assert_array_equal(np.asarray(image), imresize(np.ascontiguousarray(upright), scale=2))
 
 
+def test_what_a_crop_or_a_map_is_of_tells_its_fingerprint(running: Running) -> None:
+    queries = ("", "crop=0,0,17,13", "crop=0,0,17,12", "crop=0,1,17,12", "show=confidence")
+    found = [find_fingerprint(io.BytesIO(running.upscale(png(), query).body)) for query in queries]
+    assert None not in found
+    assert len(set(found)) == len(queries)
+    assert found[0] == find_fingerprint(io.BytesIO(running.upscale(png(), "scale=4.0").body))
+
+
 def test_bicubic_is_that_of_matlab(running: Running) -> None:
     samples = np.random.default_rng(3).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     answer = running.upscale(made.png(samples), "model=bicubic")
@@ -224,6 +233,17 @@ def test_bicubic_of_16_bits_and_transparency(running: Running) -> None:
     rows = np.frombuffer(_unfiltered(raw, 48 * 8, 8), ">u2").reshape(36, 48, 4)
     assert np.abs(rows[..., :3] - whole.clip(0, 1) * 65535).max() <= 0.51
     assert (rows[..., 3] == 65535).all()
+
+
+def test_bicubic_has_no_fringe_of_what_nobody_saw(running: Running) -> None:
+    samples = np.zeros((8, 8, 4), dtype=np.uint8)
+    samples[:, :4] = 255, 0, 0, 255
+    answer = running.upscale(made.png(samples), "model=bicubic")
+    with Image.open(io.BytesIO(answer.body)) as image:
+        result = np.asarray(image)
+    seen = result[..., 3] > 0
+    assert 0 < seen.sum() < seen.size
+    assert (result[seen][:, :3] == (255, 0, 0)).all()
 
 
 def test_bicubic_makes_a_side_at_most_64_times_as_small(running: Running) -> None:
@@ -603,6 +623,7 @@ def test_a_crop_does_not_hold_the_whole() -> None:
     for each in part.frames:
         assert each.alpha is not None
         assert each.pixels.shape == (30, 40, 3)
+        assert each.alpha.shape == (30, 40)
         assert each.pixels.base is None
         assert each.alpha.base is None
 

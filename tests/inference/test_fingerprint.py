@@ -1,0 +1,57 @@
+"""What the settings of a network say in a fingerprint, with the tiny network in the place of the shipped ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from srgan.image.size import Size
+from srgan.inference.fingerprint import network_settings
+from srgan.weights import NAMES, checksum
+
+ASKED: dict[str, Any] = {"precision": "fp32", "size": Size(scale=4), "detail": None, "repair": None}
+
+
+def settings(model: str = "srgan-plus", **how: Any) -> str:
+    return network_settings(model, **ASKED | {"consistent": False} | how)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_all_that_changes_a_result_changes_its_settings() -> None:
+    asked: list[dict[str, Any]] = [
+        {},
+        {"model": "srgan"},
+        {"precision": "bf16"},
+        {"size": Size(scale=2)},
+        {"size": Size(width=400)},
+        {"detail": 0.5},
+        {"detail": 0.25},
+        {"repair": 0.5},
+        {"consistent": True},
+        {"ensemble": True},
+    ]
+    assert len({settings(**how) for how in asked}) == len(asked)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_scale_is_the_same_however_it_is_said() -> None:
+    assert settings(size=Size(scale=4)) == settings(size=Size(scale=4.0)) == settings(size=Size(scale=np.float32(4)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "names"),
+    [
+        ({"model": "srgan"}, {"srgan"}),
+        ({"model": "srgan-plus"}, {"srgan-plus"}),
+        ({"model": "srgan-plus", "detail": 0.5}, {"srgan-plus", "srresnet"}),
+        ({"model": "auto", "detail": 0.5}, {"srgan-plus", "srresnet"}),
+        ({"model": "srgan-plus", "repair": 0.5}, {"srgan-plus", "srgan-photo"}),
+        ({"model": "auto"}, {"srgan-plus", "srgan-photo"}),
+    ],
+)
+def test_the_weights_of_every_network_that_takes_part_count(
+    shipped: Path, how: dict[str, Any], names: set[str]
+) -> None:
+    said = settings(**how)
+    assert {name for name in NAMES if checksum(shipped / f"{name}.safetensors") in said} == names
