@@ -20,6 +20,15 @@ _open: set[Path] = set()
 
 
 @contextmanager
+def as_output_error(what: str) -> Iterator[None]:
+    """Raise OutputError, `what` with "cannot be written" and why behind it, for an OSError in the block."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{what} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` to write; when the block ends without an error it is synced and renamed to `path`.
 
@@ -29,18 +38,17 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     """
     beside = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file, beside = _open_beside(path.parent)
-        _open.add(beside)
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if sys.platform == "win32":  # an open file is not renamed there
-                file.close()
-            beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with as_output_error(f"{path}:"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file, beside = _open_beside(path.parent)
+            _open.add(beside)
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if sys.platform == "win32":  # an open file is not renamed there
+                    file.close()
+                beside.replace(path)
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
@@ -49,15 +57,13 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 def check_place(path: Path) -> None:
     """Raise OutputError, as `written_whole` would, where a file cannot be written; makes the folder where it lacks."""
-    try:
+    with as_output_error(f"{path}:"):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
         file, beside = _open_beside(path.parent)
         file.close()
         beside.unlink()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

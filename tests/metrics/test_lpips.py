@@ -44,6 +44,8 @@ def test_other_networks_and_channels_are_refused() -> None:
         LPIPS("vgg16")  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"LPIPS is of pictures \(N, 3, H, W\), not of \(1, 1, 64, 64\)"):
         LPIPS().features(torch.zeros(1, 1, 64, 64))
+    with pytest.raises(DataError, match=r"DISTS is of pictures \(N, 3, H, W\), not of \(1, 1, 64, 64\)"):
+        DISTS().features(torch.zeros(1, 1, 64, 64))
 
 
 def test_lpips_adds_what_each_layer_gives() -> None:

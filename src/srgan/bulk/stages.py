@@ -248,10 +248,9 @@ def _model_file(making: Making) -> str | Path:
     """Return the model, its file made where this machine has none like it."""
     if making.weights is None:
         return making.model
-    path = Path(making.model)
-    if path.is_file() and checksum(path) == checksum(making.weights):
+    path, digest = Path(making.model), checksum(making.weights)
+    if path.is_file() and checksum(path) == digest:
         return path
-    digest = checksum(making.weights)
     try:
         kept = cache_folder("models") / digest / path.name
         if not (kept.is_file() and checksum(kept) == digest):

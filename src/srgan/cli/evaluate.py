@@ -89,20 +89,20 @@ def evaluate(
     from srgan.perceptual import default_folder
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
-    for place in (json_file, report and report / "index.html"):
-        if place is not None:
-            check_place(place)
+    index = None if report is None else report / "index.html"
+    for place in filter(None, (json_file, index)):
+        check_place(place)
     meters = evaluation.Meters(perceptual or default_folder(), metrics=names)
-    profile, page = evaluation.Profile(), Report() if report else None
+    profile, page = evaluation.Profile(), Report() if index else None
     results: list[evaluation.SetScores] = []
 
     def tell() -> None:
         click.echo(evaluation.tables(results, pictures=pictures, checksums=meters.checksums))
         if json_file is not None:
             evaluation.write_json(results, json_file, meters.checksums)
-        if report is not None and page is not None:
-            page.write(report / "index.html", results, meters.checksums)
-            click.echo(f"Report: {report / 'index.html'}")
+        if index is not None and page is not None:
+            page.write(index, results, meters.checksums)
+            click.echo(f"Report: {index}")
         if profiled:
             click.echo("\n".join(["Time", *(f"  {line}" for line in profile.lines())]))
 

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from srgan.atomic import remove_leftovers
+from srgan.atomic import as_output_error, remove_leftovers
 from srgan.errors import ArgumentError, OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
@@ -263,8 +263,6 @@ def _content(source: Path | BytesIO) -> str:
 
 
 def _to_stdout(picture: Picture, options: WriteOptions) -> None:
-    try:
+    with as_output_error("standard output:"):
         write_picture(picture, sys.stdout.buffer, options)
         sys.stdout.buffer.flush()
-    except OSError as error:
-        raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error

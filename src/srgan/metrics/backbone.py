@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srgan.errors import DataError
+
 Name: TypeAlias = Literal["alex", "vgg"]
 
 
@@ -39,6 +41,15 @@ class Backbone:
             x = F.relu(conv(x), inplace=True)
             if i in self.taken:
                 yield x
+
+
+def check_pictures(pictures: Tensor, metric: str, least: int, *, which: str = "") -> None:
+    """Raise DataError for what is not (N, 3, H, W), or has a side under `least` pixels; `which` network needs them."""
+    if pictures.ndim != 4 or pictures.shape[1] != 3:
+        raise DataError(f"{metric} is of pictures (N, 3, H, W), not of {tuple(pictures.shape)}")
+    if min(pictures.shape[2:]) < least:
+        size = f"{pictures.shape[3]}x{pictures.shape[2]}"
+        raise DataError(f"{metric}{which} needs {least} pixels a side, not {size}")
 
 
 def pieces(x: Tensor) -> tuple[Tensor, ...]:

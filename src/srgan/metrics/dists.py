@@ -7,8 +7,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srgan.errors import DataError, WeightsError
-from srgan.metrics.backbone import VGG16, pieces
+from srgan.errors import WeightsError
+from srgan.metrics.backbone import VGG16, check_pictures, pieces
 from srgan.models.tensors import load_tensors
 from srgan.models.vgg import MEAN, STD
 
@@ -44,10 +44,9 @@ class DISTS(nn.Module):
     def features(self, picture: Tensor) -> list[Tensor]:
         """Return the picture (N, 3, H, W) in [0, 1] itself and its feature maps.
 
-        Raises DataError for a picture under 16 pixels a side.
+        Raises DataError for a picture under 16 pixels a side, or not of three channels.
         """
-        if min(picture.shape[2:]) < SMALLEST:
-            raise DataError(f"DISTS needs {SMALLEST} pixels a side, not {picture.shape[3]}x{picture.shape[2]}")
+        check_pictures(picture, "DISTS", SMALLEST)
         return [picture, *VGG16.maps((picture - self._mean) / self._std, self.net, l2_pool)]
 
     def distance(self, sr: list[Tensor], hr: list[Tensor]) -> Tensor:

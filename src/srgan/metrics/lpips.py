@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgan.errors import ArgumentError, DataError, WeightsError
-from srgan.metrics.backbone import ALEXNET, VGG16, Name, pieces
+from srgan.metrics.backbone import ALEXNET, VGG16, Name, check_pictures, pieces
 from srgan.models.tensors import load_tensors
 
 SMALLEST = {"alex": 31, "vgg": 16}
@@ -47,11 +47,7 @@ class LPIPS(nn.Module):
 
         Raises DataError for a picture too small for the network, or not of three channels.
         """
-        if picture.ndim != 4 or picture.shape[1] != 3:
-            raise DataError(f"LPIPS is of pictures (N, 3, H, W), not of {tuple(picture.shape)}")
-        if min(picture.shape[2:]) < SMALLEST[self.name]:
-            size = f"{picture.shape[3]}x{picture.shape[2]}"
-            raise DataError(f"LPIPS ({self.name}) needs {SMALLEST[self.name]} pixels a side, not {size}")
+        check_pictures(picture, "LPIPS", SMALLEST[self.name], which=f" ({self.name})")
         x = (picture * 2 - 1 - self._shift) / self._scale
         return list(self.backbone.maps(x, self.net, self._pool))
 

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -89,29 +89,6 @@ def train(
     """
     out = Path(out)
     _make(out)
-    with alone_in(out) if ranks.rank == 0 else nullcontext(True) as alone:
-        if not alone:
-            raise CheckpointError(f"{out}: another process trains in this folder")
-        return _train(recipe, store, out, content, lpips, scored, resume, ranks)
-
-
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: no folder of a run can be made there: {error.strerror}") from error
-
-
-def _train(
-    recipe: Recipe,
-    store: Store,
-    out: Path,
-    content: ContentLoss | None,
-    lpips: LPIPS | None,
-    scored: Mapping[str, LPIPS | DISTS],
-    resume: bool,
-    ranks: Ranks,
-) -> Path:
     device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
     batch_size = recipe.optimiser.batch_size
     if batch_size % ranks.world:
@@ -149,7 +126,7 @@ def _train(
     def state() -> checkpoint.State:
         return networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
 
-    only_first = Watch(out, patches=progress.patches, total=end) if ranks.rank == 0 else nullcontext()
+    only_first = _watched(out, progress.patches, end) if ranks.rank == 0 else nullcontext()
     with only_first as watch, stop_signals() as stop:
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
         logged, waited = time.perf_counter(), 0.0
@@ -203,6 +180,23 @@ def _train(
                     checkpoint.save(folder, recipe, state(), keep=recipe.run.keep, best=best)
     ranks.wait()
     return checkpoint.found(folder)[-1]
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: no folder of a run can be made there: {error.strerror}") from error
+
+
+@contextmanager
+def _watched(out: Path, patches: int, total: int) -> Iterator[Watch]:
+    """Watch a run, alone in its folder. Raises CheckpointError where another process trains there."""
+    with alone_in(out) as alone:
+        if not alone:
+            raise CheckpointError(f"{out}: another process trains in this folder")
+        with Watch(out, patches=patches, total=total) as watch:
+            yield watch
 
 
 def updating(recipe: Recipe, networks: Networks, ranks: Ranks) -> Step:

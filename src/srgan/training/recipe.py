@@ -349,6 +349,7 @@ def _check_types(group: Any, prefix: str = "") -> None:
 
 
 def _build(kind: type, tree: Mapping[str, Any], prefix: str) -> object:
+    """Return a group of what its keys say, of whatever types; the recipe looks at these when it is whole."""
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in tree:
@@ -359,16 +360,18 @@ def _build(kind: type, tree: Mapping[str, Any], prefix: str) -> object:
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and name not in tree:
             raise RecipeError(f"key {prefix}{name} is missing")
-    return kind(**{key: _value(hints[key], value, prefix + key) for key, value in tree.items()})
+    return kind(
+        **{
+            key: _build(hints[key], value, f"{prefix}{key}.")
+            if dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping)
+            else value
+            for key, value in tree.items()
+        }
+    )
 
 
 def _value(kind: Any, value: object, key: str) -> object:
     """Return `value` as the type `kind`, or raise a RecipeError that names the key."""
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{key}: a group of keys, not {value!r}")
-        assert isinstance(kind, type)
-        return _build(kind, value, f"{key}.")
     origin = get_origin(kind)
     if origin is Literal:
         if value not in get_args(kind):

@@ -5,8 +5,8 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +17,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from srgan.atomic import written_whole
+from srgan.atomic import as_output_error, written_whole
 from srgan.errors import OutputError
 from srgan.image.resize import imresize
 from srgan.training.validation import Pair
@@ -65,12 +65,8 @@ class Watch:
         finally:
             threading.excepthook = self._hook
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(f"{self._folder}: the log cannot be written: {error.strerror or error}") from error
+    def _writing(self) -> AbstractContextManager[None]:
+        return as_output_error(f"{self._folder}: the log")
 
     def _of_thread(self, told: threading.ExceptHookArgs) -> None:
         """Pass over what TensorBoard's thread dies of where it cannot write, as the next that is written raises it."""
