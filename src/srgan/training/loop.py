@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -89,45 +89,48 @@ def train(
     """
     out = Path(out)
     _make(out)
-    device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
-    batch_size = recipe.optimiser.batch_size
-    if batch_size % ranks.world:
-        raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
-    side = recipe.data.patch_size
-    inside, outside = store.split(recipe.data.held_out, recipe.data.sizes, min_side=side)
-    small = sum(entry.size == 1 and min(entry.height, entry.width) < side for entry in store.entries)
-    if small and ranks.rank == 0:
-        print(f"left out: {small} of the pictures, with a side under {side} pixels", file=sys.stderr)
-    torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
-    torch.backends.cudnn.allow_tf32 = False  # what is not bf16 is fp32: scores, and a run in that precision
-    networks = build_networks(recipe, content, ranks, lpips=lpips)
-    scored = {name: network.to(device) for name, network in scored.items()}
-    scale = networks.average.scale
-    sampler = patch_sampler(recipe, store, inside, scale=scale, device=device)
-    pairs = held_out_pairs(
-        store, outside, crop=recipe.data.held_out_crop, scale=scale, degradation=recipe.data.degradation()
-    )
-    megapixels = sum(e.height * e.width for e in inside) / 1e6
-    origin = {
-        "pictures": len({e.name for e in inside}),
-        "megapixels": round(megapixels, 1),
-        "device": device_name(ranks),
-        "precision": "bf16" if in_bf16(recipe, device) else "fp32",
-    }
-    if inside[0].lr_offset is not None:
-        origin["lr"] = "pictures of their own"
+    with ExitStack() as run:
+        if ranks.rank == 0 and not run.enter_context(alone_in(out)):
+            raise CheckpointError(f"{out}: another process trains in this folder")
+        device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
+        batch_size = recipe.optimiser.batch_size
+        if batch_size % ranks.world:
+            raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
+        side = recipe.data.patch_size
+        inside, outside = store.split(recipe.data.held_out, recipe.data.sizes, min_side=side)
+        small = sum(entry.size == 1 and min(entry.height, entry.width) < side for entry in store.entries)
+        if small and ranks.rank == 0:
+            print(f"left out: {small} of the pictures, with a side under {side} pixels", file=sys.stderr)
+        torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
+        torch.backends.cudnn.allow_tf32 = False  # what is not bf16 is fp32: scores, and a run in that precision
+        networks = build_networks(recipe, content, ranks, lpips=lpips)
+        scored = {name: network.to(device) for name, network in scored.items()}
+        scale = networks.average.scale
+        sampler = patch_sampler(recipe, store, inside, scale=scale, device=device)
+        pairs = held_out_pairs(
+            store, outside, crop=recipe.data.held_out_crop, scale=scale, degradation=recipe.data.degradation()
+        )
+        megapixels = sum(e.height * e.width for e in inside) / 1e6
+        origin = {
+            "pictures": len({e.name for e in inside}),
+            "megapixels": round(megapixels, 1),
+            "device": device_name(ranks),
+            "precision": "bf16" if in_bf16(recipe, device) else "fp32",
+        }
+        if inside[0].lr_offset is not None:
+            origin["lr"] = "pictures of their own"
 
-    photographs = store.identity(side)
-    progress = _begin(recipe, networks, sampler, folder, photographs, resume=resume)
-    if recipe.run.compile:
-        networks.compile()
-    update = updating(recipe, networks, ranks)
+        photographs = store.identity(side)
+        progress = _begin(recipe, networks, sampler, folder, photographs, resume=resume)
+        if recipe.run.compile:
+            networks.compile()
+        update = updating(recipe, networks, ranks)
 
-    def state() -> checkpoint.State:
-        return networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
+        def state() -> checkpoint.State:
+            return networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
 
-    only_first = _watched(out, progress.patches, end) if ranks.rank == 0 else nullcontext()
-    with only_first as watch, stop_signals() as stop:
+        watch = run.enter_context(Watch(out, patches=progress.patches, total=end)) if ranks.rank == 0 else None
+        stop = run.enter_context(stop_signals())
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
         logged, waited = time.perf_counter(), 0.0
         began = logged - progress.seconds
@@ -187,16 +190,6 @@ def _make(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: no folder of a run can be made there: {error.strerror}") from error
-
-
-@contextmanager
-def _watched(out: Path, patches: int, total: int) -> Iterator[Watch]:
-    """Watch a run, alone in its folder. Raises CheckpointError where another process trains there."""
-    with alone_in(out) as alone:
-        if not alone:
-            raise CheckpointError(f"{out}: another process trains in this folder")
-        with Watch(out, patches=patches, total=total) as watch:
-            yield watch
 
 
 def updating(recipe: Recipe, networks: Networks, ranks: Ranks) -> Step:
