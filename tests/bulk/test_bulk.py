@@ -491,11 +491,12 @@ def test_results_that_cannot_be_written_one_after_the_other_end_the_run(
 def test_what_killed_runs_were_writing_is_removed(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png")
     write_tar(tmp_path / "in/0.tar", {"deep/a.png": (tmp_path / "in/a.png").read_bytes()})
-    for folder in ("", "0", "0/deep"):
-        (tmp_path / "out" / folder).mkdir(exist_ok=True)
+    for folder in ("", "0", "0/deep", "_srgan/manifest"):
+        (tmp_path / "out" / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / folder / ".srgan-0123456789abcdef.part").touch()
     run(tiny_onnx, tmp_path / "in", tmp_path / "out")
     assert results(tmp_path / "out").keys() == {"a_x4.png", "0/deep/a_x4.png"}
+    assert not list(tmp_path.rglob(".srgan-*"))
 
 
 def test_places_that_cannot_be_are_one_line(tmp_path: Path, tiny_onnx: Path) -> None:
@@ -606,6 +607,39 @@ def test_the_status_is_that_of_the_last_run(tmp_path: Path, tiny_onnx: Path) -> 
     assert said() == [f"{tmp_path}/in, 5 pictures", "             4 done", *expected[2:]]
 
 
+def test_the_status_is_of_now_where_a_run_finds_nothing_to_do(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(*(tmp_path / f"in/{number}.png" for number in range(4)))
+    place = open_place(str(tmp_path / "out"))
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out", engine=Inline(stop_after=2))
+    for number in (2, 3):
+        (tmp_path / f"in/{number}.png").unlink()
+    assert status_of(Manifest(place)).left == 2
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 2}
+    status = status_of(Manifest(place))
+    assert (status.run.total, status.done, status.left) == (2, 2, 0)
+    assert status.run.ended is not None
+    files = Manifest(place).names()
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert Manifest(place).names() == files, "nothing new is to be told"
+
+
+def test_a_failure_is_one_line_whatever_its_picture_is_called(tmp_path: Path, tiny_onnx: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a\tb\nc\rd.png").write_bytes(b"no picture")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    (line,) = failures(Manifest(open_place(str(tmp_path / "out"))))
+    assert line == f"{tmp_path}/in/a\\tb\\nc\\rd.png\tnot a picture, or not of a kind that can be read"
+
+
+def test_a_list_has_lines_that_end_as_lines_of_files_do(tmp_path: Path, tiny_onnx: Path) -> None:
+    names = ["a\u2028b.png", "c\x85d.png", "e\x0cf.png", "g.png"]
+    draw(*(tmp_path / name for name in names))
+    (tmp_path / "list.txt").write_bytes("\r\n".join(names).encode())
+    outcome, _ = run(tiny_onnx, tmp_path / "list.txt", tmp_path / "out")
+    assert counts(outcome) == {"done": 4}
+
+
 def test_many_files_of_a_manifest_become_one(tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(*(tmp_path / f"in/{number}.png" for number in range(6)))
     monkeypatch.setattr(manifests, "ROWS", 1)
@@ -631,6 +665,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifests, "datetime", now)
 
 
+def test_files_of_runs_that_came_to_nothing_become_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a cluster that was away each time."""
+    monkeypatch.setattr(manifests, "MANY", 3)
+    manifest = Manifest(open_place(str(tmp_path)))
+    for number in range(3):
+        manifest.begin(Run("photos", number))
+    manifest.tidy()
+    table, runs = manifest.read()
+    assert (len(manifest.names()), table.num_rows, [run.total for run in runs]) == (1, 0, [2])
+
+
 @pytest.mark.usefixtures("clock")
 def test_of_the_rows_of_a_result_the_last_one_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifests, "MANY", 4)
@@ -645,6 +690,26 @@ def test_of_the_rows_of_a_result_the_last_one_is_left(tmp_path: Path, monkeypatc
     table, runs = manifest.read()
     assert [(row["target"], row["status"]) for row in table.to_pylist()] == [("b.png", "done"), ("a.png", "remade")]
     assert [run.source for run in runs] == ["photos"]
+
+
+def test_files_that_are_put_together_while_a_manifest_is_read_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifests, "MANY", 2)
+    writing, reading = (Manifest(open_place(str(tmp_path))) for _ in range(2))
+    writing.begin(Run("photos", 1))
+    writing.end(Run("photos", 1))
+    before, names = reading.names(), reading.names
+
+    def listed() -> list[str]:
+        monkeypatch.setattr(reading, "names", names)
+        writing.tidy()
+        return before
+
+    monkeypatch.setattr(reading, "names", listed)
+    assert [run.ended is not None for run in reading.read()[1]] == [True]
+    with pytest.raises(BulkError, match="no such file"):
+        reading.read(names=before)
 
 
 @pytest.mark.usefixtures("clock")

@@ -485,21 +485,30 @@ def test_a_picture_may_be_begun_within_anothers_progress(noise: NDArray[np.uint8
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
 def test_a_forked_process_goes_on_with_its_parents_network(tiny_onnx: Path, runtime: str) -> None:
+    model = "srresnet" if runtime == "torch" else str(tiny_onnx)
     program = f"""
-import os, numpy as np, srgan
-upscaler = srgan.Upscaler({str(tiny_onnx)!r}, runtime={runtime!r})
+import os, threading, numpy as np, srgan
+from srgan.image.picture import Picture
+upscaler = srgan.Upscaler({model!r}, runtime={runtime!r})
 levels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
 pictures = levels, levels / np.float32(255)
 before = [upscaler.upscale(picture) for picture in pictures]
+begun, ended = threading.Event(), threading.Event()
+def wait(_):
+    begun.set()
+    ended.wait()
+threading.Thread(target=upscaler.upscale_picture, args=(Picture(levels), wait), daemon=True).start()
+begun.wait()  # for a thread that is at a picture, and of which the fork knows nothing
 if not (child := os.fork()):
     after = [upscaler.upscale(picture) for picture in pictures]
     upscaler.network.rest()
     os._exit(all(map(np.array_equal, before, after)))
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    several = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False, env=several)
     assert done.returncode == 1, done.stderr
 
 

@@ -96,7 +96,7 @@ def serving(rules: Rules | None = None, *, send_buffer: int | None = None) -> It
             time.sleep(0.02)
         yield running
     finally:
-        service.stopping = True
+        service.traffic.stopping = True
         thread.join(30)
         bound.close()
         assert not thread.is_alive()

@@ -1,3 +1,4 @@
+import asyncio
 import gc
 import io
 import json
@@ -39,7 +40,8 @@ from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
 from srgan.web.app import Rules
 from srgan.web.costs import count_scans
-from srgan.web.frame import JsonLines
+from srgan.web.frame import Frame, JsonLines, Traffic
+from srgan.web.metrics import Metrics
 from srgan.web.parameters import Crop
 from srgan.web.work import _cropped
 from srgan.weights import NAMES, Choice
@@ -1053,6 +1055,31 @@ def test_a_stop_finishes_what_began_and_refuses_what_is_new(tiny_onnx: Path) -> 
     lines = [json.loads(line) for line in errors.splitlines()]
     [done] = [line for line in lines if line.get("status") == 200]
     assert (done["id"], done["model"], done["from"], done["to"]) == ("request-0", "tiny", [450, 450], [1800, 1800])
+
+
+@pytest.mark.parametrize(("stopping", "open"), [(False, 1), (True, 0)])
+def test_a_stop_does_not_wait_for_what_it_refuses(stopping: bool, open: int) -> None:  # noqa: A002
+    traffic = Traffic(stopping=stopping)
+    seen: list[int] = []
+
+    async def answer(*_: object) -> None:
+        seen.append(traffic.open)
+
+    async def nothing(*_: object) -> Any:
+        return None
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/upscale", "headers": []}
+    asyncio.run(Frame(answer, traffic, Metrics())(scope, nothing, nothing))
+    assert (seen, traffic.open, traffic.answered) == ([open], 0, 1)
+
+
+@pytest.mark.parametrize("offered", ["h2c", "websocket"])
+def test_another_protocol_is_not_taken_and_no_reason_for_a_warning(
+    running: Running, offered: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = running.upscale(png(), Upgrade=offered, Connection="Upgrade, HTTP2-Settings", HTTP2_Settings="AAMAAABk")
+    assert answer.status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_second_signal_ends_it_at_once(tiny_onnx: Path) -> None:

@@ -13,9 +13,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import Empty, Queue
@@ -171,9 +171,10 @@ class _Crew:
         environment = self._environments[place] if self._environments else {}
         arguments = (theirs, self._making, self._beside, self._room, environment)
         process = context.Process(target=_work, args=arguments, name=f"srgan-{place}", daemon=True)
-        process.start()
-        theirs.close()
-        self._crew[ours] = (process, {}, place)
+        with _without_ctrl_c():
+            process.start()
+            theirs.close()
+            self._crew[ours] = (process, {}, place)
 
     def _bury(self, line: Connection) -> Iterator[Record]:
         """Let others do what a worker that died had in hand."""
@@ -231,6 +232,23 @@ def gpu_environments(workers: int, gpus: int) -> list[dict[str, str]]:
     if len(names) < gpus:
         raise ArgumentError(f"--gpus {gpus} are more than CUDA_VISIBLE_DEVICES has: {visible!r}")
     return [{"CUDA_VISIBLE_DEVICES": names[number % gpus]} for number in range(workers)]
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Let processes that are started in the block not hear of Ctrl-C, not even in the second until they can ignore it.
+
+    This one hears of it when the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would let the signal through when it is started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _Job: TypeAlias = tuple[int, Task, threading.Event]

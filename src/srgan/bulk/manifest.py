@@ -141,10 +141,19 @@ class Manifest:
         return [f"{FOLDER}/{file.name}" for file in below.files([]) if file.name.endswith(".parquet")]
 
     def read(self, columns: list[str] | None = None, names: Iterable[str] | None = None) -> tuple[pa.Table, list[Run]]:
-        """Return the rows of all files, oldest first, and what the files say of their runs. Raises BulkError."""
+        """Return the rows of all files, oldest first, and what the files say of their runs. Raises BulkError.
+
+        Where a run puts files together meanwhile, it looks for them again.
+        """
         tables, runs = [SCHEMA.empty_table().select(columns or SCHEMA.names)], []
         for name in names if names is not None else self.names():
-            with self._place.open(name, anywhere=True) as file:
+            try:
+                opened = self._place.open(name, anywhere=True)
+            except BulkError as error:
+                if names is None and isinstance(error.__cause__, FileNotFoundError) and name not in self.names():
+                    return self.read(columns)
+                raise
+            with opened as file:
                 try:
                     found = parquet.ParquetFile(file)
                     if set(found.schema_arrow.names) != set(SCHEMA.names):
@@ -158,6 +167,11 @@ class Manifest:
         table = pa.concat_tables(tables)
         return (table.sort_by("time") if "time" in table.column_names else table), runs
 
+    def last(self) -> Run | None:
+        """Return the run that wrote last, None where none did. Raises BulkError."""
+        runs = self.read(["target"], self.names()[-1:])[1]
+        return runs[0] if runs else None
+
     def begin(self, run: Run) -> None:
         """Let rows be those of a run from now on, and say so in a file. Raises OutputError."""
         self._run = run
@@ -170,7 +184,7 @@ class Manifest:
             return
         table, runs = self.read(names=names)
         last = {key: number for number, key in enumerate(table["target"].to_pylist())}
-        whole = table.take(pa.array(sorted(last.values())))
+        whole = table.take(pa.array(sorted(last.values()), pa.int64()))
         self._put(whole, newest(runs))
         for name in names:
             self._place.remove(name)
@@ -191,7 +205,7 @@ class Manifest:
 
     def end(self, run: Run) -> None:
         """Write what is left, and that the run has come to its end."""
-        run.ended = time.time()
+        self._run, run.ended = run, time.time()
         self._write(self._rows)
         self._rows = []
 

@@ -81,10 +81,13 @@ def run_bulk(
     outcome = Outcome(Counter(skipped=plan.done, failed=plan.failed.total() + len(plan.errors)), plan.errors)
     run = Run(listing.url, plan.total, plan.done, dict(plan.failed))
     if not plan.tasks:
+        last = manifest.last()
+        if last is not None and (last.ended is None or last.total != run.total):
+            manifest.end(run)  # else --status would tell of what is no longer so
         return outcome
     manifest.begin(run)
     results = [task.target for task in plan.tasks if task.kind == "file"]
-    folders = {task.target for task in plan.tasks if task.kind != "file"}
+    folders = {FOLDER, *(task.target for task in plan.tasks if task.kind != "file")}
     destination.remove_leftovers(results, folders)
     refused = 0
     try:

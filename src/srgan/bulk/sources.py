@@ -7,6 +7,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 from itertools import accumulate, islice
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -97,7 +98,7 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
         files = [File(name, version)]
         if suffix == ".txt":
             listed = place.read(name).removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
-            lines = (line.strip() for line in listed.splitlines())
+            lines = (line.strip() for line in StringIO(listed, newline=None))
             tasks = _of_paths(_listed((line for line in lines if line), place, text), ending)
             return Listing(place.url_of(name), _apart(tasks), errors, None)
         searched = None

@@ -18,6 +18,8 @@ RECENT = 600.0
 SILENT = 120.0
 """After so many seconds without a word a run that has not ended is said to be silent."""
 
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
 
 @dataclass
 class Status:
@@ -69,12 +71,15 @@ def status_of(manifest: Manifest) -> Status:
 
 
 def failures(manifest: Manifest) -> Iterator[str]:
-    """Yield a line for each picture that has no result: its name, a tab, and why. Raises as `status_of` does."""
+    """Yield a line for each picture that has no result: its name, a tab, and why. Raises as `status_of` does.
+
+    Tabs and ends of lines in names are written \\t, \\n and \\r.
+    """
     table, _ = _read(manifest, "source")
     last = {row["target"]: row for row in table.to_pylist()}
     for row in last.values():
         if row["status"] == "failed":
-            yield f"{row['source']}\t{row['error']}"
+            yield f"{row['source'].translate(_ESCAPES)}\t{row['error']}"
 
 
 def lines_of(status: Status) -> Iterator[str]:

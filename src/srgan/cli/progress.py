@@ -53,20 +53,22 @@ class PictureBar:
         if self._bar is None:
             from tqdm import tqdm  # here, as it takes a while to import
 
-            self._bar = tqdm(total=total, unit="picture", bar_format=_FORMAT, leave=False, file=sys.stderr)
+            self._bar = tqdm(
+                total=total, initial=done, unit="picture", bar_format=_FORMAT, leave=False, file=sys.stderr
+            )
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
     def _say(self, done: float, total: int) -> None:
         now = time.monotonic()
         if self._first is None:
-            self._first = done  # before anything was done here
+            self._first, self._start = done, now  # before anything was done here
         if self._every is None or now - self._said < self._every:
             return
         from tqdm import tqdm
 
         self._said = now
-        rate = (done - self._first) / (now - self._start)
+        rate = (done - self._first) / max(now - self._start, 1e-3)
         left = f", {tqdm.format_interval((total - done) / rate)} left" if rate else ""
         click.echo(f"{done:,.0f} of {total:,} pictures, {rate:.2f}/s{left}", err=True)
 

@@ -1,5 +1,6 @@
 """Networks run by PyTorch, on CUDA where there is one: the generator itself, not its export."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,7 @@ class TorchNetwork:
         if towards is not None:
             generator = blend_folded(generator, load_generator(towards[0])[0], towards[1])
         self.checksum = checksum(model)
-        self._limit = thread_limit(threads)
+        self._limit, self._process = thread_limit(threads), os.getpid()
         self._source, self._threads, self._towards = model, threads, towards
         cuda = torch.cuda.is_available()
         self.scale, self.halo = generator.scale, generator.halo
@@ -73,8 +74,10 @@ class TorchNetwork:
         return np.ascontiguousarray(result)
 
     def _run(self, lr: Tensor) -> Tensor:
-        if self._limit is not None and torch.get_num_threads() != self._limit:
-            torch.set_num_threads(self._limit)  # here, as it holds for the thread that says it
+        # OpenMP's threads do not come along with a fork, and it waits for them
+        limit = self._limit if self._process == os.getpid() else 1
+        if limit is not None and torch.get_num_threads() != limit:
+            torch.set_num_threads(limit)  # here, as it holds for the thread that says it
         bf16 = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with bf16, self._exact_fp32():
             sr: Tensor = self._generator(lr.contiguous(memory_format=torch.channels_last))

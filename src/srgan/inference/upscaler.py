@@ -1,6 +1,7 @@
 """Pictures through a network, tile by tile: the Python interface."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -42,7 +43,7 @@ class Upscaler:
     """A loaded network that upscales pictures one after another.
 
     Threads may share one, and wait for each other: a network takes all processors. So may a process and those forked
-    from it, where the first to run a network there loads it anew; it cannot be pickled.
+    from it at any moment, where the first to run a network there loads it anew; it cannot be pickled.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Upscaler:
                 raise ArgumentError(f"{name} is a whole number, not {value!r}")
         how: dict[str, Any] = {"ensemble": ensemble, "runtime": runtime, "precision": precision, "threads": threads}
         self._asked = model, detail, repair
-        self._alone = RLock()  # of all that share the networks; a picture may be begun within another's progress
+        self._locks: dict[int, RLock] = {}  # by processes, of all that share the networks
         choice = choose(*self._asked)
         self.network: Network = _load(choice, how)
         self._loaded = {choice: self.network}
@@ -99,6 +100,14 @@ class Upscaler:
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
+
+    @property
+    def _alone(self) -> RLock:
+        """What a thread holds while it runs the networks; a picture may be begun within another's progress.
+
+        Of each process another: a fork may find it held, by a thread that it does not have.
+        """
+        return self._locks.setdefault(os.getpid(), RLock())
 
     def making(self, size: Size | float, *, consistent: bool = False) -> "Upscaler":
         """Return an upscaler for results of another size with the same network, loaded once."""

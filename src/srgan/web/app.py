@@ -76,7 +76,7 @@ class Service:
         self.networks, self.rules, self.metrics = networks, rules, counts
         self.workshop = Workshop(networks, rules.limits, counts)
         self.inbox = Inbox(rules.bytes, 4 * rules.bytes, rules.seconds)
-        self.ready = self.stopping = False
+        self.ready = False
         self.failure: SrganError | None = None  # for which it never becomes ready
         self.traffic = Traffic()
         self._seen: OrderedDict[str, Work] = OrderedDict()
@@ -165,8 +165,8 @@ class Service:
         raise Problem("too-long", work.detail)
 
     def _require_ready(self) -> None:
-        if self.stopping or not self.ready:
-            what = "the service is stopping" if self.stopping else "the network is being loaded"
+        if self.traffic.stopping or not self.ready:
+            what = "the service is stopping" if self.traffic.stopping else "the network is being loaded"
             raise Problem("stopping", what, {"Retry-After": "5"})
 
     def _require_place(self) -> None:

@@ -36,10 +36,14 @@ log = logging.getLogger("srgan.web")
 
 @dataclass
 class Traffic:
-    """Requests for a picture: those under way, and how many have been answered."""
+    """Requests for a picture: those under way, and how many have been answered.
+
+    stopping  whether the service stops, for which it waits for no request that comes now
+    """
 
     open: int = 0
     answered: int = 0
+    stopping: bool = False
 
 
 class Frame:
@@ -73,12 +77,13 @@ class Frame:
             await send(message)
 
         body = _Incoming(receive, waits=request.headers.get("expect", "").lower() == "100-continue")
-        self._traffic.open += counted
+        begun = counted and not self._traffic.stopping
+        self._traffic.open += begun
         request.state.problem = None
         try:
             await self._answered(request, body, answer)
         finally:
-            self._traffic.open -= counted
+            self._traffic.open -= begun
             self._traffic.answered += counted
             seconds = time.monotonic() - start
             if counted:

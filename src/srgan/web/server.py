@@ -93,17 +93,19 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Be told to stop, by a signal."""
-        if self._service.stopping:
+        traffic = self._service.traffic
+        if traffic.stopping:
             os._exit(128 + sig)
-        self._service.stopping = True
-        log.info("stopping: %d under way; once more ends at once", self._service.traffic.open)
+        traffic.stopping = True
+        log.info("stopping: %d under way; once more ends at once", traffic.open)
 
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to end, or to tidy up."""
-        if counter % 10 == 0 and self._service.traffic.open == 0 and self._tidied != self._service.traffic.answered:
-            self._tidied = self._service.traffic.answered
+        traffic = self._service.traffic
+        if counter % 10 == 0 and traffic.open == 0 and self._tidied != traffic.answered:
+            self._tidied = traffic.answered
             await asyncio.to_thread(give_back_memory)
-        if self._service.failure is not None or (self._service.stopping and self._service.traffic.open == 0):
+        if self._service.failure is not None or (traffic.stopping and traffic.open == 0):
             self.should_exit = True
         return await super().on_tick(counter)
 
@@ -129,6 +131,9 @@ class _Protocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         self._complain(Problem("bad-request", msg))
+
+    def _should_upgrade(self) -> bool:
+        return False  # to HTTP/2, say, which Java's client offers with every request: uvicorn would log two warnings
 
     def pause_writing(self) -> None:
         super().pause_writing()
