@@ -105,8 +105,10 @@ class Outcome:
 
 def main() -> None:
     options = arguments()
-    start = options.start or trained(options, options.smoke, "start", [f"optimiser.patches={options.start_patches}"])
     chosen = [lever for lever in LEVERS if not options.only or any(part in lever.name for part in options.only)]
+    if not chosen:
+        sys.exit(f"levers: no lever's name contains {' or '.join(options.only)}")
+    start = options.start or trained(options, options.smoke, "start", [f"optimiser.patches={options.start_patches}"])
     outcomes: list[Outcome] = []
     for number, lever in enumerate(chosen, 1):
         print(f"{number} of {len(chosen)}: {lever.name}", file=sys.stderr, flush=True)

@@ -341,7 +341,7 @@ def report(
     total, by_status = sum(tally.outcomes.values()), Counter[str]()
     for (_, outcome), count in tally.outcomes.items():
         by_status[outcome] += count
-    quantiles = statistics.quantiles(tally.seconds, n=100)
+    quantiles = statistics.quantiles(tally.seconds, n=100, method="inclusive")
     lines = [
         f"{device_name(torch.device('cpu'))}; {platform.system()}, Python {platform.python_version()}, OpenVINO"
         f" {openvino.__version__.split('-')[0]}. {OTHERS.format(idle)}",

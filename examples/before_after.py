@@ -7,6 +7,7 @@ so that the network's result stands beside the truth. --quality saves what is up
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from srgan import Upscaler
 from srgan.data.degradation import as_jpeg
+from srgan.errors import SrganError
+from srgan.image.picture import image_from_picture
+from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.weights import NAMES
 
@@ -31,7 +35,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
 
-    picture = np.asarray(Image.open(arguments.picture).convert("RGB"))
+    picture = np.asarray(image_from_picture(read_picture(arguments.picture)).convert("RGB"))
     lr = (
         imresize(picture[: len(picture) // 4 * 4, : picture.shape[1] // 4 * 4], scale=1 / 4)
         if arguments.original
@@ -85,4 +89,7 @@ def labelled(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (SrganError, OSError) as error:
+        sys.exit(f"before_after: {error}")

@@ -4,6 +4,7 @@ python examples/curve.py runs/srresnet -o curve.svg
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from srgan.training.watch import read_log
@@ -18,6 +19,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run, with its log.jsonl")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    if not (arguments.run / "log.jsonl").is_file():
+        parser.error(f"{arguments.run} is no run: it has no log.jsonl")
     validations = [line for line in read_log(arguments.run) if line["kind"] == "validation"]
     curves = {title: [(v["patches"], v[name]) for v in validations if name in v] for name, title in TITLES.items()}
     drawn = [(title, points) for title, points in curves.items() if points]
@@ -55,4 +58,7 @@ def panel(title: str, points: list[tuple[int, float]], left: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"curve: {error}")

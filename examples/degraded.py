@@ -6,13 +6,14 @@ srgan evaluate bicubic srgan-plus srgan-photo --data Set14-q50
 
 import argparse
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from srgan.data.degradation import with_noise
-from srgan.errors import DataError
+from srgan.errors import SrganError
 from srgan.evaluation.pictures import TestFolder
 
 
@@ -32,7 +33,7 @@ def main() -> None:
         parser.error(f"--noise goes from 0 to 255 levels, not {arguments.noise:g}")
     try:
         pairs = list(TestFolder(arguments.data))
-    except DataError as error:
+    except SrganError as error:
         parser.error(str(error))
     small = arguments.output / "LRx4"
     small.mkdir(parents=True)
@@ -46,4 +47,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"degraded: {error}")

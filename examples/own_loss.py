@@ -9,6 +9,7 @@ The loss here is the absolute error of the pixels, and of the steps from each to
 """
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tqdm import trange
 
 from srgan.data.patches import PatchSampler
 from srgan.data.store import default_cache, prepare_store
-from srgan.errors import DataError
+from srgan.errors import DataError, SrganError
 from srgan.models.generator import srresnet_mini_plain_x4
 from srgan.models.tensors import new_card, save_generator
 from srgan.training.validation import held_out_pairs, upscaled, validate
@@ -67,4 +68,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SrganError as error:
+        sys.exit(f"own_loss: {error}")

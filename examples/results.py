@@ -10,6 +10,7 @@ pixels of the original) and `PAGE-SET.svg`, LPIPS against PSNR; `srgan evaluate`
 
 import argparse
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from before_after import labelled
+from before_after import box, labelled
+from srgan.errors import SrganError
 from srgan.evaluation import Meters, SetScores, Shot, evaluate, left_out, write_json
 from srgan.evaluation.plot import plot
 from srgan.evaluation.published import published
@@ -43,13 +45,16 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["bicubic", *reversed(NAMES)])
     parser.add_argument("--data", type=Path, action="append", required=True, help="test folder; repeatable")
     parser.add_argument("--sr", type=Path, action="append", default=[], help="another program's results; repeatable")
-    parser.add_argument("--crop", action="append", default=[], metavar="SET/PICTURE:LEFT,TOP,WIDTH,HEIGHT")
+    parser.add_argument("--crop", type=crop, action="append", default=[], metavar="SET/PICTURE:LEFT,TOP,WIDTH,HEIGHT")
     parser.add_argument("--metrics", default=",".join(METRICS), help="with commas between them; default: all")
     parser.add_argument("--perceptual", type=Path, help="folder with the learned metrics' weights")
     parser.add_argument("--json", type=Path, help="write every score here as well")
     arguments = parser.parse_args()
-    crops = {place: [int(n) for n in box.split(",")] for place, _, box in (c.partition(":") for c in arguments.crop)}
+    if not arguments.page.is_file():
+        parser.error(f"{arguments.page}: no such page")
+    crops = dict(arguments.crop)
     pictures = arguments.page.parent / "pictures"
+    pictures.mkdir(exist_ok=True)
     shown: list[str] = []
     meters = Meters(arguments.perceptual or default_folder(), metrics=arguments.metrics.split(","))
     with tqdm(unit=" pictures") as bar:
@@ -85,6 +90,12 @@ def main() -> None:
         write_json(results, arguments.json, meters.checksums)
 
 
+def crop(text: str) -> tuple[str, list[int]]:
+    """Return the place and the box of SET/PICTURE:LEFT,TOP,WIDTH,HEIGHT. Raises ValueError for others."""
+    place, _, sides = text.rpartition(":")
+    return place, box(sides)
+
+
 def short(model: str) -> str:
     """Return a model's name, that of its file without the end, of a folder of results its last two parts."""
     path = Path(model)
@@ -104,13 +115,16 @@ def table(results: list[SetScores]) -> str:
     return "\n".join(lines)
 
 
-def cut(shot: Shot, box: list[int]) -> Image.Image:
+def cut(shot: Shot, sides: list[int]) -> Image.Image:
     """Return a part of every model's result in a row, and of the original."""
-    left, top, width, height = box
+    left, top, width, height = sides
     window = (slice(top, top + height), slice(left, left + width))
     panels = {short(model): sr[window] for model, sr in shot.results.items()} | {"original": shot.pair.hr[window]}
     return labelled({name: panel if panel.ndim == 3 else np.stack([panel] * 3, -1) for name, panel in panels.items()})
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (SrganError, OSError) as error:
+        sys.exit(f"results: {error}")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from srgan.cli import main as srgan
 from srgan.errors import SrganError
+from srgan.evaluation.pictures import TestFolder
 from srgan.training import checkpoint
 from srgan.training.recipe import Recipe, read_recipe
 
@@ -40,6 +41,12 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     recipes = [file for path in arguments.recipes for file in (in_order(path) if path.is_dir() else [path])]
+    if len({file.stem for file in recipes}) < len(recipes):
+        parser.error("two recipes of one name would be one run")
+    for file in recipes:  # before hours of training, as are the test folders
+        read_recipe(file, arguments.settings)
+    for folder in arguments.test:
+        TestFolder(Path(folder))
     weights = arguments.out / "weights"
     weights.mkdir(parents=True, exist_ok=True)
     exports: list[list[str]] = []
@@ -105,5 +112,5 @@ def given(name: str, arguments: argparse.Namespace) -> list[str]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except SrganError as error:
+    except (SrganError, OSError) as error:
         sys.exit(f"error: {error}")

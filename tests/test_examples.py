@@ -1,4 +1,4 @@
-"""The programs in examples/, as far as nobody sees them: what they refuse, and what they leave out."""
+"""The programs in examples/: what they refuse, and what they leave out; and a peer of benchmarks/."""
 
 import json
 import runpy
@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from runs import photographs
-from srgan.errors import WeightsError
 from srgan.evaluation.pictures import TestFolder
 from srgan.export import export
 from srgan.models.tensors import load_generator
+from srgan.weights import find_weights
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -58,6 +58,14 @@ def test_a_run_without_scores_has_no_curve(
     with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, "curve.py", logged(tmp_path / "run"), "-o", tmp_path / "c.svg")
     assert capsys.readouterr().err.endswith("run has no scores yet\n")
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "curve.py", tmp_path / "none", "-o", tmp_path / "c.svg")
+    assert capsys.readouterr().err.endswith("none is no run: it has no log.jsonl\n")
+
+
+def test_a_curve_without_a_folder_to_lie_in_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"^curve: .*No such file or directory"):
+        run(monkeypatch, "curve.py", logged(tmp_path / "run", {"psnr_y": 25.0}), "-o", tmp_path / "none/c.svg")
 
 
 @pytest.mark.parametrize("crop", ["60,0,10,10", "0,40,10,10", "0,0,0,10", "1,2,3", "a,b,c,d"])
@@ -69,6 +77,28 @@ def test_a_crop_that_shows_nothing_is_wrong_usage(
         run(monkeypatch, "before_after.py", picture, "--crop", crop, "-o", tmp_path / "out")
     assert "error: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_cannot_be_shown_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for name, model, line in [
+        ("none.png", "srgan", "none.png: no such file"),
+        ("text.png", "srgan", "not a picture"),
+        ("00.png", "nothing", "nothing: no model of this name"),
+    ]:
+        picture = photographs(tmp_path, count=1) / name
+        with pytest.raises(SystemExit, match=f"^before_after: .*{line}"):
+            run(monkeypatch, "before_after.py", picture, "--crop", "0,0,9,9", "--models", model, "-o", tmp_path / "out")
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_photograph_is_shown_upright(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (24, 16)).save(tmp_path / "turned.jpg", exif=turned)
+    run(monkeypatch, "before_after.py", tmp_path / "turned.jpg", "--crop", "0,20,16,4", "-o", tmp_path / "out")
+    with Image.open(tmp_path / "out/turned_srgan-plus_x4.png") as image:
+        assert image.size == (64, 96)
 
 
 @pytest.mark.usefixtures("shipped")
@@ -111,6 +141,11 @@ def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
             run(monkeypatch, "degraded.py", tmp_path / ("Set2" if wrong else "empty"), "-o", again, *wrong)
         assert capsys.readouterr().err.endswith(f"{message}\n")
         assert not again.exists()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/00.png").write_text("no picture")
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "degraded.py", tmp_path / "damaged", "-o", again)
+    assert "00.png: not a picture" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-q60")
     assert "Set2-q60 is there already" in capsys.readouterr().err
@@ -123,15 +158,22 @@ def test_results_with_a_column_missing_are_not_put_into_the_page(
     page = tmp_path / "results.md"
     text = "<!-- table Set2 -->\n| psnr_y | niqe |\n<!-- end -->\n"
     page.write_text(text)
-    (tmp_path / "pictures").mkdir()
     how = [page, "--models", "bicubic", "--data", folder, "--perceptual", tmp_path]
     with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, "results.py", *how, "--metrics", "psnr_y,niqe")
     assert capsys.readouterr().err.endswith("no picture of Set2 has niqe: --metrics without it\n")
-    with pytest.raises(WeightsError, match="which lpips needs"):
+    with pytest.raises(SystemExit, match=r"^results: .*which lpips needs"):
         run(monkeypatch, "results.py", *how)
     assert page.read_text() == text
-    run(monkeypatch, "results.py", *how, "--metrics", "psnr_y")
+    for wrong, line in [
+        (["none.md", *how[1:]], "none.md: no such page"),
+        ([*how, "--crop", "Set2/00:1,2"], "'Set2/00:1,2'"),
+    ]:
+        with pytest.raises(SystemExit, match="2"):
+            run(monkeypatch, "results.py", *wrong)
+        assert capsys.readouterr().err.endswith(f"{line}\n")
+    run(monkeypatch, "results.py", *how, "--metrics", "psnr_y", "--crop", "Set2/00:0,0,9,9")
+    assert (tmp_path / "pictures/results-Set2-00.webp").exists()
     assert "| bicubic | **" in page.read_text()
 
 
@@ -154,3 +196,12 @@ def test_a_loss_of_ones_own_makes_weights_that_are_known(
     generator, card = load_generator(mine)
     assert (card["name"], card["halo"], card["training"]) == ("mine", generator.halo, {"patches": 24})
     assert export(mine, [tmp_path / "mine.onnx"]) < 2e-3
+
+
+def test_the_shortest_pytorch_script_takes_the_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = photographs(tmp_path, count=1, size=(16, 24)) / "00.png"
+    weights, result = find_weights("srgan").safetensors, tmp_path / "large.png"
+    monkeypatch.setattr(sys, "argv", ["with_pytorch.py", str(weights), str(picture), str(result)])
+    runpy.run_path(str(EXAMPLES.parent / "benchmarks/peers/with_pytorch.py"))
+    with Image.open(picture) as lr, Image.open(result) as sr:
+        assert sr.size == (4 * lr.width, 4 * lr.height)

@@ -13,12 +13,11 @@ from torch.nn import functional as F
 class Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64)
-        self.conv2, self.bn2 = nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64)
+        self.conv1, self.conv2 = (nn.Conv2d(64, 64, 3, padding=1) for _ in range(2))  # batch norm is folded into them
         self.act = nn.PReLU(64)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.bn2(self.conv2(self.act(self.bn1(self.conv1(x)))))
+        return x + self.conv2(self.act(self.conv1(x)))
 
 
 class Upsample(nn.Module):
@@ -35,13 +34,13 @@ class SRResNet(nn.Module):
         super().__init__()
         self.head, self.head_act = nn.Conv2d(3, 64, 9, padding=4), nn.PReLU(64)
         self.blocks = nn.Sequential(*(Block() for _ in range(16)))
-        self.trunk_conv, self.trunk_bn = nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64)
+        self.trunk_conv = nn.Conv2d(64, 64, 3, padding=1)
         self.upsample = nn.Sequential(Upsample(), Upsample())
         self.tail = nn.Conv2d(64, 3, 9, padding=4)
 
     def forward(self, lr: Tensor) -> Tensor:
         first = self.head_act(self.head(lr))
-        x = first + self.trunk_bn(self.trunk_conv(self.blocks(first)))
+        x = first + self.trunk_conv(self.blocks(first))
         return (self.tail(self.upsample(x)) + 1) / 2
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 import runs
 from srgan.cli import main
 from srgan.data.store import open_store
+from srgan.errors import SrganError
 from srgan.models.generator import GENERATORS
 from srgan.weights import read_card
 
@@ -134,22 +135,37 @@ def test_errors_of_evaluate_and_export_are_one_line(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none.pt: no such checkpoint\n"
 
 
+def reproduce(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    script = str(Path(__file__).parents[2] / "recipes" / "reproduce.py")
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    status: int = runpy.run_path(script)["main"]()
+    return status
+
+
+def test_recipes_that_cannot_be_done_are_said_before_any_is(
+    tmp_path: Path, train: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, out = train[1], tmp_path / "out"
+    how = ["--data", str(tmp_path / "photographs"), "--out", str(out)]
+    with pytest.raises(SrganError, match="none: no such folder"):
+        reproduce(monkeypatch, recipe, *how, "--test", str(tmp_path / "none"))
+    with pytest.raises(SrganError, match="No such file or directory"):
+        reproduce(monkeypatch, recipe, str(tmp_path / "none.toml"), *how)
+    with pytest.raises(SystemExit, match="2"):
+        reproduce(monkeypatch, recipe, recipe, *how)
+    assert not out.exists()
+
+
 def test_recipes_one_after_the_other(
     tmp_path: Path, train: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = RECIPE | {"name": "second", "initial": "runs/recipe/checkpoints/best.pt"}
     (tmp_path / "second.toml").write_text(runs.toml(second))
-    script = Path(__file__).parents[2] / "recipes" / "reproduce.py"
     recipes = [train[1], str(tmp_path / "second.toml")]
     photographs, out = str(tmp_path / "photographs"), tmp_path / "out"
-
-    def reproduce(*more: str) -> int:
-        monkeypatch.setattr(sys, "argv", [str(script), *recipes, "--data", photographs, "--out", str(out), *more])
-        status: int = runpy.run_path(str(script))["main"]()
-        return status
-
-    assert reproduce("--set", "optimiser.patches=8") == 0
-    assert reproduce("--test", photographs) == 0
+    how = ["--data", photographs, "--out", str(out)]
+    assert reproduce(monkeypatch, *recipes, *how, "--set", "optimiser.patches=8") == 0
+    assert reproduce(monkeypatch, *recipes, *how, "--test", photographs) == 0
 
     assert {path.name for path in (out / "weights").iterdir()} == {
         f"{name}.{suffix}" for name in ("recipe", "second") for suffix in ("onnx", "safetensors")

@@ -96,7 +96,7 @@ TEXTURE = (
         "--detail",
         type=click.FloatRange(0, 1),
         metavar="0..1",
-        help=f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1, at the cost of one network.",
+        help=f"From {FAITHFUL}, 0, which invents least, to {SHARP}, 1, at the cost of one network.",
     ),
     click.option(
         "--repair",

@@ -75,7 +75,7 @@ class Upscaler:
         consistent correct results until they come back to their picture when they are made small again
         ensemble   the mean of what the network makes of the picture in its eight orientations: closer to the original,
                    at eight times the work
-        runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino
+        runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino, else onnxruntime
         precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
                    are computed in fp32 in any case
         tile       the side in pixels of the square windows that a large picture is cut into, 0 for none; by
@@ -174,7 +174,7 @@ class Upscaler:
     def doubt(self, picture: Picture, result: Picture) -> Picture:
         """Return where the result of a picture shows detail that another network does not see: a map of its size.
 
-        The other one is srresnet, which invents nothing; for a result of srresnet it is srgan-plus. See
+        The other one is srresnet, which invents least; for a result of srresnet it is srgan-plus. See
         `srgan.image.heat`. Of several frames the first one's. Raises ArgumentError for another model.
         """
         with self._alone:

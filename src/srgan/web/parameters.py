@@ -73,7 +73,7 @@ PARAMETERS = (
     Parameter(
         "detail",
         {"type": "number", "minimum": 0, "maximum": 1},
-        f"From {FAITHFUL}, 0, which invents nothing, to {SHARP}, 1; for the models {SHARP} and {AUTO} alone.",
+        f"From {FAITHFUL}, 0, which invents least, to {SHARP}, 1; for the models {SHARP} and {AUTO} alone.",
         "0.5",
     ),
     Parameter(
