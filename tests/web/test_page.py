@@ -322,6 +322,13 @@ def test_pictures_are_dropped_and_pasted(page: Page, photo: Path, tmp_path: Path
         new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}))"""
     page.evaluate(paste, transfer)
     wait_for(page, "done", 4)
+    text = page.evaluate_handle("() => { const it = new DataTransfer(); it.setData('text/plain', '7'); return it; }")
+    page.locator("#quality").evaluate(
+        paste.replace("document.body", "field").replace("(transfer)", "(field, transfer)"), text
+    )
+    expect(page.locator("#said")).not_to_have_text("There is no picture in that.")
+    page.evaluate(paste, text)
+    expect(page.locator("#said")).to_have_text("There is no picture in that.")
 
     entry(page, 2).locator(".pick").click()
     expect(page.locator("#facts")).to_have_text("30 × 20 to 120 × 80 pixels")
@@ -536,10 +543,18 @@ def test_pictures_that_are_none_say_so(page: Page, photo: Path, tmp_path: Path) 
     text.write_text("no picture")
     Image.new("RGB", (400, 400)).save(large)
     Image.new("L", (1_201, 1_000)).save(wide)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
     give(page, broken, text, large, wide, photo)
     wait_for(page, "done", 5)
     most = "large.bmp has 480 kB, and the service takes 400 kB at most"
-    lines = ("broken.jpg: damaged", "notes.txt: ", most, "wide.png: ")
+    lines = (
+        "broken.jpg: damaged",
+        "notes.txt: ",
+        most,
+        "wide.png has 1.201 megapixels, and the service takes 1.2 megapixels at most",
+    )
+    assert not [url for url in sent if "large.bmp" in url or "wide.png" in url]
     for number, line in enumerate(lines, 1):
         wait_for(page, "failed", number)
         entry(page, number).locator(".pick").click()
@@ -707,6 +722,7 @@ def test_widths_and_colours(opened: Open, photo: Path, width: int, scheme: Any) 
     page = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
     fits = "() => document.documentElement.scrollWidth <= innerWidth"
     assert page.evaluate(fits)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     give(page, photo, photo)
     wait_for(page, "done", 2)
     page.locator("#detail").fill("0.5")
@@ -722,6 +738,45 @@ def test_widths_and_colours(opened: Open, photo: Path, width: int, scheme: Any) 
     page.get_by_role("button", name=re.compile("colours")).click()
     other = int(pixels(page.screenshot())[5, 5].mean())
     assert other < 50 if scheme == "light" else other > 200
+
+
+def test_a_browser_without_light_dark_has_light_colours(opened: Open, photo: Path) -> None:
+    source = (Path(__file__).parents[2] / "src" / "srgan" / "web" / "page" / "style.css").read_text()
+    old = source.replace("light-dark(", "nothing-known(")
+    page = opened(
+        color_scheme="dark",
+        prepare=lambda page: page.route(
+            "**/page/style.css", lambda route: route.fulfill(body=old, content_type="text/css")
+        ),
+    )
+    expect(page.locator("#theme")).to_be_hidden()
+    give(page, photo)
+    wait_for(page, "done")
+    colours = """() => [
+        getComputedStyle(document.body).backgroundColor,
+        getComputedStyle(document.querySelector("#download")).backgroundColor,
+        getComputedStyle(document.querySelector("#before :checked + span")).backgroundColor,
+    ]"""
+    assert page.evaluate(colours) == ["rgb(245, 245, 243)", "rgb(36, 86, 214)", "rgb(255, 255, 255)"]
+    both = re.findall(r"^  (--[a-z-]+): light-dark\((#\w+|rgb\(.+?\)), .+\);$", source, re.MULTILINE)
+    assert len(both) == source.count("light-dark(") - 1
+    for name, light in both:
+        assert f"    {name}: {light};" in source
+
+
+def test_progress_is_seen_in_forced_colours(opened: Open, photo: Path) -> None:
+    page = opened(forced_colors="active")
+    give(page, photo)
+    compared(page)
+    page.evaluate("""() => {
+        document.querySelector(".about").append(Object.assign(document.createElement("progress"), {value: 0.5}));
+        document.querySelector(".thumb").style.setProperty("--done", 0.5);
+    }""")
+    bar = pixels(page.locator(".about progress").screenshot())
+    foot = pixels(page.locator(".thumb").screenshot())
+    for row in (bar[len(bar) // 2], foot[-2]):
+        quarter = len(row) // 4
+        assert difference(row[quarter], row[-quarter]) > 60
 
 
 def test_a_service_that_wants_a_token_and_then_ends(opened: Open, photo: Path) -> None:

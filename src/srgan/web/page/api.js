@@ -84,9 +84,9 @@ async function upscaleOnce(picture, query, signal, tell) {
   );
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
   const headers = { "Content-Type": "application/octet-stream", "X-Request-ID": id };
-  const over = new AbortController();
+  const over = new AbortController(); // aborted at the end, whichever it is
   try {
-    if (tell) follow(id, tell, AbortSignal.any([signal, over.signal]));
+    if (tell) follow(id, tell, over.signal);
     const response = await call(`v1/upscale?${new URLSearchParams(given)}`, {
       method: "POST",
       body: picture,

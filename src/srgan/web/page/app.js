@@ -6,7 +6,7 @@ import { Panel, queryOf } from "./panel.js";
 import { LOOK, Lane, Picture, same } from "./queue.js";
 import { setTheme } from "./theme.js";
 import "./viewer.js";
-import { inBytes, inWords, progressInWords } from "./words.js";
+import { inBytes, inPixels, inWords, progressInWords } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const viewer = byId("viewer");
@@ -154,6 +154,15 @@ async function decoded(url) {
   );
 }
 
+/** Resolve with the size of a file's picture, which is soon known: 0 where the browser does not read its kind. */
+async function sizeOf(file) {
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  await new Promise((known) => (image.onload = image.onerror = known));
+  URL.revokeObjectURL(image.src);
+  return { width: image.naturalWidth, height: image.naturalHeight };
+}
+
 async function makeThumbnail(picture, image) {
   const canvas = document.createElement("canvas");
   const scale = Math.min(1, 192 / Math.min(image.naturalWidth, image.naturalHeight));
@@ -194,10 +203,7 @@ async function make(picture) {
   picture.problem = null;
   render();
   try {
-    if (picture.file.size > service.limits.bytes) {
-      const [has, may] = [picture.file.size, service.limits.bytes].map((bytes) => inBytes(bytes));
-      throw new Problem(413, `${picture.file.name} has ${has}, and the service takes ${may} at most.`);
-    }
+    requireFewer(picture, picture.file.size, service.limits.bytes, inBytes);
     await results.run(() => makeNow(picture, work.signal), work.signal);
   } catch (error) {
     if (picture.work !== work) return;
@@ -212,6 +218,13 @@ async function make(picture) {
   render();
 }
 
+/** Throw Problem where a picture has more of something than the service takes. */
+function requireFewer(picture, has, most, words) {
+  if (has > most) {
+    throw new Problem(413, `${picture.file.name} has ${words(has)}, and the service takes ${words(most)} at most.`);
+  }
+}
+
 async function makeNow(picture, signal) {
   const wanted = (picture.wanted = { ...picture.settings }); // as they are when its turn has come
   const tell = (event) => {
@@ -224,6 +237,8 @@ async function makeNow(picture, signal) {
   picture.state = "working";
   picture.progress = { state: "sending" };
   render();
+  const { width, height } = picture.source ?? (await sizeOf(picture.file));
+  requireFewer(picture, width * height, service.limits.input_pixels, inPixels);
   const chosen = !picture.auto;
   const answer = await send(chosen ? wanted : { ...wanted, model: "auto" });
   const { model, repair } = answer;

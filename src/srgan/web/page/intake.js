@@ -11,10 +11,10 @@ export function takeIn(add, reads) {
     byId("files").value = "";
   });
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length) {
-      event.preventDefault();
-      add(event.clipboardData.files);
-    }
+    const { files } = event.clipboardData;
+    if (!files.length && event.target.closest?.("input")) return; // text, for a field
+    event.preventDefault();
+    add(files);
   });
 
   let over = 0; // how many elements deep a drag has come

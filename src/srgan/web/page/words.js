@@ -20,6 +20,10 @@ export function inBytes(bytes) {
   return `${value.toFixed(value < 10 && unit ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][unit]}`;
 }
 
+export function inPixels(pixels) {
+  return `${(pixels / 1e6).toLocaleString("en", { maximumFractionDigits: 6 })} megapixels`;
+}
+
 function inSeconds(seconds) {
   return seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`;
 }
