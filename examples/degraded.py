@@ -1,4 +1,4 @@
-"""Copy a test folder with low-resolution pictures that have noise, or were saved as JPEG, for `srgan evaluate --data`.
+"""Copy a test folder with low-resolution pictures blurred, with noise or saved as JPEG, for `srgan evaluate --data`.
 
 python examples/degraded.py Set14 -o Set14-q50 --quality 50
 srgan evaluate bicubic srgan-plus srgan-photo --data Set14-q50
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from srgan.data.degradation import with_noise
+from srgan.data.degradation import with_blur, with_noise
 from srgan.errors import SrganError
 from srgan.evaluation.pictures import TestFolder
 
@@ -23,12 +23,15 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="test folder, with LRx4 or without")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
     parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100; else PNG")
+    parser.add_argument("--blur", type=float, default=0, help="the standard deviation of a Gaussian in pixels")
     parser.add_argument("--noise", type=float, default=0, help="its standard deviation in levels of 255")
     arguments = parser.parse_args()
     if arguments.output.exists():
         parser.error(f"{arguments.output} is there already")
     if arguments.quality is not None and not 1 <= arguments.quality <= 100:
         parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
+    if not 0 <= arguments.blur < 16:
+        parser.error(f"--blur goes from 0 to 15 pixels, not {arguments.blur:g}")
     if not 0 <= arguments.noise < 256:
         parser.error(f"--noise goes from 0 to 255 levels, not {arguments.noise:g}")
     try:
@@ -38,7 +41,8 @@ def main() -> None:
     small = arguments.output / "LRx4"
     small.mkdir(parents=True)
     for number, pair in enumerate(pairs):
-        lr = Image.fromarray(with_noise(pair.lr, arguments.noise, np.random.default_rng(number)))
+        blurred = with_blur(pair.lr, arguments.blur)
+        lr = Image.fromarray(with_noise(blurred, arguments.noise, np.random.default_rng(number)))
         if arguments.quality is None:
             lr.save(small / f"{pair.file.stem}.png")
         else:

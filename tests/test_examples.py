@@ -13,6 +13,7 @@ import torch
 from PIL import ExifTags, Image
 
 from runs import photographs
+from srgan.data.degradation import with_blur
 from srgan.evaluation.pictures import TestFolder
 from srgan.export import export
 from srgan.models.tensors import load_generator
@@ -132,8 +133,12 @@ def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
     file = BytesIO()
     Image.fromarray(noisy.clip(0, 255).round().astype(np.uint8)).save(file, "JPEG", quality=60)
     assert np.array_equal(pair.lr, np.asarray(Image.open(file)))
+    run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-b1", "--blur", 1)
+    pair, *_ = TestFolder(tmp_path / "Set2-b1")
+    assert np.array_equal(pair.lr, with_blur(clean.lr, 1.0))
     for wrong, message in [
         (["--quality", 0], "--quality goes from 1 to 100, not 0"),
+        (["--blur", 16], "--blur goes from 0 to 15 pixels, not 16"),
         (["--noise", -1], "--noise goes from 0 to 255 levels, not -1"),
         ([], f"{tmp_path / 'empty'}: no such folder"),
     ]:

@@ -126,6 +126,9 @@ def test_scores_go_into_the_card(trained: Path, tmp_path: Path) -> None:
         assert read_card(tmp_path / "a.onnx")["scores"] == {"Set5": {"psnr_y": 31.0}}
     with pytest.raises(ExportError, match=r"scores\.json: two results of theirs for one set"):
         export(trained, [tmp_path / "b.onnx"], scores=scores, name="theirs")
+    scores.write_text(json.dumps({"results": [theirs | {"border": 0}]}))
+    with pytest.raises(ExportError, match="a border of 0 pixels, where those of cards have 4"):
+        export(trained, [tmp_path / "b.onnx"], scores=scores, name="theirs")
     scores.write_text("[]")
     with pytest.raises(ExportError, match="not a file of scores"):
         export(trained, [tmp_path / "a.onnx"], scores=scores)

@@ -188,7 +188,7 @@ def export(
     if trained_on is not None:
         card["training"] = card.get("training", {}) | {"data": trained_on}
     if scores is not None:
-        card["scores"] = _scores(scores, card["name"], [source, *files])
+        card["scores"] = _scores(scores, card, [source, *files])
     for tensor in generator.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(tensor.half())
@@ -242,24 +242,27 @@ def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
     card["training"] = card.get("training", {}) | {"blend": f"{share:g} of each weight from {their_card['name']}"}
 
 
-def _scores(path: Path, name: str, files: Sequence[Path]) -> dict[str, dict[str, float]]:
+def _scores(path: Path, card: Card, files: Sequence[Path]) -> dict[str, dict[str, float]]:
     """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model.
 
     Those of its files by their checksums count, where there are none by their paths, and else by its name. Raises
-    ExportError where there are none, or a set has two.
+    ExportError where there are none, a set has two, or other pixels were cut off the borders than cards have it.
     """
     checksums = {checksum(file) for file in files if file.is_file()}
     try:
         results = json.loads(path.read_text())["results"]
-        ways = (("weights", checksums), ("model", {*map(str, files)}), ("model", {name}))
+        ways = (("weights", checksums), ("model", {*map(str, files)}), ("model", {card["name"]}))
         ours = next(filter(None, ([r for r in results if r.get(key) in known] for key, known in ways)), [])
         found = {r["set"]: {k: round(v, 4) for k, v in r["mean"].items() if v is not None} for r in ours}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f"{path}: not a file of scores: {error}") from error
     if not found:
-        raise ExportError(f"{path}: no scores of {' or '.join([name, *map(str, files)])}")
+        raise ExportError(f"{path}: no scores of {' or '.join([card['name'], *map(str, files)])}")
     if len(found) < len(ours):
         raise ExportError(f"{path}: two results of {' and '.join(sorted({r['model'] for r in ours}))} for one set")
+    scale = card["scale"]
+    if borders := {r.get("border", scale) for r in ours} - {scale}:
+        raise ExportError(f"{path}: scores of a border of {borders.pop()} pixels, where those of cards have {scale}")
     return found
 
 

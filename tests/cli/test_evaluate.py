@@ -39,6 +39,22 @@ def test_some_metrics(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+def test_another_border_is_said_with_the_scores(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = tmp_path / "scores.json"
+    measured = {}
+    for border in ("4", "10"):
+        arguments = ["bicubic", "--data", str(folder), "--metrics", "psnr_rgb,ssim_rgb", "--json", str(scores)]
+        assert main(["evaluate", *arguments, "--border", border]) == 0
+        assert f"\n  border     {border} pixels a side\n" in capsys.readouterr().out
+        (result,) = json.loads(scores.read_text())["results"]
+        assert result["border"] == int(border)
+        measured[border] = result["mean"]
+    assert measured["4"] != measured["10"]
+    assert main(["evaluate", "bicubic", "--data", str(folder), "--border", "-1"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -37,7 +37,8 @@ def test_help_lists_every_command_with_its_help(capsys: pytest.CaptureFixture[st
     for name, (_, text, _) in COMMANDS.items():
         assert f"  {name} " in output
         assert text in output
-    assert set(COMMANDS) == {"upscale", "serve", "bulk", "models", "train", "evaluate", "data", "fetch", "export"}
+    names = {"upscale", "serve", "bulk", "models", "train", "evaluate", "data", "fetch", "export", "adopt"}
+    assert set(COMMANDS) == names
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

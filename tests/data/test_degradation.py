@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.data.degradation import CLEAN, Degradation
+from srgan.data.degradation import CLEAN, Degradation, with_blur
 
 
 def drawn(degradation: Degradation, picture: NDArray[np.uint8], times: int = 400) -> list[NDArray[np.uint8]]:
@@ -14,6 +14,36 @@ def drawn(degradation: Degradation, picture: NDArray[np.uint8], times: int = 400
     degraded = [result for result in results if not np.array_equal(result, picture)]
     assert len(degraded) == pytest.approx((1 - CLEAN) * times, rel=0.1)
     return degraded
+
+
+def test_a_blurred_point_is_a_gaussian_mirrored_at_the_sides() -> None:
+    """Weights exp(-2 k^2) up to k = 2, of the sum 1.27134: .78657, .10645, .00026; two of them meet in a corner."""
+    picture = np.zeros((7, 7), np.uint8)
+    picture[3, 3] = 255
+    blurred = with_blur(np.stack([picture] * 3, -1), 0.5)
+    assert blurred[1:6, 1:6, 1].tolist() == [
+        [0, 0, 0, 0, 0],
+        [0, 3, 21, 3, 0],
+        [0, 21, 158, 21, 0],
+        [0, 3, 21, 3, 0],
+        [0, 0, 0, 0, 0],
+    ]
+    assert np.array_equal(with_blur(picture, 0.5), blurred[..., 0])
+    corner = np.zeros((4, 4), np.uint8)
+    corner[0, 0] = 255
+    assert with_blur(corner, 0.5)[0, :2].tolist() == [203, 24]  # 255 (w0 + w1)^2, 255 (w0 + w1) (w1 + w2)
+    assert np.array_equal(with_blur(picture, 0.0), picture)
+
+
+def test_blur_has_all_deviations_up_to_the_largest() -> None:
+    """An edge's steps have the variance of the Gaussian: of a fifth none, else 4 / 3 for deviations from 0 to 2."""
+    edge = np.zeros((4, 30, 3), np.uint8)
+    edge[:, 15:] = 255
+    degraded = [Degradation(blur=2.0)(edge, np.random.default_rng(seed)) for seed in range(400)]
+    steps = np.diff(np.array(degraded, float)[:, 0, :, 0]) / 255
+    variances = (steps * np.square(np.arange(29) - 14)).sum(1)
+    assert variances.max() < 4.1
+    assert variances.mean() == pytest.approx((1 - CLEAN) * 4 / 3, rel=0.15)
 
 
 def test_noise_has_no_mean_and_all_deviations_up_to_the_largest() -> None:

@@ -18,7 +18,7 @@ from srgan.inference.upscaler import Upscaler
 from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, niqe, psnr, ssim
 from srgan.models.generator import GENERATORS
 
-PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid"}
+PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr", "grid"}
 
 
 @pytest.fixture
@@ -36,11 +36,12 @@ def test_the_protocol_step_by_step(folder: Path, shipped: Path) -> None:  # noqa
     sr = Upscaler("srgan", precision="fp32").upscale(imresize(hr, scale=0.25))
     a, b = (luma(picture)[4:-4, 4:-4] for picture in (sr, hr))
     assert [score.picture for score in result.scores] == ["00.png", "gray.png"]
-    rgb = (picture[4:-4, 4:-4].astype(np.float64) for picture in (sr, hr))
+    rgb = [picture[4:-4, 4:-4].astype(np.float64) for picture in (sr, hr)]
     assert result.scores[0].values == {
         "psnr_y": psnr(a, b),
         "ssim_y": pytest.approx(ssim(a, b), rel=1e-12),
         "psnr_rgb": psnr(*rgb),
+        "ssim_rgb": pytest.approx(sum(ssim(rgb[0][..., i], rgb[1][..., i]) for i in range(3)) / 3, rel=1e-12),
         "lr_psnr": lr_psnr(sr, imresize(hr, scale=0.25)),
         "grid": grid(sr, hr),
     }
@@ -85,9 +86,39 @@ def test_a_perfect_result_is_infinitely_good(tmp_path: Path) -> None:
         "psnr_y": math.inf,
         "ssim_y": pytest.approx(1),
         "psnr_rgb": math.inf,
+        "ssim_rgb": pytest.approx(1),
         "lr_psnr": math.inf,
         "grid": 0.0,
     }
+
+
+def test_the_border_that_is_cut_is_ones_own_and_goes_with_the_scores(tmp_path: Path) -> None:
+    """A ring of 4 x 31 pixels is 10 levels wrong: 37.30 dB of all 32 x 32, and nothing wrong inside it."""
+    hr = np.full((32, 32), 100, np.uint8)
+    sr = np.pad(hr[1:-1, 1:-1], 1, constant_values=110)
+    for name, picture in (("flat", hr), ("ringed", sr)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(picture).save(tmp_path / name / "a.png")
+    whole = 10 * math.log10(255**2 / (4 * 31 * 10**2 / 32**2))
+    for border, decibels in ((0, whole), (1, math.inf)):
+        meters = Meters(metrics=["psnr_y", "psnr_rgb"], border=border)
+        (result,) = evaluate([], [tmp_path / "flat"], made=[tmp_path / "ringed"], meters=meters)
+        assert result.scores[0].values == {"psnr_y": pytest.approx(decibels), "psnr_rgb": pytest.approx(decibels)}
+        assert result.border == border
+    with pytest.raises(DataError, match=r"a\.png: a border of 16 pixels leaves nothing of a picture of 32x32"):
+        list(evaluate(["bicubic"], [tmp_path / "flat"], meters=Meters(metrics=["ssim_rgb"], border=16)))
+    with pytest.raises(ArgumentError, match="a border of -1 pixels cannot be cut off"):
+        Meters(border=-1)
+
+
+def test_ssim_rgb_is_the_mean_of_three_planes() -> None:
+    """Of flat planes only the means count: (2ab + c1) / (a^2 + b^2 + c1), c1 = (0.01 x 255)^2."""
+    hr, sr = (np.full((24, 24, 3), colour, np.uint8) for colour in ((100, 100, 200), (100, 50, 200)))
+    (scores,) = Meters(metrics=["ssim_rgb"]).measure([sr], hr, hr[::4, ::4], Profile())
+    green = (2 * 50 * 100 + 6.5025) / (50**2 + 100**2 + 6.5025)
+    assert scores == {"ssim_rgb": pytest.approx((1 + green + 1) / 3)}
+    (gray,) = Meters(metrics=["ssim_rgb"]).measure([sr[..., 1]], hr[..., 1], hr[::4, ::4, 1], Profile())
+    assert gray == {"ssim_rgb": pytest.approx(green)}
 
 
 @pytest.fixture
@@ -118,7 +149,7 @@ def test_learned_metrics_where_their_weights_are_at_hand(folder: Path, perceptua
     (perceptual / "lpips_vgg.safetensors").unlink()
     meters = Meters(perceptual)
     assert meters.missing == {"lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
-    assert meters.metrics == ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid", "lpips", "niqe")
+    assert meters.metrics == ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr", "grid", "lpips", "niqe")
 
 
 def test_small_pictures_go_through_a_network_together(perceptual: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,7 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[data]\ngrain = 256.0\n", "data.grain: 256.0 is not under 256"),
         (PLAIN + "[data]\nnoise = -1.0\n", "data.noise: -1.0 is negative or not finite"),
         (PLAIN + "[data]\nnoise = 256.0\n", "data.noise: 256.0 is not under 256"),
+        (PLAIN + "[data]\nblur = 16.0\n", "data.blur: 16.0 is not under 16"),
         (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),
         (PLAIN + "[optimiser]\nclip = 1.0\n", "optimiser.clip: 1.0 is neither 0 nor above 1"),
         (
@@ -185,9 +186,10 @@ def test_what_is_not_said_is_the_papers() -> None:
     assert (recipe.run.seed, recipe.run.average_over, recipe.run.best) == (0, 10_000, "psnr_y")
 
 
-def test_noise_or_jpeg_alone_degrades_lr() -> None:
+def test_blur_noise_or_jpeg_alone_degrades_lr() -> None:
     assert Data().degradation() is None
     assert Data(noise=5.0).degradation() == Degradation((), 5.0)
+    assert Data(blur=1.5).degradation() == Degradation(blur=1.5)
     assert Data(jpeg=[40, 95]).degradation() == Degradation((40, 95), 0.0)
     assert Data(jpeg=[40, 95], noise=5.0).degradation() == Degradation((40, 95), 5.0)
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "fetch": Command("srgan.cli.fetch:fetch", "Download the perceptual networks of losses and metrics.", "train"),
     "data": Command("srgan.cli.data:data", "Check folders of pictures.", "train"),
     "export": Command("srgan.cli.export:export", "Turn a checkpoint into weights files to run.", "train"),
+    "adopt": Command("srgan.cli.adopt:adopt", "Let a network of another program run here."),
 }
 """Every command: `srgan --help` imports none of them."""
 

@@ -50,6 +50,14 @@ without them they are left out, unless --metrics names them.
 )
 @click.option("--pictures", is_flag=True, help="Print the scores of each picture as well.")
 @click.option("--metrics", metavar="NAMES", help="Measure only these, with commas between them. Default: all.")
+@click.option(
+    "--border",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="Pixels to cut off each side for PSNR, SSIM and NIQE.",
+)
 @click.option("--profile", "profiled", is_flag=True, help="Print where the time went.")
 @click.option(
     "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the learned metrics' weights."
@@ -72,6 +80,7 @@ def evaluate(
     report: Path | None,
     pictures: bool,
     metrics: str | None,
+    border: int,
     profiled: bool,
     perceptual: Path | None,
     precision: str,
@@ -92,7 +101,7 @@ def evaluate(
     index = None if report is None else report / "index.html"
     for place in filter(None, (json_file, index)):
         check_place(place)
-    meters = evaluation.Meters(perceptual or default_folder(), metrics=names)
+    meters = evaluation.Meters(perceptual or default_folder(), metrics=names, border=border)
     profile, page = evaluation.Profile(), Report() if index else None
     results: list[evaluation.SetScores] = []
 

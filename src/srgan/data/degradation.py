@@ -1,9 +1,11 @@
-"""What becomes of pictures on their way: noise, then JPEG; an lr of training gets its share of both."""
+"""What becomes of pictures on their way: blur, noise, then JPEG; an lr of training gets its share of each."""
 
+import math
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,7 +17,8 @@ BLOCK = 16
 
 
 class Degradation(NamedTuple):
-    """Gaussian noise of a standard deviation from 0 to `noise` levels of 255, then JPEG of a quality in `jpeg`.
+    """Gaussian blur of a standard deviation from 0 to `blur` pixels, Gaussian noise of one from 0 to `noise` levels of
+    255, then JPEG of a quality in `jpeg`.
 
     `jpeg` is a pair, the lowest and the highest of 1 to 100, or empty for none. All is drawn uniformly for each
     picture, and whether its colours are halved in width and height (4:2:0) or not (4:4:4).
@@ -23,11 +26,14 @@ class Degradation(NamedTuple):
 
     jpeg: tuple[int, ...] = ()
     noise: float = 0.0
+    blur: float = 0.0
 
     def __call__(self, picture: NDArray[np.uint8], draws: np.random.Generator) -> NDArray[np.uint8]:
         """Return an RGB picture (h, w, 3) degraded as `draws` has it."""
         if draws.random() < CLEAN:
             return picture
+        if self.blur:
+            picture = with_blur(picture, draws.uniform(0, self.blur))
         if self.noise:
             picture = with_noise(picture, draws.uniform(0, self.noise), draws)
         if self.jpeg:
@@ -36,6 +42,19 @@ class Degradation(NamedTuple):
             top, left = draws.integers(0, BLOCK, 2)
             picture = as_jpeg(picture, quality, halved=bool(draws.integers(2)), top=int(top), left=int(left))
         return picture
+
+
+def with_blur(picture: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    """Return a picture (h, w) or (h, w, 3) blurred by a Gaussian of a deviation in pixels, mirrored at its sides."""
+    reach = math.ceil(3 * deviation)
+    weights = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / max(deviation, 1e-6)))  # of 0 there is one, 1
+    weights /= weights.sum()
+    values = picture.astype(np.float64)
+    for axis in (0, 1):
+        sides = [(reach, reach) if axis == other else (0, 0) for other in range(picture.ndim)]
+        values = sliding_window_view(np.pad(values, sides, mode="symmetric"), len(weights), axis) @ weights
+    levels: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
+    return levels
 
 
 def with_noise(picture: NDArray[np.uint8], deviation: float, draws: np.random.Generator) -> NDArray[np.uint8]:

@@ -34,13 +34,13 @@ Picture8: TypeAlias = NDArray[np.uint8]
 PERCEPTUAL = {"lpips": "lpips_alex.safetensors", "lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
 """The file with a learned metric's weights; DISTS shares VGG16 with LPIPS."""
 
-METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "lr_psnr", "grid", "lpips", "lpips_vgg", "dists", "niqe")
+METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr", "grid", "lpips", "lpips_vgg", "dists", "niqe")
 """All metrics in the order of the tables. `srgan.evaluation.protocol` says how each is measured."""
 
 BATCH_PIXELS = 1_000_000
 """How many pixels go through a learned metric's network at once; VGG16's maps of them take 500 MB."""
 
-HIGHER_IS_BETTER = frozenset({"psnr_y", "ssim_y", "psnr_rgb", "lr_psnr"})
+HIGHER_IS_BETTER = frozenset({"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr"})
 
 
 class Profile:
@@ -68,12 +68,18 @@ class Profile:
 class Meters:
     """The metrics that were asked for, or all those whose weights are at hand."""
 
-    def __init__(self, perceptual: str | Path | None = None, *, metrics: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, perceptual: str | Path | None = None, *, metrics: Sequence[str] | None = None, border: int = SCALE
+    ) -> None:
         """Load what the metrics need from the folder `perceptual`.
 
-        Where none are named, `missing` says which were left out for want of weights, and what file they need. Raises
-        ArgumentError for an unknown metric, WeightsError for a damaged file, or where one that is named has no weights.
+        Where none are named, `missing` says which were left out for want of weights, and what file they need. `border`
+        is how many pixels are cut off each side for PSNR, SSIM and NIQE. Raises ArgumentError for an unknown metric or
+        a border below 0, WeightsError for a damaged file, or where one that is named has no weights.
         """
+        if border < 0:
+            raise ArgumentError(f"a border of {border} pixels cannot be cut off")
+        self.border = border
         perceptual = None if perceptual is None else Path(perceptual)
         if unknown := [name for name in metrics or () if name not in METRICS]:
             raise ArgumentError(f"no metric {unknown[0]!r}: {', '.join(METRICS)}")
@@ -111,28 +117,32 @@ class Meters:
         for name in self.metrics:
             with profile(name):
                 learned = self._learned.get(name)
-                values = _distances(learned, results, hr) if learned else [_plain(name, sr, hr, lr) for sr in results]
+                values = (
+                    _distances(learned, results, hr)
+                    if learned
+                    else [_plain(name, sr, hr, lr, self.border) for sr in results]
+                )
             for score, value in zip(scores, values, strict=True):
                 if value is not None:
                     score[name] = value
         return scores
 
 
-def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8) -> float | None:
+def _plain(name: str, sr: Picture8, hr: Picture8, lr: Picture8, border: int) -> float | None:
     if name == "lr_psnr":
         return lr_psnr(sr, lr)
-    if name == "psnr_rgb":
-        a, b = (cropped(picture, SCALE).astype(np.float64) for picture in (sr, hr))
-        return psnr(a, b)
     try:
         if name == "grid":
             return grid(sr, hr)
         if name == "niqe":
-            return niqe(cropped(np.rint(luma(sr)), SCALE))
+            return niqe(cropped(np.rint(luma(sr)), border))
     except DataError:  # too small a picture for its windows
         return None
-    a, b = (cropped(luma(picture), SCALE) for picture in (sr, hr))
-    return psnr(a, b) if name == "psnr_y" else ssim(a, b)
+    a, b = (cropped(luma(x) if name.endswith("_y") else x.astype(np.float64), border) for x in (sr, hr))
+    if name.startswith("psnr"):
+        return psnr(a, b)
+    channels = (np.moveaxis(np.atleast_3d(picture), 2, 0) for picture in (a, b))
+    return float(np.mean([ssim(*planes) for planes in zip(*channels, strict=True)]))
 
 
 def _distances(metric: LPIPS | DISTS, results: Sequence[Picture8], hr: Picture8) -> Sequence[float | None]:

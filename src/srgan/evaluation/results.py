@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from srgan.atomic import written_whole
+from srgan.data.pairs import SCALE
 from srgan.evaluation.meters import METRICS
 from srgan.evaluation.protocol import PROTOCOL, versions
 from srgan.evaluation.statistics import Interval, interval
@@ -31,6 +32,7 @@ class SetScores:
     device   what computed the results
     weights  the SHA-256 of the network's file, None where there is none
     lr       where the low-resolution pictures are from
+    border   how many pixels were cut off each side where `PROTOCOL` says so
     """
 
     model: str
@@ -39,6 +41,7 @@ class SetScores:
     scores: tuple[Score, ...]
     weights: str | None = None
     lr: str = "imresize"
+    border: int = SCALE
 
     @property
     def metrics(self) -> list[str]:
@@ -123,6 +126,7 @@ def as_json(results: Sequence[SetScores], checksums: Mapping[str, str] | None = 
                 "device": r.device,
                 "weights": r.weights,
                 "lr": r.lr,
+                "border": r.border,
                 "mean": finite(r.mean()),
                 "interval": r.interval(),
                 "pictures": {s.picture: finite(s.values) for s in r.scores},
@@ -148,6 +152,7 @@ def protocol_lines(results: Sequence[SetScores], checksums: Mapping[str, str]) -
     for name, text in PROTOCOL.items():
         if name not in METRICS or name in metrics:
             yield name, text
+    yield "border", " or ".join(f"{border} pixels a side" for border in dict.fromkeys(r.border for r in results))
     yield "versions", ", ".join(f"{name} {number}" for name, number in versions().items())
     for r in {r.model: r for r in results}.values():
         yield "model", f"{r.model}: {r.device}" + ("" if r.weights is None else f", SHA-256 {r.weights}")

@@ -106,4 +106,5 @@ def _one_folder(
         if watch is not None:
             watch(Shot(test.name, pair, results, measured))
     for source in sources:
-        yield SetScores(source.name, test.name, source.device, tuple(scores[source.name]), source.weights, test.lr)
+        pictures = tuple(scores[source.name])
+        yield SetScores(source.name, test.name, source.device, pictures, source.weights, test.lr, meters.border)

@@ -28,14 +28,16 @@ class Data:
     is sharper, pixel for pixel, where it is smaller. Originals (`srgan train --originals`) come in their own alone.
     Of so many `candidates` at random places the patch with most detail is taken, 1 being any place. It gets `grain`
     of up to so many levels of 255, which a photograph loses where it is shrunk or coded. Then the lr side of all that
-    gets Gaussian noise of up to `noise` levels of 255, and is kept as JPEG of a quality between the two of
-    `jpeg`, such as [40, 95]; 0 and [] leave it as it is.
+    is blurred by a Gaussian of a standard deviation of up to `blur` of its pixels, gets Gaussian noise of up to `noise`
+    levels of 255, and is kept as JPEG of a quality between the two of `jpeg`, such as [40, 95]; 0 and [] leave it as it
+    is.
     """
 
     patch_size: int = 96
     sizes: list[float] = field(default_factory=lambda: [1.0])
     candidates: int = 1
     grain: float = 0.0
+    blur: float = 0.0
     noise: float = 0.0
     jpeg: list[int] = field(default_factory=list)
     gray: Literal["convert", "skip"] = "convert"
@@ -48,7 +50,8 @@ class Data:
 
     def degradation(self) -> Degradation | None:
         """Return what becomes of the lr side, None where it stays as it is."""
-        return Degradation(tuple(self.jpeg), self.noise) if self.jpeg or self.noise else None
+        degradation = Degradation(tuple(self.jpeg), self.noise, self.blur)
+        return degradation if any(degradation) else None
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ class Recipe:
             ("run.seed", self.run.seed, 1 << 63),
             ("data.candidates", self.data.candidates, 1_000),
             ("data.grain", self.data.grain, 256),
+            ("data.blur", self.data.blur, 16),
             ("data.noise", self.data.noise, 256),
         ]:
             if number >= limit:

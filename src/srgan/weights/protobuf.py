@@ -1,4 +1,7 @@
-"""The fields of a message of Protocol Buffers, which an ONNX file is: numbers, and values that may be messages."""
+"""The fields of a message of Protocol Buffers, which an ONNX file is: numbers, and values that may be messages.
+
+A message is its fields one after the other, and goes on where another is added to its bytes.
+"""
 
 from collections.abc import Iterator
 from mmap import mmap
@@ -25,6 +28,17 @@ def fields(content: bytes | mmap, place: slice) -> Iterator[tuple[int, slice]]:
         if at > place.stop:
             raise ValueError
         yield key >> 3, slice(start, at)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """Return the field of that number whose value is a text's bytes, or a message's."""
+    return _as_varint(number << 3 | _LENGTH) + _as_varint(len(content)) + content
+
+
+def _as_varint(value: int) -> bytes:
+    """Return a number in seven bits a byte, all but the last of which say that more follow."""
+    parts = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([part | 128 for part in parts[:-1]] + parts[-1:])
 
 
 def _varint(content: bytes | mmap, at: int) -> tuple[int, int]:

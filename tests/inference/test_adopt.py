@@ -1,0 +1,116 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from srgan.errors import ArgumentError, WeightsError
+from srgan.inference.adopt import adopt, seam
+from srgan.inference.openvino import OpenVinoNetwork
+from srgan.inference.upscaler import Upscaler
+from srgan.weights import read_card
+
+
+def neighbours(
+    path: Path,
+    *,
+    channels: int = 3,
+    shuffled: bool = True,
+    factor: float = 1.0,
+    sides: Sequence[str | int] = ("h", "w"),
+    kind: int = TensorProto.FLOAT,
+) -> Path:
+    """Write a network that gives the pixel to the right of each, four times where it is `shuffled`, times a factor."""
+    count = channels * (4 if shuffled else 1)
+    weight = np.zeros((count, channels, 3, 3), helper.tensor_dtype_to_np_dtype(kind))
+    for i in range(count):
+        weight[i, i * channels // count, 1, 2] = factor
+    nodes = [helper.make_node("Conv", ["picture", "weight"], ["moved" if shuffled else "larger"], pads=[1] * 4)]
+    if shuffled:
+        nodes.append(helper.make_node("DepthToSpace", ["moved"], ["larger"], blocksize=2, mode="CRD"))
+    ends = [helper.make_tensor_value_info("picture", kind, ["n", channels, *sides])]
+    larger = [helper.make_tensor_value_info("larger", kind, ["n", channels, None, None])]
+    graph = helper.make_graph(nodes, "g", ends, larger, [numpy_helper.from_array(weight, "weight")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_network_of_another_program_runs_as_it_would_with_its_own_card(
+    tiny_onnx: Path, noise: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    model = onnx.load(tiny_onnx)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "4x-theirs.onnx")
+    card, found = adopt(tmp_path / "4x-theirs.onnx", tmp_path / "adopted.onnx", halo=12, licence="MIT", summary="ours")
+    assert card == {
+        "name": "4x-theirs",
+        "network": "another program's",
+        "scale": 4,
+        "halo": 12,
+        "licence": "MIT",
+        "summary": "ours",
+    }
+    assert read_card(tmp_path / "adopted.onnx") == card
+    assert found < 0.01
+    (entry,) = onnx.load(tmp_path / "adopted.onnx").metadata_props
+    assert entry.key == "srgan"
+    for runtime in ("openvino", "onnxruntime"):
+        ours, theirs = (
+            Upscaler(path, runtime=runtime, precision="fp32", tile=30)
+            for path in (tiny_onnx, tmp_path / "adopted.onnx")
+        )
+        assert np.array_equal(ours.upscale(np.tile(noise, (3, 3, 1))), theirs.upscale(np.tile(noise, (3, 3, 1))))
+    assert adopt(tmp_path / "4x-theirs.onnx", tmp_path / "narrow.onnx", halo=2)[1] > 1
+
+
+def test_what_lies_outside_a_halo_is_what_a_window_is_wrong_by(tmp_path: Path) -> None:
+    """The last column of a window without a halo has zero to its right, and the whole picture the next column."""
+    source = neighbours(tmp_path / "a.onnx")
+    assert adopt(source, tmp_path / "exact.onnx", halo=1, name="mine")[1] == 0
+    card, found = adopt(source, tmp_path / "none.onnx", halo=0)
+    assert (card["scale"], card["name"]) == (2, "a")
+    picture = np.random.default_rng(0).random((3, 96, 96), dtype=np.float32)
+    assert found == pytest.approx(255 * picture[:, 32:64, 64].max())
+    assert seam(OpenVinoNetwork(tmp_path / "exact.onnx", "fp32")) == 0
+
+
+def test_a_network_of_another_scale_is_run_as_often_as_it_takes(tmp_path: Path) -> None:
+    """Twice the size twice: the pixel at a distance of one, then of another half."""
+    adopt(neighbours(tmp_path / "a.onnx"), tmp_path / "twice.onnx", halo=1)
+    picture = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6, 1).repeat(3, 2)
+    row = Upscaler(tmp_path / "twice.onnx", precision="fp32", size=4).upscale(picture)[0, :, 0]
+    assert row.tolist() == [10, 10, *[20] * 4, *[30] * 4, *[40] * 4, *[50] * 4, *[0] * 6]
+
+
+@pytest.mark.parametrize(
+    ("network", "line"),
+    [
+        ({"sides": (16, 16)}, r"takes \[\?,3,16,16\] alone, not pictures of any size"),
+        ({"channels": 1}, "takes no RGB picture of 36x24"),
+        ({"shuffled": False}, r"makes \(1, 3, 24, 36\) of an RGB picture of 36x24"),
+        ({"kind": TensorProto.FLOAT16}, "takes or gives something else than one picture in float32"),
+        ({"factor": 255.0}, "makes 124 of a gray of 0.5: its pictures are not RGB in 0..1"),
+    ],
+)
+def test_what_would_not_run_here_is_told_and_not_written(network: dict[str, float], line: str, tmp_path: Path) -> None:
+    source = neighbours(tmp_path / "theirs.onnx", **network)  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=rf"theirs\.onnx: {line}"):
+        adopt(source, tmp_path / "adopted.onnx")
+    assert not (tmp_path / "adopted.onnx").exists()
+
+
+def test_files_that_are_no_such_network(tiny_onnx: Path, tmp_path: Path) -> None:
+    (tmp_path / "damaged.onnx").write_bytes(tiny_onnx.read_bytes()[:5000])
+    with pytest.raises(WeightsError, match=r"damaged\.onnx: damaged, or not an ONNX model"):
+        adopt(tmp_path / "damaged.onnx", tmp_path / "a.onnx")
+    with pytest.raises(WeightsError, match=r"none\.onnx: cannot be read: No such file"):
+        adopt(tmp_path / "none.onnx", tmp_path / "a.onnx")
+    with pytest.raises(WeightsError, match=r"tiny\.onnx: has a card already, of tiny"):
+        adopt(tiny_onnx, tmp_path / "a.onnx")
+    with pytest.raises(ArgumentError, match=r"a\.pth: written is \.onnx"):
+        adopt(tiny_onnx, tmp_path / "a.pth")
+    with pytest.raises(ArgumentError, match="a halo of -1 pixels reaches nowhere"):
+        adopt(tiny_onnx, tmp_path / "a.onnx", halo=-1)
