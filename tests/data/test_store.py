@@ -303,6 +303,8 @@ def test_broken_and_small_pictures_are_named_and_left_out(tmp_path: Path, capsys
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "page.jpg").write_text("<html>not found</html>")
+    program = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
+    (folder / "program.png").write_text(program)  # which Pillow would have Ghostscript run
     Image.new("RGB", (31, 200)).save(folder / "narrow.png")
     Image.new("I;16", (40, 40)).save(folder / "deep.png")
     store = prepare(folder, cache=tmp_path / "cache", min_side=32)
@@ -311,8 +313,8 @@ def test_broken_and_small_pictures_are_named_and_left_out(tmp_path: Path, capsys
     said = capsys.readouterr().err
     small, deep = "31x200, a side under 32 pixels", "not of 8 bits a channel"
     none = "not a picture, or not of a kind that can be read\n"
-    lines = (f"empty.jpg: {none}", f"page.jpg: {none}", f"narrow.png: {small}", f"deep.png: {deep}")
-    for line in ("cut.png: ", *lines):
+    others = (f"{name}: {none}" for name in ("empty.jpg", "page.jpg", "program.png"))
+    for line in ("cut.png: ", *others, f"narrow.png: {small}", f"deep.png: {deep}"):
         assert f"left out: {folder}/{line}" in said
 
 

@@ -342,7 +342,7 @@ def test_a_gif_is_measured_before_pillow_fills_its_frames(blocks: bytes, monkeyp
     clear = b"!\xf9\4\x08\0\0\0\0"
     content = b"GIF89a\1\0\1\0\x80\0\0" + b"\0\0\0\xff\xff\xff"
     content += blocks.replace(b"%b", small).replace(b"%s", clear + huge) + b";"
-    monkeypatch.setattr("srgan.image.reading._open", lambda *_: pytest.fail("it is opened"))
+    monkeypatch.setattr("srgan.image.reading.open_image", lambda *_: pytest.fail("it is opened"))
     with pytest.raises(TooLargeError, match="60000x60000 are 3,600 megapixels, more than the limit of 200 megapixels"):
         read_picture(io.BytesIO(content))
 

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
 from srgan.data.pairs import SCALE, LrFolder, is_photograph
 from srgan.errors import DataError
-from srgan.image.reading import PICTURE_SUFFIXES
+from srgan.image.reading import PICTURE_SUFFIXES, open_image
 from srgan.threads import processors
 
 VERSION = 2
@@ -280,10 +280,10 @@ def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
     for group in groups:
         for _, content in _opened(group.files):
             try:
-                with Image.open(content) as picture:
+                with open_image(content) as picture:
                     copies = sum(size**2 for size in group.sizes if round(size * min(picture.size)) >= min_side)
                     needed += 3 * picture.width * picture.height * copies
-            except Exception:
+            except Exception:  # it is left out when it is decoded
                 continue
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -295,7 +295,7 @@ def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
 def _decode(data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]) -> _Sizes | str:
     """Return the picture, upright, in each size that it is large enough for, (H, W, 3) uint8, or why it is left out."""
     try:
-        with Image.open(io.BytesIO(data)) as file:
+        with open_image(io.BytesIO(data)) as file:
             if min(file.size) < min_side:
                 return f"{file.width}x{file.height}, a side under {min_side} pixels"
             if file.mode.startswith(("I", "F")):

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +156,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         if width * height > limits.input_pixels:
             raise TooLargeError(_too_large(width, height, 0, width * height, limits))
         try:
-            image = _open(file)
+            image = open_image(file)
         except UnidentifiedImageError as error:
             if _is_heif(file) and "HEIF" not in _formats():
                 raise UnknownKindError("HEIC and HEIF need one more package: pip install 'srgan[heif]'") from error
@@ -188,7 +188,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                 raise TooLargeError(_too_large(width, height, len(frames), pixels, limits))
             # frames are put together by Pillow, and so not from halves of their samples
             still = not animated or getattr(image, "n_frames", 1) == 1
-            frames.append(_decode(image, partial(_open, file, number) if still else None))
+            frames.append(_decode(image, partial(open_image, file, number) if still else None))
             milliseconds.append(float(image.info.get("duration", 0)))
             if not animated and not paged:
                 break
@@ -227,7 +227,11 @@ def _is_tiff(file: BinaryIO) -> bool:
     return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def _open(file: BinaryIO, number: int = 0) -> ImageFile.ImageFile:
+def open_image(file: IO[bytes], number: int = 0) -> ImageFile.ImageFile:
+    """Open a picture of a kind in READ_FORMATS, at its frame or page `number`; nothing is decoded yet.
+
+    Raises UnidentifiedImageError for any other file, whatever its name says.
+    """
     file.seek(0)
     image = Image.open(file, formats=_formats())
     if number:
