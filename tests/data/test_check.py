@@ -59,6 +59,9 @@ def test_unreadable_and_small_pictures(folder: Path) -> None:
         ("b.png", "small", "226x95, a side under 96 pixels"),
     ]
     assert kinds(check(folder, min_side=95)[1]) == [("a.jpg", "unreadable")]
+    (folder / "a.jpg").unlink()
+    (folder / "a.jpg").symlink_to("gone.jpg")  # which training refuses
+    assert check(folder, min_side=95)[1] == [Finding(folder / "a.jpg", "unreadable", "no such file")]
 
 
 def test_enlarged_pictures_are_blurred(folder: Path) -> None:

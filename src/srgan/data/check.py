@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, is_photograph
+from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, photographs_below
 from srgan.errors import DataError, PictureError
 from srgan.image.colour import BT601, to_levels
-from srgan.image.reading import PICTURE_SUFFIXES, read_picture
+from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 
 BLURRED = 0.42
@@ -63,8 +63,8 @@ def check(
     Folders named LRx4 hold the low-resolution pictures of the ones beside them. Raises DataError where there are
     no pictures, PictureError for a test picture that cannot be read.
     """
-    files = find_pictures(folder)
-    tests = [(file, thumbnail(_luma(pixels(file)))) for place in against for file in find_pictures(place)]
+    files = photographs_below(folder)
+    tests = [(file, thumbnail(_luma(_levels(file)))) for place in against for file in photographs_below(place)]
     findings: list[Finding] = []
     looked: list[tuple[Path, Plane]] = []
 
@@ -83,24 +83,6 @@ def check(
     findings += _alike(looked, looked, "duplicate", "the same picture as")
     findings += _alike(looked, tests, "test", "a test picture:")
     return len(files), sorted(findings, key=lambda found: found.file)
-
-
-def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and below it, without those in folders named LRx4 and what is hidden.
-
-    Raises DataError where there are none.
-    """
-    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
-    files = [path for path in found if is_photograph(path.relative_to(folder))]
-    if not files:
-        what = "no pictures in this folder or below it" if folder.is_dir() else "no such folder"
-        raise DataError(f"{folder}: {what}")
-    return files
-
-
-def pixels(file: Path) -> NDArray[np.uint8]:
-    """Return a picture's pixels, (H, W, 3) or (H, W). Raises PictureError where it cannot be read."""
-    return to_levels(read_picture(file).pixels)
 
 
 def sharpness(plane: Plane) -> float:
@@ -158,7 +140,7 @@ def compare_lr(lr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> str | None:
 def _look(file: Path, min_side: int, lr: LrFolder | None) -> _Looked:
     findings = []
     try:
-        picture = pixels(file)
+        picture = _levels(file)
     except PictureError as error:
         reason = str(error).removeprefix(f"{file}: ")
         return _Looked(file, (Finding(file, "unreadable", reason),), None)
@@ -178,9 +160,14 @@ def _look(file: Path, min_side: int, lr: LrFolder | None) -> _Looked:
 
 def _wrong_lr(file: Path, hr: NDArray[np.uint8], lr: LrFolder) -> str | None:
     try:
-        return compare_lr(pixels(lr.partners([file])[file]), hr)
+        return compare_lr(_levels(lr.partners([file])[file]), hr)
     except (DataError, PictureError) as error:
         return str(error)
+
+
+def _levels(file: Path) -> NDArray[np.uint8]:
+    """Return a picture's pixels, (H, W, 3) or (H, W), rounded to 8 bits. Raises PictureError."""
+    return to_levels(read_picture(file).pixels)
 
 
 def _luma(picture: NDArray[np.uint8]) -> Plane:

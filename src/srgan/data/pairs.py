@@ -12,9 +12,18 @@ LR_FOLDER = f"LRx{SCALE}"
 """What a folder with the low-resolution pictures of the ones beside it is called."""
 
 
-def is_photograph(path: Path) -> bool:
-    """Tell whether a file below a folder of photographs is one of them: not hidden, nor low-resolution, by its path."""
-    return LR_FOLDER not in path.parts and not is_hidden(str(path))
+def photographs_below(folder: Path, *others: str) -> list[Path]:
+    """Return the pictures in a folder and below it, sorted, and files of `others`' suffixes, ".tar" say.
+
+    What is hidden is none of them, nor what is in a folder named LRx4; a link to nothing is, to be an error when it is
+    read. Raises DataError where there are none.
+    """
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in {*PICTURE_SUFFIXES, *others})
+    below = ((path, path.relative_to(folder)) for path in found if path.is_file() or not path.exists())
+    files = sorted(path for path, name in below if LR_FOLDER not in name.parts and not is_hidden(str(name)))
+    if not files:
+        raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
+    return files
 
 
 class LrFolder:

@@ -26,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
-from srgan.data.pairs import SCALE, LrFolder, is_photograph
+from srgan.data.pairs import SCALE, LrFolder, photographs_below
 from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES, open_image
 from srgan.threads import processors
@@ -236,11 +236,7 @@ def _expand(sources: Sequence[str]) -> list[tuple[Path, Path]]:
             raise DataError(f"{source}: no such file, folder or pattern")
         for match in matches:
             if match.is_dir() and not (match / "index.json").is_file():
-                found = (p for p in match.rglob("*") if p.suffix.lower() in {*PICTURE_SUFFIXES, ".tar"})
-                inside = sorted(p for p in found if is_photograph(p.relative_to(match)) and not p.is_dir())
-                if not inside:
-                    raise DataError(f"{match}: no pictures in this folder")
-                files.extend((file, file.parent.relative_to(match)) for file in inside)
+                files.extend((file, file.parent.relative_to(match)) for file in photographs_below(match, ".tar"))
             else:
                 files.append((match, Path()))
     return files
