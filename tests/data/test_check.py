@@ -195,6 +195,13 @@ def test_what_is_wrong_with_a_low_resolution_picture() -> None:
     assert "nearest to it is bicubic of hr moved by -1, 2 pixels, 0.0 levels away" in str(compare_lr(moved, hr))
 
 
+@pytest.mark.parametrize(("side", "told"), [(4, False), (5, True)])
+def test_nothing_is_guessed_of_pictures_without_a_middle(side: int, *, told: bool) -> None:
+    wrong = str(compare_lr(np.zeros((side, 24, 3), np.uint8), np.full((4 * side, 96, 3), 9, np.uint8)))
+    assert wrong.startswith("not the bicubic of hr: 9.0 levels away")
+    assert ("; nearest to it is " in wrong) == told
+
+
 def test_where_every_shift_is_as_near_there_is_none() -> None:
     lr, hr = np.full((24, 24, 3), 100, np.uint8), np.full((96, 96, 3), 110, np.uint8)
     wrong = str(compare_lr(lr, hr))

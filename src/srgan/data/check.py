@@ -28,6 +28,9 @@ BLOCKY = 1.3
 ALIKE = 0.985
 """Correlation of two thumbnails from which on they are called the same picture."""
 
+_EDGE = 2
+"""Pixels of lr at each border that are not compared with a shifted hr: what is shifted in there is not its own."""
+
 Plane = NDArray[np.float32]
 
 
@@ -117,8 +120,8 @@ def thumbnail(plane: Plane) -> Plane:
 def compare_lr(lr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> str | None:
     """Return what is wrong with lr as the bicubic of hr, None where nothing is.
 
-    hr is cropped to a multiple of the scale first. Tells another size, another kernel, and a shift by up to two
-    pixels of hr.
+    hr is cropped to a multiple of the scale first. Tells another size and, of pictures with a middle to look at,
+    another kernel and a shift by up to two pixels of hr.
     """
     hr = hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE]
     if lr.ndim != hr.ndim:
@@ -132,9 +135,12 @@ def compare_lr(lr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> str | None:
     plain = float(np.sqrt(np.mean(np.square(difference.astype(np.float64)))))
     if plain < 0.6:
         return f"bicubic, but rounded or clipped elsewhere: {np.mean(difference > 0):.0%} of the values differ"
+    wrong = f"not the bicubic of hr: {plain:.1f} levels away"
+    if min(lr.shape[:2]) <= 2 * _EDGE:
+        return wrong
     name, shift, error = _closest(*_middles(lr, hr))
     guess = f"nearest to it is {name}" + (f" of hr moved by {shift[1]}, {shift[0]} pixels" if any(shift) else "")
-    return f"not the bicubic of hr: {plain:.1f} levels away; {guess}, {error:.1f} levels away"
+    return f"{wrong}; {guess}, {error:.1f} levels away"
 
 
 def _look(file: Path, min_side: int, lr: LrFolder | None) -> _Looked:
@@ -239,7 +245,7 @@ def _closest(lr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> tuple[str, tuple[i
         "bicubic without antialiasing": _four_taps,
     }
     best = ("", (0, 0), float("inf"))
-    inner = (slice(2, -2), slice(2, -2))
+    inner = (slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
     for down in range(-2, 3):
         for right in range(-2, 3):
             moved = np.roll(hr, (-down, -right), axis=(0, 1))
