@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from srgan.data.pairs import SCALE
 from srgan.errors import ArgumentError, DataError, WeightsError
-from srgan.evaluation.protocol import sha256
 from srgan.metrics import (
     DISTS,
     LPIPS,
@@ -28,6 +27,7 @@ from srgan.metrics import (
     psnr,
     ssim,
 )
+from srgan.weights import checksum
 
 Picture8: TypeAlias = NDArray[np.uint8]
 
@@ -98,7 +98,7 @@ class Meters:
                 self._learned[name] = load_dists(path)
             else:
                 self._learned[name] = load_lpips(path, "alex" if name == "lpips" else "vgg")
-            self.checksums[file] = self.checksums.get(file) or sha256(path)
+            self.checksums[file] = checksum(path)
         if metrics is not None and self.missing:
             name, file = next(iter(self.missing.items()))
             where = "" if perceptual is None else f"{perceptual}: "

@@ -1,8 +1,6 @@
 """How every score here is measured, in words: the low-resolution pictures, the rounding, each metric."""
 
-import hashlib
 from importlib.metadata import version
-from pathlib import Path
 
 from srgan.data.pairs import SCALE
 
@@ -28,9 +26,3 @@ PROTOCOL = {
 def versions() -> dict[str, str]:
     """Return the versions of what computed."""
     return {name: version(name) for name in ("srgan", "numpy", "torch", "openvino", "pillow")}
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

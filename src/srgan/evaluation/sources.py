@@ -10,11 +10,10 @@ from srgan.data.pairs import SCALE, matched
 from srgan.errors import DataError
 from srgan.evaluation.meters import Picture8
 from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, pixels
-from srgan.evaluation.protocol import sha256
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
-from srgan.weights import find_weights
+from srgan.weights import checksum, find_weights
 
 
 class Source(Protocol):
@@ -52,7 +51,7 @@ class NetworkSource:
         self.device = f"{network.runtime} {network.precision} on {network.device}"
         files = find_weights(model)
         file = files.safetensors if network.runtime == "torch" else files.onnx
-        self.weights: str | None = None if file is None else sha256(file)
+        self.weights: str | None = None if file is None else checksum(file)
 
     def __call__(self, pair: Pair) -> Picture8:
         """Return lr upscaled."""
