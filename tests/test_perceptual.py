@@ -10,7 +10,7 @@ import torch
 
 from srgan import perceptual
 from srgan.cli import main
-from srgan.errors import WeightsError
+from srgan.errors import ArgumentError, WeightsError
 from srgan.evaluation import Meters
 from srgan.metrics import LPIPS, load_lpips
 from srgan.metrics.backbone import Name
@@ -147,7 +147,9 @@ def test_nobody_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         perceptual.fetch("vgg19", tmp_path / "here")
 
 
-def test_only_known_networks_are_fetched() -> None:
+def test_only_known_networks_are_fetched(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="no perceptual network 'resnet': vgg19, lpips, lpips-vgg"):
+        perceptual.fetch("resnet", tmp_path)
     assert main(["fetch", "resnet"]) == 2
     assert main(["fetch"]) == 2
 

@@ -15,9 +15,10 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, written_whole
-from srgan.errors import WeightsError
+from srgan.errors import ArgumentError, WeightsError
 from srgan.metrics import DISTS, LPIPS, load_dists, load_lpips
 from srgan.metrics.backbone import Name
+from srgan.metrics.lpips import FILES
 from srgan.models.tensors import load_tensors
 from srgan.models.vgg import Phi, VGG19Features, load_vgg19
 
@@ -51,8 +52,6 @@ NETWORKS = ("vgg19", "lpips", "lpips-vgg")
 """What `fetch` gets."""
 
 VGG19_FILES = ("vgg19_features.safetensors", VGG19.name)
-LPIPS_FILE = "lpips_alex.safetensors"
-LPIPS_VGG_FILE = "lpips_vgg.safetensors"
 
 
 def default_folder() -> Path:
@@ -75,27 +74,30 @@ def find_vgg19(folder: Path, layers: Iterable[Phi], *, activated: bool = True) -
 
 def find_lpips(folder: Path, name: Name = "alex") -> LPIPS | None:
     """Return LPIPS with the weights that lie in the folder, or None where there are none."""
-    file = folder / (LPIPS_FILE if name == "alex" else LPIPS_VGG_FILE)
+    file = folder / FILES[name]
     return load_lpips(file, name) if file.is_file() else None
 
 
 def find_dists(folder: Path) -> DISTS | None:
     """Return DISTS, whose network is that of LPIPS with VGG16, or None where its weights are not in the folder."""
-    file = folder / LPIPS_VGG_FILE
+    file = folder / FILES["vgg"]
     return load_dists(file) if file.is_file() else None
 
 
 def fetch(network: str, folder: Path) -> Path:
     """Download the weights of one of NETWORKS into the folder, with a progress bar, and return their file.
 
-    Raises WeightsError where the download fails or its checksum is another one; nothing is left then.
+    Raises ArgumentError for another network, WeightsError where the download fails or its checksum is another one;
+    nothing is left then.
     """
+    if network not in NETWORKS:
+        raise ArgumentError(f"no perceptual network {network!r}: {', '.join(NETWORKS)}")
     if network == "vgg19":
         return download(VGG19, folder)
     if network == "lpips":
-        return _fetch_lpips(ALEXNET, (0, 3, 6, 8, 10), ALEXNET_HEADS, folder / LPIPS_FILE)
+        return _fetch_lpips(ALEXNET, (0, 3, 6, 8, 10), ALEXNET_HEADS, folder / FILES["alex"])
     convs = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
-    return _fetch_lpips(VGG16, convs, VGG16_HEADS, folder / LPIPS_VGG_FILE)
+    return _fetch_lpips(VGG16, convs, VGG16_HEADS, folder / FILES["vgg"])
 
 
 def _fetch_lpips(network: Published, convs: Iterable[int], heads: Published, path: Path) -> Path:

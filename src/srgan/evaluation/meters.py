@@ -27,12 +27,13 @@ from srgan.metrics import (
     psnr,
     ssim,
 )
+from srgan.metrics.lpips import FILES
 from srgan.weights import checksum
 
 Picture8: TypeAlias = NDArray[np.uint8]
 
-PERCEPTUAL = {"lpips": "lpips_alex.safetensors", "lpips_vgg": "lpips_vgg.safetensors", "dists": "lpips_vgg.safetensors"}
-"""The file with a learned metric's weights; DISTS shares VGG16 with LPIPS."""
+PERCEPTUAL = {"lpips": FILES["alex"], "lpips_vgg": FILES["vgg"], "dists": FILES["vgg"]}
+"""The file with a learned metric's weights."""
 
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr", "grid", "lpips", "lpips_vgg", "dists", "niqe")
 """All metrics in the order of the tables. `srgan.evaluation.protocol` says how each is measured."""

@@ -12,7 +12,10 @@ from srgan.errors import ArgumentError, DataError, WeightsError
 from srgan.metrics.backbone import ALEXNET, VGG16, Name, check_pictures, pieces
 from srgan.models.tensors import load_tensors
 
-SMALLEST = {"alex": 31, "vgg": 16}
+FILES: dict[Name, str] = {"alex": "lpips_alex.safetensors", "vgg": "lpips_vgg.safetensors"}
+"""What the weights' files are called, by the network; DISTS takes its VGG16 from the second."""
+
+SMALLEST: dict[Name, int] = {"alex": 31, "vgg": 16}
 """The shortest side in pixels that leaves something in the last feature map."""
 
 
