@@ -28,7 +28,8 @@ class Pair:
 class TestFolder:
     """A folder of high-resolution pictures, with the low-resolution ones in LRx4 inside it or made by bicubic.
 
-    Those of another folder, `lr`, take their place.
+    Those of another folder, `lr`, take their place. `partners` has the low-resolution picture of each of `files`, where
+    they are not made; the attribute `lr` says where they are from.
     """
 
     __test__ = False  # pytest takes a class of this name for tests
@@ -38,13 +39,13 @@ class TestFolder:
         self.name = path.resolve().name
         self.files = find_pictures(path)
         beside = path / LR_FOLDER if lr is None else folder_for(self.name, lr)
-        self.published: dict[Path, Path] = {}
+        self.partners: dict[Path, Path] = {}
         if lr is not None:
             self.lr = str(lr)
-            self.published = LrFolder(beside).partners(self.files)
+            self.partners = LrFolder(beside).partners(self.files)
         elif beside.is_dir():
             self.lr = beside.name
-            self.published = LrFolder(beside).partners(self.files, "; without this folder bicubic makes them all")
+            self.partners = LrFolder(beside).partners(self.files, "; without this folder bicubic makes them all")
         else:
             self.lr = "imresize"
 
@@ -56,13 +57,13 @@ class TestFolder:
                 size = f"{hr.shape[1]}x{hr.shape[0]}"
                 raise DataError(f"{file}: {size}, a side under {SMALLEST} pixels cannot be measured")
             hr = hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE]
-            published = self.published.get(file)
-            lr = imresize(hr, scale=1 / SCALE) if published is None else pixels(published)
+            partner = self.partners.get(file)
+            lr = imresize(hr, scale=1 / SCALE) if partner is None else pixels(partner)
             if (lr.shape[0] * SCALE, lr.shape[1] * SCALE) != hr.shape[:2]:
                 size = f"{lr.shape[1]}x{lr.shape[0]}"
-                raise DataError(f"{published}: {size} is not a quarter of {hr.shape[1]}x{hr.shape[0]}")
+                raise DataError(f"{partner}: {size} is not a quarter of {hr.shape[1]}x{hr.shape[0]}")
             if lr.ndim != hr.ndim:
-                raise DataError(f"{published}: gray where {file.name} has colours, or the other way round")
+                raise DataError(f"{partner}: gray where {file.name} has colours, or the other way round")
             yield Pair(file, lr, hr)
 
 

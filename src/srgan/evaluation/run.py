@@ -64,7 +64,7 @@ def evaluate(
     if len({test.name for test in tests}) < len(tests):
         raise ArgumentError("two folders of the same name: their scores could not be told apart")
     if lr is not None:
-        refuse_shared({file: lr for test in tests for file, lr in test.published.items()})
+        refuse_shared({file: partner for test in tests for file, partner in test.partners.items()})
     profile = profile or Profile()
     with profile("loading"):
         meters = meters or Meters()
