@@ -35,6 +35,9 @@ OPSET = 17
 PARITY_SIZES = ((24, 24), (1, 1), (1, 37), (23, 5), (31, 47))
 """Heights and widths on which an exported network must equal the generator."""
 
+TOLERANCE = 2e-3
+"""How far an exported network may be from the generator, in units of the range [0, 1]: half a level."""
+
 
 class _Graph:
     """Nodes and initializers as they come, each output named after its place."""
@@ -158,7 +161,6 @@ def export(
     trained_on: str | None = None,
     scores: Path | None = None,
     blend: tuple[Path, float] | None = None,
-    tolerance: float = 2e-3,
 ) -> float:
     """Write a trained generator as .onnx or .safetensors files, all with the same weights and the same card.
 
@@ -169,10 +171,10 @@ def export(
                where there are none for their paths, and else for `name`
     blend      another generator of the same network, whose batch norm is folded where this one has none, and its
                share, in [0, 1], of each weight (network interpolation, Wang et al. 2018, section 3.4)
-    tolerance  how far the ONNX network may be from the generator, in units of the range [0, 1]: half a level
 
     The weights are rounded to float16, which is how they are stored. Returns the largest difference that
-    `parity` found. Raises ExportError where it is over `tolerance`, and writes nothing then.
+    `parity` found. Raises ExportError where it is over TOLERANCE, and writes nothing then; CheckpointError or
+    WeightsError for what is no generator of ours, OutputError where a file cannot be written.
     """
     source, files = Path(source), [Path(path) for path in outputs]
     if not files:
@@ -196,10 +198,10 @@ def export(
     difference = parity(model, generator)
     if difference == math.inf:
         raise ExportError(f"{files[0]}: not written: the network gives values that are not finite")
-    if difference > tolerance:
+    if difference > TOLERANCE:
         raise ExportError(
             f"{files[0]}: not written: the exported network differs by {difference:.2g} from the trained one,"
-            f" more than {tolerance:.2g}"
+            f" more than {TOLERANCE:.2g}"
         )
     for path in files:
         if path.suffix.lower() == ".safetensors":

@@ -253,8 +253,5 @@ def _normalised(generator: Generator) -> list[tuple[str, nn.Conv2d, nn.Module]]:
     found: list[tuple[str, nn.Conv2d, nn.Module]] = [("trunk_conv", generator.trunk_conv, generator.trunk_bn)]
     for i, block in enumerate(generator.blocks):
         assert isinstance(block, ResidualBlock)
-        found += [(f"blocks.{i}.{conv}", getattr(block, conv), getattr(block, bn)) for conv, bn in _PAIRS]
+        found += [(f"blocks.{i}.conv1", block.conv1, block.bn1), (f"blocks.{i}.conv2", block.conv2, block.bn2)]
     return found
-
-
-_PAIRS = (("conv1", "bn1"), ("conv2", "bn2"))
