@@ -40,9 +40,7 @@ def largest(dtype: np.dtype[Any]) -> float:
 
 def to_network(pixels: Pixels) -> NDArray[np.float32]:
     """Return pixels (H, W, 3), or a plane (H, W) as three equal channels, as (1, 3, H, W) float32 in [0, 1]."""
-    values = pixels.astype(np.float32)
-    if pixels.dtype != np.float32:
-        values /= np.float32(largest(pixels.dtype))
+    values = to_floats(pixels)
     channels = np.stack([values] * 3) if values.ndim == 2 else values.transpose(2, 0, 1)
     return np.ascontiguousarray(channels[np.newaxis])
 
@@ -53,6 +51,14 @@ def from_network(sr: NDArray[np.float32], *, gray: bool, dtype: np.dtype[Any]) -
     The values are clipped to [0, 1], and for uint8 and uint16 rounded to levels.
     """
     return from_floats(np.tensordot(BT601, sr, 1) if gray else sr.transpose(1, 2, 0), dtype)
+
+
+def to_floats(pixels: Pixels) -> NDArray[np.float32]:
+    """Return pixels, of any shape, as values in [0, 1], a copy; `from_floats` is the way back."""
+    values = pixels.astype(np.float32)
+    if pixels.dtype != np.float32:
+        values /= np.float32(largest(pixels.dtype))
+    return values
 
 
 def from_floats(values: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:

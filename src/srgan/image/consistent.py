@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.colour import Pixels, from_floats, to_floats
 from srgan.image.large import allocate, release
 from srgan.image.resample import resample_values
 
@@ -38,9 +38,7 @@ def consistent(sr: Pixels, lr: Pixels) -> Pixels:
 
 
 def _corrected(sr: Pixels, lr: Pixels) -> Pixels:
-    most = np.float32(largest(sr.dtype))
-    wanted = lr.astype(np.float32) / most
-    values = sr.astype(np.float32) / most
+    wanted, values = to_floats(lr), to_floats(sr)
     for _ in range(ROUNDS):
         missing = wanted - resample_values(values, lr.shape[0], lr.shape[1], _KERNEL)
         values += resample_values(missing, sr.shape[0], sr.shape[1], _KERNEL)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.image.colour import BT601, Pixels, largest
+from srgan.image.colour import BT601, Pixels, to_floats
 from srgan.image.resample import resample_values
 
 FULL_HEAT = 0.125
@@ -35,5 +35,5 @@ def heat(one: Pixels, other: Pixels) -> NDArray[np.uint8]:
 
 
 def _luma(pixels: Pixels) -> NDArray[np.float32]:
-    values = pixels.astype(np.float32) / np.float32(largest(pixels.dtype))
+    values = to_floats(pixels)
     return values if values.ndim == 2 else (values @ BT601).astype(np.float32)

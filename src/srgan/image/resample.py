@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.colour import Pixels, from_floats, to_floats
 from srgan.image.large import allocate, release
 
 _FILTER = Image.Resampling.LANCZOS
@@ -52,8 +52,7 @@ def _resampled(pixels: Pixels, height: int, width: int, box: Box) -> Pixels:
         # widths first: the library takes what is less work, which may be another way for a band than for the whole
         wide = Image.fromarray(pixels).resize((width, len(pixels)), _FILTER)
         return np.asarray(wide.resize((width, height), _FILTER, (0.0, box[1], float(width), box[3])))
-    values = pixels.astype(np.float32) / np.float32(largest(pixels.dtype))
-    return from_floats(resample_values(values, height, width, _FILTER, box), pixels.dtype)
+    return from_floats(resample_values(to_floats(pixels), height, width, _FILTER, box), pixels.dtype)
 
 
 def resample_values(

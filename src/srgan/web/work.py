@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from srgan.errors import SrganError
 from srgan.image.alpha import bleed
-from srgan.image.colour import Pixels, from_floats, largest
+from srgan.image.colour import Pixels, from_floats, to_floats
 from srgan.image.heat import heat
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
@@ -424,8 +424,7 @@ def _bicubic(picture: Picture, size: Size, check: Callable[[], None], progress: 
     def resize(pixels: Pixels, height: int, width: int) -> Pixels:
         if pixels.dtype == np.uint8:
             return imresize(cast(NDArray[np.uint8], pixels), size=(height, width), check=check)
-        values = pixels.astype(np.float32) / np.float32(largest(pixels.dtype))
-        return from_floats(imresize(values, size=(height, width), check=check), pixels.dtype)
+        return from_floats(imresize(to_floats(pixels), size=(height, width), check=check), pixels.dtype)
 
     frames = []
     for number, frame in enumerate(picture.frames, 1):
