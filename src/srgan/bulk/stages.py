@@ -64,7 +64,7 @@ class Making:
     def settings_of(self, name: str) -> str:
         """Return all that tells results of a picture of that name apart."""
         options = options_for(name, self.options)
-        return all_settings(self.network, result_format(BytesIO(), options), options)
+        return all_settings(self.network, result_format(None, options), options)
 
 
 def plan_making(
@@ -180,7 +180,7 @@ class Reader:
             with work.part("decode"):
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)
                 try:
-                    check_result(BytesIO(), picture, making.size, options_for(task.name, making.options), making.limits)
+                    check_result(None, picture, making.size, options_for(task.name, making.options), making.limits)
                     work.held = held_bytes(picture, making.size, making.scale, making.limits, "its result")
                 except OutputError as error:
                     raise PictureError(f"{task.source}: {error}") from error

@@ -115,15 +115,18 @@ def options_for(name: str, options: WriteOptions) -> WriteOptions:
     )
 
 
-def result_format(target: Path | BinaryIO, options: WriteOptions) -> ResultFormat:
-    """Return the format that a result has. Raises ArgumentError where there is none, or the options do not fit it."""
+def result_format(target: Path | None, options: WriteOptions) -> ResultFormat:
+    """Return the format of a result in a file, or, where that is None, in a stream.
+
+    Raises ArgumentError where there is none, or the options do not fit it.
+    """
     if options.format is not None:
         if options.format == SAME:
             raise ArgumentError(f"format {SAME} goes by a picture's name: options_for has what it comes to")
         if options.format not in FORMATS:
             raise ArgumentError(f"no format {options.format!r}: {', '.join(FORMATS)}")
         result = FORMATS[options.format]
-    elif isinstance(target, Path):
+    elif target is not None:
         suffix = target.suffix.lower()
         if suffix not in RESULT_FORMATS:
             raise ArgumentError(f"{target}: results are written as {', '.join(RESULT_FORMATS)}")
@@ -142,35 +145,34 @@ def result_format(target: Path | BinaryIO, options: WriteOptions) -> ResultForma
 
 
 def check_result(
-    target: Path | BinaryIO,
+    target: Path | None,
     picture: Picture,
     size: Size,
     options: WriteOptions | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Look, before the work, whether a picture's result of that size can be written.
+    """Look, before the work, whether a picture's result of that size can be written to a file, or a stream (None).
 
     Raises OutputError where the format cannot hold it, it has more pixels than the limit (TooLargeError), or the folder
     cannot be written to, and ArgumentError as `result_format` does.
     """
     result = result_format(target, options or WriteOptions())
     limits = limits or Limits()
-    where = f"{target}: " if isinstance(target, Path) else ""
-    heights_first = [size.of(*frame.pixels.shape[:2]) for frame in picture.frames]
-    sizes = [(width, height) for height, width in heights_first]
-    pixels = sum(width * height for width, height in sizes)
+    where = "" if target is None else f"{target}: "
+    sizes = [size.of(*frame.pixels.shape[:2]) for frame in picture.frames]
+    pixels = sum(height * width for height, width in sizes)
     if pixels > limits.output_pixels:
         raise TooLargeError(
             f"{where}a result of {in_words(pixels)} is more than the limit of {in_words(limits.output_pixels)};"
             " --max-output-pixels raises it"
         )
-    width, height = max(sizes, key=max)
+    height, width = max(sizes, key=max)
     if max(height, width) > result.longest_side or width * height > result.most_pixels:
         most = "" if max(height, width) <= result.longest_side else f" ({result.longest_side} a side)"
         raise OutputError(f"{where}{width}x{height} pixels are more than {result.name} can hold{most}; choose .png")
     samples = sum(
-        width * height * _channels(frame) * _bits(frame) // 8
-        for (width, height), frame in zip(sizes, picture.frames, strict=True)
+        rows * columns * _channels(frame) * _bits(frame) // 8
+        for (rows, columns), frame in zip(sizes, picture.frames, strict=True)
     )
     if result.name == "TIFF" and samples > TiffWriter.most_bytes:
         raise OutputError(f"{where}{width}x{height} pixels are more than TIFF can hold (4 GB); choose .png")
@@ -183,7 +185,7 @@ def check_result(
         )
     if not result.alpha and any(_shows_through(frame) for frame in picture.frames):
         raise OutputError(f"{where}{result.name} has no transparency and the picture has; choose .png or .webp")
-    if isinstance(target, Path):
+    if target is not None:
         _check_folder(target)
 
 
@@ -192,6 +194,7 @@ def _shows_through(frame: Picture) -> bool:
 
 
 def _check_folder(target: Path) -> None:
+    """Raise OutputError where permissions forbid a file. Makes nothing, unlike `check_place`: the work may yet fail."""
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     effective = os.access in os.supports_effective_ids
     if not folder.is_dir() or not os.access(folder, os.W_OK, effective_ids=effective):
@@ -206,7 +209,7 @@ def write_picture(picture: Picture, target: str | Path | BinaryIO, options: Writ
     """
     options = options or WriteOptions()
     target = Path(target) if isinstance(target, str) else target
-    result = result_format(target, options)
+    result = result_format(target if isinstance(target, Path) else None, options)
     if isinstance(target, Path):
         with written_whole(target) as file:
             _encode(picture, file, result, options)

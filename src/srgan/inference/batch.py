@@ -92,7 +92,7 @@ def upscale_batch(
         if jobs and asked is not None and all(getattr(one, name) is None for one in fitting):
             raise ArgumentError(f"no result is of a format that has a {name}")
     for job, one in zip(jobs, fitting, strict=True):
-        result_format(job.target or BytesIO(), one)
+        result_format(job.target, one)
         if job.confidence is not None:
             result_format(job.confidence, _of_map(options))
     for folder in {place.parent for job in jobs for place in job.places}:
@@ -170,7 +170,7 @@ class _Batch:
                     self._loading = self._loader.submit(self._load)
                 picture = read_picture(source, self._limits)
                 if work.mark is not None:
-                    check_result(job.target or BytesIO(), picture, self._size, work.options, self._limits)
+                    check_result(job.target, picture, self._size, work.options, self._limits)
                 if job.confidence is not None and work.mark_of_map is not None:
                     colours = np.broadcast_to(np.uint8(0), (*picture.pixels.shape[:2], 3))
                     check_result(job.confidence, Picture(colours), self._size, options, self._limits)
@@ -187,7 +187,7 @@ class _Batch:
 
         Raises OutputError for a file there that has to stay.
         """
-        wanted = fingerprint(content, all_settings(settings, result_format(place or BytesIO(), options), options))
+        wanted = fingerprint(content, all_settings(settings, result_format(place, options), options))
         if place is None:
             return "done", wanted
         try:

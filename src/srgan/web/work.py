@@ -314,7 +314,7 @@ class Workshop:
         if order.doubt:
             picture = replace(picture, more=(), timing=None)
         check_sides(picture, order)
-        check_result(BytesIO(), picture, order.size, order.options, self._limits)
+        check_result(None, picture, order.size, order.options, self._limits)
         work.jpeg_quality = picture.metadata.jpeg_quality
         work.choice = choose(order.model, order.detail, order.repair, work.jpeg_quality)
         if order.model == BICUBIC:
@@ -346,7 +346,7 @@ class Workshop:
         if order.doubt:
             settings = map_settings(settings)
         options = _options(order)
-        result = result_format(BytesIO(), options)
+        result = result_format(None, options)
         return fingerprint(hashlib.sha256(work.content).hexdigest(), all_settings(settings, result, options))
 
     def _enlarge(self, work: Work) -> None:
