@@ -45,8 +45,8 @@ CALIBRATED = 128
 STAYS: Mapping[str, Callable[[Recipe], object]] = {
     "another network": lambda recipe: recipe.network,
     "another run.seed": lambda recipe: recipe.run.seed,
-    "other data": lambda recipe: recipe.data.pictures(),
-    "another discriminator": lambda recipe: recipe.discriminator.network(),
+    "other data": lambda recipe: recipe.data.without_grain(),
+    "another discriminator": lambda recipe: recipe.discriminator.without_rate(),
     "another optimiser.kind": lambda recipe: recipe.optimiser.kind,
     "other terms of the loss": lambda recipe: recipe.loss.unweighted(),
 }

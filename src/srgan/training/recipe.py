@@ -44,7 +44,7 @@ class Data:
     held_out: int = 8
     held_out_crop: int = 192
 
-    def pictures(self) -> "Data":
+    def without_grain(self) -> "Data":
         """Return these settings without grain: equal for two whose patches are the same places."""
         return dataclasses.replace(self, grain=0.0)
 
@@ -116,8 +116,8 @@ class Discriminator:
     spectral: bool = False
     learning_rate_factor: float = 1.0
 
-    def network(self) -> "Discriminator":
-        """Return these settings at the usual rate: equal for two that have the same network."""
+    def without_rate(self) -> "Discriminator":
+        """Return these settings at the generator's rate: equal for two that have the same network."""
         return dataclasses.replace(self, learning_rate_factor=1.0)
 
 

@@ -55,7 +55,7 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     if run is not None:
         theirs, state = run
         fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
-        same = fits and theirs.discriminator.network() == recipe.discriminator.network()
+        same = fits and theirs.discriminator.without_rate() == recipe.discriminator.without_rate()
         if networks.discriminator and "discriminator" in state and same:
             networks.discriminator.network.load_state_dict(state["discriminator"])
 
