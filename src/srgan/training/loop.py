@@ -85,12 +85,13 @@ def train(
     and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that
     validate, by the names of their scores, of which one may choose the best checkpoint. Raises CheckpointError where
     `out` holds a run that is not to be resumed, one of another recipe, or one that another process is at, OutputError
-    where it cannot be written to, and TrainingError where a term is no longer finite.
+    where it cannot be written to, DataError where the store has too few pictures that are large enough, WeightsError
+    or CheckpointError for what the recipe begins with, RecipeError for a batch that the processes cannot share evenly,
+    and TrainingError where a term is no longer finite.
     """
-    out = Path(out)
     _make(out)
-    with ExitStack() as run:
-        if ranks.rank == 0 and not run.enter_context(alone_in(out)):
+    with ExitStack() as stack:
+        if ranks.rank == 0 and not stack.enter_context(alone_in(out)):
             raise CheckpointError(f"{out}: another process trains in this folder")
         device, folder, end = ranks.device, out / "checkpoints", recipe.optimiser.patches
         batch_size = recipe.optimiser.batch_size
@@ -121,7 +122,12 @@ def train(
             origin["lr"] = "pictures of their own"
 
         photographs = store.identity(side)
-        progress = _begin(recipe, networks, sampler, folder, photographs, resume=resume)
+        progress = _begin(recipe, networks, folder, photographs, resume=resume)
+        if networks.content is not None:
+            if recipe.loss.content_factor:
+                networks.content.factor = recipe.loss.content_factor
+            elif not resume:
+                _calibrate(networks.content, recipe, sampler)
         if recipe.run.compile:
             networks.compile()
         update = updating(recipe, networks, ranks)
@@ -129,8 +135,8 @@ def train(
         def state() -> checkpoint.State:
             return networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
 
-        watch = run.enter_context(Watch(out, patches=progress.patches, total=end)) if ranks.rank == 0 else None
-        stop = run.enter_context(stop_signals())
+        watch = stack.enter_context(Watch(out, patches=progress.patches, total=end)) if ranks.rank == 0 else None
+        stop = stack.enter_context(stop_signals())
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
         logged, waited = time.perf_counter(), 0.0
         began = logged - progress.seconds
@@ -241,9 +247,7 @@ def _earlier(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[Path, Recip
     return earlier[-1], theirs, state
 
 
-def _begin(
-    recipe: Recipe, networks: Networks, sampler: PatchSampler, folder: Path, photographs: str, *, resume: bool
-) -> Progress:
+def _begin(recipe: Recipe, networks: Networks, folder: Path, photographs: str, *, resume: bool) -> Progress:
     """Load what the run starts from and return what lies behind it.
 
     The best score counts no more where a run goes on by another measure, or other photographs: others are held out.
@@ -265,15 +269,14 @@ def _begin(
         progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)
     elif recipe.initial:
         load_initial(recipe, networks)
-    if networks.content is not None:
-        if recipe.loss.content_factor:
-            networks.content.factor = recipe.loss.content_factor
-        elif not resume:
-            lr, hr = sampler.batch(0, CALIBRATED)
-            blurred = bicubic(lr, networks.average.scale)
-            with autocast(recipe, sampler.device):
-                networks.content.calibrate(zip(torch.split(blurred, 16), torch.split(hr, 16), strict=True))
     return progress
+
+
+def _calibrate(content: ContentLoss, recipe: Recipe, sampler: PatchSampler) -> None:
+    """Measure the content loss's factor on the run's first patches, whatever its batch size."""
+    lr, hr = sampler.batch(0, CALIBRATED)
+    with autocast(recipe, sampler.device):
+        content.calibrate(zip(torch.split(bicubic(lr, sampler.scale), 16), torch.split(hr, 16), strict=True))
 
 
 def _difference(theirs: object, ours: object) -> str:
