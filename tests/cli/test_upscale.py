@@ -194,6 +194,15 @@ def test_the_log_has_a_line_for_each_picture(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "srgan: error: photo.png/log: cannot be written: Not a directory\n"
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="a system whose pipes have paths")
+def test_the_log_may_be_a_pipe() -> None:
+    read, write = os.pipe()
+    assert main(["upscale", "gone.jpg", "--log", f"/dev/fd/{write}"]) == 1
+    os.close(write)
+    with os.fdopen(read) as told:
+        assert json.loads(told.read())["error"] == "gone.jpg: no such file or folder"
+
+
 @pytest.mark.usefixtures("shipped", "folder")
 def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     capsys: pytest.CaptureFixture[str], noise: NDArray[np.uint8]

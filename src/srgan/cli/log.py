@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from srgan.atomic import as_output_error
 from srgan.errors import OutputError
 
 if TYPE_CHECKING:
@@ -21,17 +22,16 @@ class ResultLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
+        self._where = f"{path}:"
+        with as_output_error(self._where):
             self._file = path.open("a+b", buffering=0)
-            self._file.seek(0)
-            if self._file.seekable() and self._file.read(1) not in (b"", b"{"):
-                self._file.close()
-                raise OutputError(
-                    f"{path}: is there already and no log: lines are added to one, or to a file of a new name"
-                )
-        except OSError as error:
-            raise self._refused(error) from error
+            if self._file.seekable():  # no pipe, nor a terminal
+                self._file.seek(0)
+                if self._file.read(1) not in (b"", b"{"):
+                    self._file.close()
+                    raise OutputError(
+                        f"{path}: is there already and no log: lines are added to one, or to a file of a new name"
+                    )
 
     def __enter__(self) -> "ResultLog":
         return self
@@ -55,11 +55,7 @@ class ResultLog:
             "model": result.model,
             "error": None if result.error is None else str(result.error),
         }
-        try:
-            # a name that is not Unicode is written with lone surrogates, which backslashes stand for in JSON as well
-            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._path}: cannot be written: {error.strerror or error}")
+        # a name that is not Unicode is written with lone surrogates, which backslashes stand for in JSON as well
+        content = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        with as_output_error(self._where):
+            self._file.write(content)
