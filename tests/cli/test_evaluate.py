@@ -96,7 +96,7 @@ def test_where_results_cannot_be_written_is_said_before_the_work(
     assert out == ""
 
 
-def test_help_loads_no_torch() -> None:
+def test_help_says_that_a_report_is_a_folder() -> None:
     result = CliRunner().invoke(evaluate, ["--help"])
     assert result.exit_code == 0
     assert "--report DIRECTORY" in result.output

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from srgan import export as exporter
 from srgan.cli import debug_option
 
 
@@ -43,6 +42,8 @@ def export(
     blend: tuple[Path, float] | None,
 ) -> None:
     """Write the generator of CHECKPOINT (or of a .safetensors file) as ONNX or safetensors."""
+    from srgan import export as exporter  # here, so that --help needs none of this
+
     difference = exporter.export(
         source, outputs, name=name, summary=summary, trained_on=trained_on, scores=scores, blend=blend
     )

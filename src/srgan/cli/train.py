@@ -5,8 +5,6 @@ from pathlib import Path
 import click
 
 from srgan.cli import debug_option
-from srgan.memory import keep_freed_memory
-from srgan.training.run import run
 
 
 @click.command()
@@ -55,6 +53,9 @@ def train(
     cache: Path | None,
 ) -> None:
     """Train the network of RECIPE, a TOML file, on photographs."""
+    from srgan.memory import keep_freed_memory  # here, so that --help needs none of this
+    from srgan.training.run import run
+
     keep_freed_memory()
     last = run(
         recipe,
