@@ -10,8 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import runs
 from srgan.export import build_onnx
-from srgan.models.generator import Generator, srresnet_x4
+from srgan.models.generator import GENERATORS, Generator, srresnet_x4
 from srgan.models.tensors import new_card, save_generator
 from srgan.weights import NAMES, Card
 
@@ -59,10 +60,18 @@ def card_of(generator: Generator, name: str, network: str) -> Card:
     return card | {"summary": "random numbers, for tests", "scores": {"Set5": {"psnr_y": 12.5, "ssim_y": 0.4}}}
 
 
+@pytest.fixture
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes, checkpoints and weights may name the small generators, and the paper's discriminator is a small one."""
+    for name, build in runs.SMALL.items():
+        monkeypatch.setitem(GENERATORS, name, build)
+    monkeypatch.setattr("srgan.training.steps.srgan_discriminator", runs.small_discriminator)
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Generator:
     """A generator with the paper's parts, but small: four times the size, halo 12."""
-    return randomised(Generator(channels=8, blocks=2, stages=2, end_kernel=9), seed=0)
+    return randomised(runs.tiny_x4(), seed=0)
 
 
 @pytest.fixture(scope="session")

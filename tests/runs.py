@@ -38,6 +38,9 @@ def small_discriminator(patch_size: int = 32, _: int = 64, *, spectral: bool = F
     return Discriminator(widths=(4, 8), dense=8, patch_size=patch_size, slope=0.2, spectral=spectral)
 
 
+SMALL = {"tiny_x4": tiny_x4, "tiny_plain_x4": tiny_plain_x4}
+
+
 def scene(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     """Return a picture with large shapes and fine grain."""
     random = np.random.default_rng(seed)
@@ -124,7 +127,7 @@ def die_at(rank: int, step: int) -> None:
 if __name__ == "__main__":
     from srgan.cli import main
 
-    GENERATORS["tiny_x4"] = tiny_x4
+    GENERATORS.update(SMALL)
     steps.srgan_discriminator = small_discriminator  # type: ignore[attr-defined, assignment]
     if "RUNS_IN_FLOAT64" in os.environ:
         in_float64()

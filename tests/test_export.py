@@ -13,16 +13,12 @@ from conftest import card_of, randomised
 from srgan.errors import CheckpointError, ExportError, WeightsError
 from srgan.export import build_onnx, export, parity
 from srgan.inference.upscaler import Upscaler
-from srgan.models.generator import GENERATORS, Generator, blend_folded, folded
+from srgan.models.generator import Generator, blend_folded, folded
 from srgan.models.tensors import load_generator, save_generator
 from srgan.training import checkpoint
 from srgan.weights import checksum, read_card
 
-
-@pytest.fixture(autouse=True)
-def tiny_x4(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
-    monkeypatch.setitem(GENERATORS, "tiny_plain_x4", runs.tiny_plain_x4)
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import runs
 from srgan.cli import main
 from srgan.data.store import open_store
 from srgan.errors import SrganError
-from srgan.models.generator import GENERATORS
 from srgan.weights import read_card
 
 RECIPE = {
@@ -25,9 +24,11 @@ RECIPE = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
+
 @pytest.fixture(autouse=True)
-def tiny_x4(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

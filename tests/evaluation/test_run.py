@@ -9,14 +9,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from references import TEST_SETS, with_test_sets
-from runs import photographs, scene, tiny_x4
+from runs import photographs, scene
 from srgan.errors import ArgumentError, DataError, PictureError, WeightsError
 from srgan.evaluation import Meters, Profile, Shot, evaluate
 from srgan.evaluation.meters import HIGHER_IS_BETTER, METRICS
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
 from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, niqe, psnr, ssim
-from srgan.models.generator import GENERATORS
 
 PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr", "grid"}
 
@@ -253,11 +252,9 @@ def test_gray_of_three_other_channels_is_their_luma_rounded(tmp_path: Path) -> N
     assert result.scores[0].values == {"psnr_y": math.inf}
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.parametrize("suffix", ["onnx", "safetensors"])
-def test_the_weights_of_a_score_are_those_of_the_file(
-    tmp_path: Path, shipped: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", tiny_x4)
+def test_the_weights_of_a_score_are_those_of_the_file(tmp_path: Path, shipped: Path, suffix: str) -> None:
     folder, file = photographs(tmp_path / "Set1", count=1, size=(24, 24)), shipped / f"srgan.{suffix}"
     (result,) = evaluate([str(file)], [folder], meters=Meters(metrics=["psnr_y"]))
     assert result.weights == hashlib.sha256(file.read_bytes()).hexdigest()

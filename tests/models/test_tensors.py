@@ -7,14 +7,10 @@ from safetensors.torch import save_file
 
 from conftest import card_of
 from srgan.errors import WeightsError
-from srgan.models.generator import GENERATORS, Generator
+from srgan.models.generator import Generator
 from srgan.models.tensors import load_generator, load_tensors, save_generator
 
-
-@pytest.fixture(autouse=True)
-def tiny_x4(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = lambda: Generator(channels=8, blocks=2, stages=2, end_kernel=9)  # noqa: E731
-    monkeypatch.setitem(GENERATORS, "tiny_x4", build)
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 def test_a_generator_comes_back_with_its_card(tiny: Generator, tmp_path: Path) -> None:

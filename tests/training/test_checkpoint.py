@@ -7,14 +7,14 @@ import torch
 
 import runs
 from srgan.errors import CheckpointError, OutputError
-from srgan.models.generator import GENERATORS
 from srgan.training import checkpoint
 from srgan.training.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("small_networks")
+
 
 @pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
+def recipe() -> Recipe:
     return runs.recipe()
 
 

@@ -31,7 +31,7 @@ from srgan.image.resize import imresize
 from srgan.losses import ContentLoss, Distance, adversarial_loss, discriminator_loss
 from srgan.metrics import DISTS, LPIPS, as_tensor, lr_psnr, luma, psnr
 from srgan.models.discriminator import feature_discriminator
-from srgan.models.generator import GENERATORS, balanced
+from srgan.models.generator import balanced
 from srgan.models.vgg import Phi, VGG19Features
 from srgan.training import checkpoint, loop
 from srgan.training.loop import train
@@ -49,12 +49,7 @@ from srgan.training.steps import (
 from srgan.training.validation import held_out_pairs, upscaled, validate
 from srgan.training.watch import Watch, read_log
 
-
-@pytest.fixture(autouse=True)
-def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
-    monkeypatch.setitem(GENERATORS, "tiny_plain_x4", runs.tiny_plain_x4)
-    monkeypatch.setattr("srgan.training.steps.srgan_discriminator", runs.small_discriminator)
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import torch
 
 import runs
 from srgan.errors import RecipeError
-from srgan.models.generator import GENERATORS
 from srgan.training import checkpoint
 from srgan.training.loop import train
 from srgan.training.ranks import Ranks, share_batch_norm
@@ -26,10 +25,7 @@ RECIPE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
-    monkeypatch.setattr("srgan.training.steps.srgan_discriminator", runs.small_discriminator)
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 def srgan_train(

@@ -8,15 +8,10 @@ from safetensors.torch import save_file
 import runs
 from srgan.errors import CheckpointError, WeightsError
 from srgan.losses import Distance
-from srgan.models.generator import GENERATORS
 from srgan.training import checkpoint
 from srgan.training.start import check_initial, content_loss
 
-
-@pytest.fixture(autouse=True)
-def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
-    monkeypatch.setitem(GENERATORS, "tiny_plain_x4", runs.tiny_plain_x4)
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 @pytest.mark.parametrize("activated", [True, False])

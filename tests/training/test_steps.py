@@ -9,7 +9,6 @@ from torch import nn
 import runs
 from srgan.losses import Distance
 from srgan.models.discriminator import SpectralConv2d
-from srgan.models.generator import GENERATORS
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Recipe
 from srgan.training.steps import (
@@ -25,10 +24,7 @@ from srgan.training.steps import (
 PATCHES: dict[str, Any] = {"kind": "patch", "width": 4}
 
 
-@pytest.fixture(autouse=True)
-def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GENERATORS, "tiny_x4", runs.tiny_x4)
-    monkeypatch.setitem(GENERATORS, "tiny_plain_x4", runs.tiny_plain_x4)
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 def recipe(**groups: dict[str, Any]) -> Recipe:
