@@ -63,26 +63,26 @@ class Upscaler:
     ) -> None:
         """Load a network.
 
-        model      "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
-                   JPEG's blocks), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or the path of
-                   an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less, the network
-                   halfway to it (repair=0.5) for those up to 97, each loaded when the first such picture comes, and
-                   srgan-plus for all else, arrays among them
-        size       what size results have, or how many times the size; by default what the network makes, 4 times.
-                   Other sizes are resampled from what it makes of the picture, or of its own result
-        detail     from 0, the network srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
-        repair     from 0, srgan-plus, to 1, srgan-photo, likewise; by default what the model auto takes
-        consistent correct results until they come back to their picture when they are made small again
-        ensemble   the mean of what the network makes of the picture in its eight orientations: closer to the original,
-                   at eight times the work
-        runtime    openvino, onnxruntime or torch; auto takes torch where there is CUDA, else openvino, else onnxruntime
-        precision  bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
-                   are computed in fp32 in any case
-        tile       the side in pixels of the square windows that a large picture is cut into, 0 for none; by
-                   default the shapes with the least work that `memory` has room for
-        threads    how many processors to use; by default all that the process is allowed
-        memory     how many bytes to take beside pictures and results: of the process, or of the GPU that
-                   computes; by default 1.2 GB of a process, three quarters of what is free of a GPU
+        model       "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
+                    JPEG's blocks), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or the path of
+                    an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less, the network
+                    halfway to it (repair=0.5) for those up to 97, each loaded when the first such picture comes, and
+                    srgan-plus for all else, arrays among them
+        size        what size results have, or how many times the size; by default what the network makes, 4 times.
+                    Other sizes are resampled from what it makes of the picture, or of its own result
+        detail      from 0, srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
+        repair      from 0, srgan-plus, to 1, srgan-photo, likewise; by default what the model auto takes
+        consistent  correct results until they come back to their picture when they are made small again
+        ensemble    the mean of what the network makes of the picture in its eight orientations: closer to the original,
+                    at eight times the work
+        runtime     openvino, onnxruntime or torch; auto is torch where there is CUDA, else openvino, else onnxruntime
+        precision   bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
+                    are computed in fp32 in any case
+        tile        the side in pixels of the square windows that a large picture is cut into, 0 for none; by
+                    default the shapes with the least work that `memory` has room for
+        threads     how many processors to use; by default all that the process is allowed
+        memory      how many bytes to take beside pictures and results: of the process, or of the GPU that
+                    computes; by default 1.2 GB of a process, three quarters of what is free of a GPU
 
         Raises ArgumentError (a ValueError), WeightsError, or RuntimeMissingError.
         """
@@ -225,14 +225,13 @@ class Upscaler:
         return [self._plan(height * scale**i, width * scale**i, network) for i in range(count)]
 
     def _plan(self, height: int, width: int, network: Network) -> Plan:
-        least = (4 * network.halo + 1) ** 2
-        pixels = max(self.window_pixels * self.network.pixel_bytes // network.pixel_bytes, least)
+        pixels = max(self.window_pixels * self.network.pixel_bytes // network.pixel_bytes, _least_pixels(network))
         return plan_tiles(height, width, halo=network.halo, tile=self.tile, pixels=pixels)
 
     def _window_pixels(self, memory: int | None) -> int:
         """Return how many pixels a window may have. Raises ArgumentError where the memory is too little."""
         network = self.network
-        least = (4 * network.halo + 1) ** 2  # with less, most of a window were halo
+        least = _least_pixels(network)
         if memory is None:
             return max((network.memory - network.own_bytes) // network.pixel_bytes, least)
         pixels = (memory - network.own_bytes) // network.pixel_bytes
@@ -290,6 +289,11 @@ def _load(choice: Choice, how: dict[str, Any]) -> Network:
 def _for_depth(network: Network, frame: Picture) -> Network:
     """Return the network in fp32 for more than 8 bits: the values of bf16 have no more themselves."""
     return network if frame.pixels.dtype == np.uint8 else network.in_fp32()
+
+
+def _least_pixels(network: Network) -> int:
+    """Return how many pixels a window has at least: with fewer, most of it were halo."""
+    return (4 * network.halo + 1) ** 2
 
 
 def _is_flat(plane: Pixels) -> bool:
