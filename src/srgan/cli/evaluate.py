@@ -101,7 +101,8 @@ def evaluate(
     index = None if report is None else report / "index.html"
     for place in filter(None, (json_file, index)):
         check_place(place)
-    meters = evaluation.Meters(perceptual or default_folder(), metrics=names, border=border)
+    weights = perceptual or default_folder()
+    meters = evaluation.Meters(weights, metrics=names, border=border)
     profile, page = evaluation.Profile(), Report() if index else None
     results: list[evaluation.SetScores] = []
 
@@ -141,8 +142,7 @@ def evaluate(
                 tell()
             raise
     for name, file in meters.missing.items():
-        where = perceptual or default_folder()
-        click.echo(f"srgan: {name} is left out: no {file} in {where}; srgan fetch lpips lpips-vgg gets it", err=True)
+        click.echo(f"srgan: {name} is left out: no {file} in {weights}; srgan fetch lpips lpips-vgg gets it", err=True)
     unmeasured = [
         f"{name} is left out of {folder}: every picture is too small for it, or without texture"
         for name, folder in evaluation.left_out(results, meters.metrics)

@@ -17,7 +17,7 @@ Examples:
 """
 
 _WIDTH = 100
-_SHOWN = ("Set14", "psnr_y", "lpips")
+_SET, _SCORES = "Set14", ("psnr_y", "lpips")
 """The scores in the list: of a set in the middle."""
 
 
@@ -32,8 +32,7 @@ def models(names: tuple[str, ...]) -> None:
         for line in _details(card):
             click.echo(f"  {line}")
     if not names:
-        folder, *scores = _SHOWN
-        rows = [("model", "parameters", "size", *(f"{folder} {score}" for score in scores), "licence", "summary")]
+        rows = [("model", "parameters", "size", *(f"{_SET} {score}" for score in _SCORES), "licence", "summary")]
         rows += [_row(network.card, network.size) for network in shipped()]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -41,9 +40,8 @@ def models(names: tuple[str, ...]) -> None:
 
 
 def _row(card: Card, size: int) -> tuple[str, ...]:
-    folder, *scores = _SHOWN
-    found = card["scores"].get(folder, {})
-    measured = (f"{found[score]:.4g}" if score in found else "-" for score in scores)
+    found = card["scores"].get(_SET, {})
+    measured = (f"{found[score]:.4g}" if score in found else "-" for score in _SCORES)
     return (
         card["name"],
         f"{card['parameters']:,}",

@@ -45,9 +45,9 @@ class NetworkSource:
     def __init__(self, model: str, precision: str, threads: int | None) -> None:
         self.name = model
         self._upscaler = Upscaler(model, precision=precision, threads=threads)
-        if self._upscaler.network.scale != SCALE:
-            raise DataError(f"{model}: of scale {self._upscaler.network.scale}; the evaluation is for {SCALE}")
         network = self._upscaler.network
+        if network.scale != SCALE:
+            raise DataError(f"{model}: of scale {network.scale}; the evaluation is for {SCALE}")
         self.device = f"{network.runtime} {network.precision} on {network.device}"
         files = find_weights(model)
         file = files.safetensors if network.runtime == "torch" else files.onnx

@@ -195,7 +195,10 @@ class Batch(NamedTuple):
 
 
 def step(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Terms:
-    """Update each network once on this batch."""
+    """Update each network once on a batch, lr (N, 3, P/4, P/4) and hr (N, 3, P, P) in [0, 1].
+
+    Returns the values of the losses' terms before it, and how long clipped gradients were.
+    """
     batch = generated(networks, recipe, lr, hr)
     terms = discriminator_step(networks, recipe, batch) if networks.discriminator else {}
     return terms | generator_step(networks, recipe, batch)
