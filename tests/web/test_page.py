@@ -475,6 +475,17 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(page.get_by_role("radio", name="Faithful")).to_be_checked()
     expect(chosen).to_be_hidden()
 
+    page.get_by_role("button", name="Choose by the picture").click()
+    expect(repairs).to_be_checked()
+    expect(chosen).to_have_text("Chosen because this is a JPEG of quality 60.")
+    expect(page.get_by_role("button", name="Choose by the picture")).to_be_hidden()
+    give(page, poor)
+    wait_for(page, "done", 5)
+    entry(page, 5).locator(".pick").click()
+    expect(repairs).to_be_checked()
+    entry(page, 3).locator(".pick").click()
+    expect(page.get_by_role("button", name="Choose by the picture")).to_be_visible()
+
 
 def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None:
     give(page, photo)

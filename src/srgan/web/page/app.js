@@ -519,6 +519,7 @@ function renderPanel() {
   const repaired = current.auto && made && !same(made, panel.usual, ["model", "repair"]);
   byId("chosen").hidden = !repaired;
   byId("chosen").textContent = repaired ? `Chosen because this is a JPEG of quality ${result.jpegQuality}.` : "";
+  byId("leave-it").hidden = current.auto || service.default !== "auto";
   byId("downloading").hidden = !result;
   const link = byId("download");
   link.classList.toggle("main", !stale);
@@ -621,6 +622,14 @@ byId("panel").addEventListener("input", edited);
 byId("panel").addEventListener("submit", (event) => {
   event.preventDefault();
   if (!needsWork(current)) return;
+  make(current);
+  stay();
+});
+byId("leave-it").addEventListener("click", () => {
+  const { model, detail, repair } = panel.usual;
+  auto = current.auto = true;
+  for (const told of [settings, current.settings]) Object.assign(told, { model, detail, repair });
+  panel.write(current.settings);
   make(current);
   stay();
 });
