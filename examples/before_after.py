@@ -3,7 +3,8 @@
     python examples/before_after.py PICTURE --crop LEFT,TOP,WIDTH,HEIGHT -o FOLDER
 
 The crop is in pixels of PICTURE. With --original PICTURE is a photograph that is first made four times as small,
-so that the network's result stands beside the truth. --quality saves what is upscaled as JPEG first, as the web does.
+so that the network's result stands beside the truth. --quality saves what is upscaled as JPEG first, as the web does;
+--blur puts it out of focus before that.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from srgan import Upscaler
-from srgan.data.degradation import as_jpeg
+from srgan.data.degradation import as_jpeg, with_blur
 from srgan.errors import SrganError
 from srgan.image.picture import image_from_picture
 from srgan.image.reading import read_picture
@@ -29,8 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("picture", type=Path)
     parser.add_argument("--crop", type=box, required=True, help="left,top,width,height in pixels of the picture")
-    parser.add_argument("--models", nargs="+", default=[NAMES[0]])
+    parser.add_argument("--models", nargs="+", default=[NAMES[0]], help="names, or .onnx and .safetensors files")
     parser.add_argument("--original", action="store_true", help="shrink the picture first and show the original too")
+    parser.add_argument("--blur", type=float, default=0, help="the standard deviation of a Gaussian in pixels")
     parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100, which is upscaled")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
@@ -41,6 +43,9 @@ def main() -> None:
         if arguments.original
         else picture
     )
+    if not 0 <= arguments.blur < 16:
+        parser.error(f"--blur goes from 0 to 15 pixels, not {arguments.blur:g}")
+    lr = with_blur(lr, arguments.blur)
     if arguments.quality is not None:
         if not 1 <= arguments.quality <= 100:
             parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
@@ -50,16 +55,19 @@ def main() -> None:
         size = f"{picture.shape[1]}x{picture.shape[0]}"
         parser.error(f"--crop is not inside of the picture, which has {size} pixels, or shows nothing of it")
 
+    models = {Path(model).stem: model for model in arguments.models}
+    if len(models) < len(arguments.models):
+        parser.error("--models: two of a name")
     panels = {"bicubic": imresize(lr, scale=4.0)}
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for model in arguments.models:
+    for name, model in models.items():
         upscaler = Upscaler(model)
         start = time.perf_counter()
-        panels[model] = upscaler.upscale(lr)
+        panels[name] = upscaler.upscale(lr)
         seconds = time.perf_counter() - start
-        result = arguments.output / f"{arguments.picture.stem}_{model}_x4.png"
-        Image.fromarray(panels[model]).save(result, compress_level=1)
-        size = f"{lr.shape[1]}x{lr.shape[0]} to {panels[model].shape[1]}x{panels[model].shape[0]}"
+        result = arguments.output / f"{arguments.picture.stem}_{name}_x4.png"
+        Image.fromarray(panels[name]).save(result, compress_level=1)
+        size = f"{lr.shape[1]}x{lr.shape[0]} to {panels[name].shape[1]}x{panels[name].shape[0]}"
         print(f"{result}: {size} in {seconds:.1f} s")
     if arguments.original:
         panels["original"] = picture

@@ -1,6 +1,7 @@
 """The programs in examples/: what they refuse, and what they leave out; and a peer of benchmarks/."""
 
 import json
+import math
 import runpy
 import sys
 from io import BytesIO
@@ -103,21 +104,57 @@ def test_a_photograph_is_shown_upright(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_smallest_crop_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_crop_is_shown(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     picture = photographs(tmp_path, count=1) / "00.png"
-    run(monkeypatch, "before_after.py", picture, "--crop", "63,47,1,1", "-o", tmp_path / "out")
+    smallest = (picture, "--crop", "63,47,1,1", "-o", tmp_path / "out", "--models")
+    run(monkeypatch, "before_after.py", *smallest, "srgan", tiny_onnx)
     with Image.open(tmp_path / "out/00_before_after.png") as image:
-        assert image.size == (2 * 4 + 6, 4 + 26)
+        assert image.size == (3 * 4 + 2 * 6, 4 + 26)
+    assert (tmp_path / f"out/00_{tiny_onnx.stem}_x4.png").is_file()
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "before_after.py", *smallest, tiny_onnx, tiny_onnx)
+    assert capsys.readouterr().err.endswith("--models: two of a name\n")
 
 
-@pytest.mark.parametrize("wrong", [0, 101])
-def test_a_quality_is_one_of_jpeg(
-    tmp_path: Path, wrong: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("shipped")
+def test_what_was_put_out_of_focus_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = np.zeros((24, 24, 3), dtype=np.uint8)
+    edge[:, 12:] = 255
+    Image.fromarray(edge).save(tmp_path / "edge.png")
+    rows = []
+    for blur in (0, 2):
+        how = ("--crop", "0,0,24,24", "--blur", blur, "-o", tmp_path / "out")
+        run(monkeypatch, "before_after.py", tmp_path / "edge.png", *how)
+        with Image.open(tmp_path / "out/edge_before_after.png") as image:
+            rows.append(np.asarray(image)[26 + 48, : 24 * 4, 0].astype(int))  # of the bicubic, below its name
+    steepest = [np.diff(row).max() for row in rows]
+    assert steepest[0] > 255 / 4
+    assert steepest[1] == pytest.approx(255 / 4 / (2 * math.sqrt(2 * math.pi)), abs=1)  # of an edge under a Gaussian
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "line"),
+    [
+        ("--quality", 0, "--quality goes from 1 to 100, not 0"),
+        ("--quality", 101, "--quality goes from 1 to 100, not 101"),
+        ("--blur", -1, "--blur goes from 0 to 15 pixels, not -1"),
+        ("--blur", 16, "--blur goes from 0 to 15 pixels, not 16"),
+    ],
+)
+def test_a_quality_is_one_of_jpeg_and_blur_some_pixels(
+    tmp_path: Path,
+    option: str,
+    wrong: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     picture = photographs(tmp_path, 1) / "00.png"
     with pytest.raises(SystemExit, match="2"):
-        run(monkeypatch, "before_after.py", picture, "--crop", "0,0,16,16", "--quality", wrong, "-o", tmp_path / "out")
-    assert capsys.readouterr().err.endswith(f"--quality goes from 1 to 100, not {wrong}\n")
+        run(monkeypatch, "before_after.py", picture, "--crop", "0,0,16,16", option, wrong, "-o", tmp_path / "out")
+    assert capsys.readouterr().err.endswith(f"{line}\n")
     assert not (tmp_path / "out").exists()
 
 
