@@ -68,18 +68,25 @@ def test_two_networks_of_other_shapes_have_nothing_between_them(tiny_onnx: Path,
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
 @pytest.mark.parametrize(
-    ("way", "ends"), [("detail", ("srresnet", "srgan-plus")), ("repair", ("srgan-plus", "srgan-photo"))]
+    ("way", "start", "ends"),
+    [
+        ("detail", 0, ("srresnet", "srgan-plus")),
+        ("repair", 0, ("srgan-plus", "srgan-photo")),
+        ("repair", 1, ("srgan-photo", "srgan-deblur")),
+    ],
 )
-def test_detail_and_repair_go_from_one_network_to_another(runtime: str, way: str, ends: tuple[str, str]) -> None:
+def test_detail_and_repair_go_from_one_network_to_another(
+    runtime: str, way: str, start: int, ends: tuple[str, str]
+) -> None:
     lr = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     how: dict[str, Any] = {"runtime": runtime, "precision": "fp32"}
     plain = [load_network(name, **how).levels(lr).astype(int) for name in ends]
-    between = [load_network("srgan-plus", **how, **{way: share}) for share in (0, 0.5, 1)]  # type: ignore[arg-type]
+    between = [load_network("srgan-plus", **how, **{way: start + share}) for share in (0, 0.5, 1)]  # type: ignore[arg-type]
     results = [network.levels(lr).astype(int) for network in between]
     assert np.abs(results[0] - plain[0]).max() <= 1
     assert np.abs(results[2] - plain[1]).max() <= 1
     assert min(np.abs(results[1] - end).max() for end in plain) > 1
-    assert between[1].card["name"] == f"srgan-plus, {way} 0.5"
+    assert between[1].card["name"] == f"srgan-plus, {way} {start + 0.5}"
 
 
 @pytest.mark.parametrize(

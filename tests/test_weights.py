@@ -19,13 +19,13 @@ def safetensors(path: Path, header: object) -> Path:
 
 
 def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
-    assert NAMES == ("srgan-plus", "srgan-photo", "srgan", "srresnet")
+    assert NAMES == ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan", "srresnet")
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
 def test_what_is_shipped_comes_with_its_cards(shipped: Path) -> None:
     networks = weights.shipped()
-    assert [network.name for network in networks] == ["srgan-plus", "srgan-photo", "srgan", "srresnet"]
+    assert [network.name for network in networks] == ["srgan-plus", "srgan-photo", "srgan-deblur", "srgan", "srresnet"]
     assert networks[0].size == (shipped / "srgan-plus.onnx").stat().st_size
     assert networks[-1].card["name"] == "srresnet"
     assert networks[1].card["halo"] == 12
@@ -42,15 +42,32 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
             assert choose(model, jpeg_quality=quality) == Choice(model)
 
 
-def test_the_ends_of_repair_are_the_plain_networks() -> None:
-    assert [choose("srgan-plus", repair=repair) for repair in (0, 1)] == [Choice("srgan-plus"), Choice("srgan-photo")]
+def test_the_networks_along_repair_are_the_plain_ones() -> None:
+    plain = [Choice("srgan-plus"), Choice("srgan-photo"), Choice("srgan-deblur")]
+    assert [choose("srgan-plus", repair=repair) for repair in (0, 1, 2.0)] == plain
+    assert [choice.between for choice in plain] == [(choice.model, None, 0) for choice in plain]
     assert choose("auto", repair=0, jpeg_quality=60) == Choice("srgan-plus")
+
+
+@pytest.mark.parametrize(
+    ("how", "between"),
+    [
+        ({"detail": 0.75}, ("srgan-plus", "srresnet", 0.25)),
+        ({"repair": 0.75}, ("srgan-plus", "srgan-photo", 0.75)),
+        ({"repair": 1.75}, ("srgan-photo", "srgan-deblur", 0.75)),
+    ],
+)
+def test_a_choice_on_its_way_is_between_two_networks(how: dict[str, Any], between: tuple[str, str, float]) -> None:
+    choice = choose("auto", **how)
+    assert choice == Choice("srgan-plus", **how)
+    assert choice.between == between
 
 
 def test_what_a_network_invented_is_seen_beside_another_one() -> None:
     assert {name: counterpart(name) for name in NAMES} == {
         "srgan-plus": "srresnet",
         "srgan-photo": "srresnet",
+        "srgan-deblur": "srresnet",
         "srgan": "srresnet",
         "srresnet": "srgan-plus",
     }
@@ -60,7 +77,9 @@ def test_what_a_network_invented_is_seen_beside_another_one() -> None:
     ("how", "message"),
     [
         ({"repair": 0.5, "detail": 0.5}, "detail and repair are two ways that begin at srgan-plus: one of them"),
-        ({"repair": 1.5}, r"repair goes from 0, srgan-plus, to 1, srgan-photo; not 1\.5 of auto"),
+        ({"repair": 2.5}, r"repair goes from 0, srgan-plus, to 2, srgan-deblur; not 2\.5 of auto"),
+        ({"repair": float("nan")}, r"repair goes from 0, srgan-plus, to 2, srgan-deblur; not nan of auto"),
+        ({"repair": "much"}, r"repair is a number from 0 to 2, not 'much'"),
         ({"repair": 0.5, "model": "srgan-photo"}, r"repair goes .+; not 0\.5 of srgan-photo"),
         ({"detail": -1, "model": "srgan-plus"}, "detail goes from 0, srresnet, to 1, srgan-plus; not -1 of srgan-plus"),
     ],
@@ -88,8 +107,8 @@ def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
     [
         (
             "esrgan",
-            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan, srresnet\), and no \.onnx or "
-            r"\.safetensors file",
+            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet\), and no \.onnx "
+            r"or \.safetensors file",
         ),
         ("net.pth", r"net\.pth: no model of this name"),
         ("gone.onnx", r"gone\.onnx: no such file"),

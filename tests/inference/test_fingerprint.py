@@ -47,6 +47,8 @@ def test_a_scale_is_the_same_however_it_is_said() -> None:
         ({"model": "srgan-plus", "detail": 0.5}, {"srgan-plus", "srresnet"}),
         ({"model": "auto", "detail": 0.5}, {"srgan-plus", "srresnet"}),
         ({"model": "srgan-plus", "repair": 0.5}, {"srgan-plus", "srgan-photo"}),
+        ({"model": "auto", "repair": 1.5}, {"srgan-photo", "srgan-deblur"}),
+        ({"model": "auto", "repair": 2}, {"srgan-deblur"}),
         ({"model": "auto"}, {"srgan-plus", "srgan-photo"}),
     ],
 )

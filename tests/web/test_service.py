@@ -187,6 +187,7 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         "detail=0.5&model=auto": "srgan-plus",
         "repair=0": "srgan-plus",
         "repair=1": "srgan-photo",
+        "repair=2": "srgan-deblur",
         "model=bicubic": "bicubic",
     }.items():
         headers = running.upscale(poor, query).headers
@@ -194,7 +195,8 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         assert "srgan-repair" not in headers
     file = io.BytesIO()
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=95)
-    for picture, query, repair in ((file.getvalue(), "", "0.5"), (poor, "repair=0.25", "0.25")):
+    asked = ((file.getvalue(), "", "0.5"), (poor, "repair=0.25", "0.25"), (poor, "repair=1.25", "1.25"))
+    for picture, query, repair in asked:
         headers = running.upscale(picture, query).headers
         assert (headers["srgan-model"], headers["srgan-repair"]) == ("srgan-plus", repair)
 
@@ -316,11 +318,15 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("detail=2", "detail goes from 0 to 1, not '2'"),
         ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not 0.5 of srresnet"),
         ("detail=0.5&repair=0.5", "detail and repair are two ways that begin at srgan-plus: one of them"),
-        ("model=esrgan", "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
-        ("model=/etc/passwd", "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan, srresnet, bicubic"),
+        ("model=esrgan", "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet, bicubic"),
+        (
+            "model=/etc/passwd",
+            "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet, bicubic",
+        ),
         (
             "model=bicubic&show=confidence",
-            "the map of confidence compares srgan-plus, srgan-photo, srgan, srresnet; bicubic is none of them",
+            "the map of confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet; bicubic is none"
+            " of them",
         ),
         ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
         (
@@ -465,8 +471,15 @@ def test_what_is_not_there(running: Running) -> None:
 
 def test_the_models(running: Running) -> None:
     said = json.loads(running.ask("GET", "/v1/models").body)
-    assert [model["name"] for model in said["models"]] == ["srgan-plus", "srgan-photo", "srgan", "srresnet", "bicubic"]
-    assert [model["detail"] for model in said["models"]] == [True, False, False, False, False]
+    assert [model["name"] for model in said["models"]] == [
+        "srgan-plus",
+        "srgan-photo",
+        "srgan-deblur",
+        "srgan",
+        "srresnet",
+        "bicubic",
+    ]
+    assert [model["detail"] for model in said["models"]] == [True, *[False] * 5]
     assert said["default"] == "auto"
     assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
     assert said["limits"] == {

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
-from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP
+from srgan.weights import AUTO, DEBLURRING, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 SAME = "same"
@@ -100,10 +100,10 @@ TEXTURE = (
     ),
     click.option(
         "--repair",
-        type=click.FloatRange(0, 1),
-        metavar="0..1",
-        help=f"From {SHARP}, 0, to {REPAIRING}, 1, which leaves noise and JPEG's blocks behind. Default: what {AUTO}"
-        " takes.",
+        type=click.FloatRange(0, 2),
+        metavar="0..2",
+        help=f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2,"
+        f" which takes blur away as well. Default: what {AUTO} takes.",
     ),
     click.option(
         "--consistent",

@@ -12,7 +12,7 @@ from typing import Literal
 from srgan.errors import OutputError
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import AUTO, FAITHFUL, REPAIRING, checksum, choose, find_weights
+from srgan.weights import AUTO, REPAIRING, checksum, choose, find_weights
 
 
 def network_settings(
@@ -31,12 +31,10 @@ def network_settings(
     """
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
-    networks = [choose(model, detail, repair).model]
-    if detail is not None:
-        networks.append(FAITHFUL)
-    elif repair is not None or model == AUTO:
-        networks.append(REPAIRING)
-    weights = " ".join(checksum(find_weights(network).one) for network in networks)
+    start, end, _ = choose(model, detail, repair).between
+    if model == AUTO and detail is None and repair is None:
+        end = REPAIRING
+    weights = " ".join(checksum(find_weights(network).one) for network in (start, end) if network is not None)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
     return f"{settings} ensemble" if ensemble else settings  # results of before it was there keep theirs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srgan.errors import ArgumentError, RuntimeMissingError, WeightsError
 from srgan.inference.network import Network
-from srgan.weights import FAITHFUL, REPAIRING, SHARP, Choice, WeightsFiles, choose, find_weights
+from srgan.weights import SHARP, Choice, WeightsFiles, choose, find_weights
 
 RUNTIMES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -26,7 +26,7 @@ def load_network(
     """Return a network by its shipped name, or from an .onnx or .safetensors file, ready to run.
 
     detail     how far from srresnet's weights, 0, to srgan-plus's, 1; for the model srgan-plus alone
-    repair     how far from srgan-plus's weights, 0, to srgan-photo's, 1; likewise, and not both
+    repair     how far from srgan-plus's weights, 0, over srgan-photo's, 1, to srgan-deblur's, 2; likewise, and not both
     ensemble   the mean of eight orientations, at eight times the work: see `srgan.inference.ensemble`
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware
@@ -41,7 +41,7 @@ def load_network(
     if threads is not None and threads < 1:
         raise ArgumentError(f"{threads} threads cannot compute: at least 1")
     choice = choose(model, detail, repair)
-    files = find_weights(choice.model)
+    files = find_weights(choice.between[0])
     if runtime == "auto":
         runtime = choose_runtime(files)
     path = files.safetensors if runtime == "torch" else files.onnx
@@ -65,11 +65,8 @@ def load_network(
 def _open(path: Path, choice: Choice, runtime: str, precision: str, threads: int | None) -> Network:
     """Load a network's file, its weights moved towards those of another as is chosen. Raises ImportError too."""
     network: Network
-    towards, share, said = None, 0.0, ""
-    if choice.detail is not None:
-        towards, share, said = find_weights(FAITHFUL), 1 - choice.detail, f", detail {choice.detail:g}"
-    elif choice.repair is not None:
-        towards, share, said = find_weights(REPAIRING), choice.repair, f", repair {choice.repair:g}"
+    _, other, share = choice.between
+    towards = None if other is None else find_weights(other)
     if runtime == "torch":
         from srgan.inference.torch import TorchNetwork
 
@@ -93,8 +90,9 @@ def _open(path: Path, choice: Choice, runtime: str, precision: str, threads: int
             from srgan.inference.onnxruntime import OnnxRuntimeNetwork
 
             network = OnnxRuntimeNetwork(model, precision=precision, threads=threads)
-    if said:
-        network.card = network.card | {"name": SHARP + said}
+    for way, value in (("detail", choice.detail), ("repair", choice.repair)):
+        if value is not None:
+            network.card = network.card | {"name": f"{choice.model}, {way} {value:g}"}
     return network
 
 

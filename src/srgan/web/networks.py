@@ -8,12 +8,24 @@ from typing import Any
 from srgan.errors import ArgumentError
 from srgan.inference.upscaler import Upscaler
 from srgan.web.parameters import BICUBIC
-from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, SHARP, Card, Choice, checksum, find_weights, read_card
+from srgan.weights import (
+    AUTO,
+    DEBLURRING,
+    FAITHFUL,
+    NAMES,
+    REPAIRING,
+    SHARP,
+    Card,
+    Choice,
+    checksum,
+    find_weights,
+    read_card,
+)
 
 MOST_LOADED = 4
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
 
-_TITLES = {SHARP: "sharp", REPAIRING: "repairs", "srgan": "the paper's", FAITHFUL: "faithful"}
+_TITLES = {SHARP: "sharp", REPAIRING: "repairs", DEBLURRING: "deblurs", "srgan": "the paper's", FAITHFUL: "faithful"}
 
 
 class Networks:

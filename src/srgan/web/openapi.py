@@ -25,7 +25,7 @@ RESULT_HEADERS = {
     "Srgan-Input-Height": "Pixels of what was enlarged.",
     "Srgan-Seconds": "From the picture's arrival to its result.",
     "Srgan-Model": "What made it.",
-    "Srgan-Repair": "How far its weights were on the way from srgan-plus's to srgan-photo's, where they were between.",
+    "Srgan-Repair": "How far its weights were on the way of `repair`, where they were between two networks'.",
     "Srgan-JPEG-Quality": "1 to 100, of what was enlarged, where that is a JPEG.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",

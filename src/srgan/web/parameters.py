@@ -11,7 +11,7 @@ from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, SAME, WriteOptions, options_for
 from srgan.web.problems import Problem
-from srgan.weights import AUTO, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP, choose
+from srgan.weights import AUTO, DEBLURRING, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP, choose
 
 BICUBIC = "bicubic"
 """The model that is no network: MATLAB's bicubic."""
@@ -78,9 +78,9 @@ PARAMETERS = (
     ),
     Parameter(
         "repair",
-        {"type": "number", "minimum": 0, "maximum": 1},
-        f"From {SHARP}, 0, to {REPAIRING}, 1, which leaves noise and JPEG's blocks behind; for the models {SHARP} and"
-        f" {AUTO} alone, and not with detail.",
+        {"type": "number", "minimum": 0, "maximum": 2},
+        f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2, which"
+        f" takes blur away as well; for the models {SHARP} and {AUTO} alone, and not with detail.",
         "0.5",
     ),
     Parameter(

@@ -61,7 +61,7 @@ class Made:
     """A result: the bytes of its file, and the sizes of the two pictures (width, height).
 
     model         what made it
-    repair        how far its weights were on the way from srgan-plus's to srgan-photo's, where they were between
+    repair        how far its weights were on the way from srgan-plus's, where they were between two networks' of it
     jpeg_quality  of what was enlarged, where that is a JPEG
     release       is called when the bytes are needed no more
     """

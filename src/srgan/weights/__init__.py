@@ -19,8 +19,8 @@ from srgan.weights.protobuf import fields
 
 Card: TypeAlias = dict[str, Any]
 
-SHARP, REPAIRING, FAITHFUL = "srgan-plus", "srgan-photo", "srresnet"
-NAMES = (SHARP, REPAIRING, "srgan", FAITHFUL)
+SHARP, REPAIRING, DEBLURRING, FAITHFUL = "srgan-plus", "srgan-photo", "srgan-deblur", "srresnet"
+NAMES = (SHARP, REPAIRING, DEBLURRING, "srgan", FAITHFUL)
 """What is shipped; the weights of the first lead to those of the last."""
 
 AUTO = "auto"
@@ -31,6 +31,7 @@ REPAIRS = ((90, 1.0), (97, 0.5))
 
 METADATA_KEY = "srgan"
 
+_REPAIR = (SHARP, REPAIRING, DEBLURRING)  # with repair 0, 1 and 2
 _FOLDER = Path(__file__).parent
 _REQUIRED: dict[str, type] = {"name": str, "network": str, "scale": int, "halo": int}
 _METADATA_PROPS = 14  # of an ONNX model
@@ -47,11 +48,21 @@ class Shipped:
 
 
 class Choice(NamedTuple):
-    """A network: a shipped name or the path of a file, and what its weights are on the way to, of `choose`'s two."""
+    """A network: a shipped name or the path of a file, and how far it is on one of the ways of `choose`."""
 
     model: str | Path
     detail: float | None = None
     repair: float | None = None
+
+    @property
+    def between(self) -> tuple[str | Path, str | None, float]:
+        """The network whose weights are taken, the one towards whose they are moved, and by which share of the way."""
+        if self.detail is not None:
+            return SHARP, FAITHFUL, 1 - self.detail
+        if self.repair is not None:
+            start = int(self.repair)
+            return _REPAIR[start], _REPAIR[start + 1], self.repair - start
+        return self.model, None, 0.0
 
 
 @dataclass(frozen=True)
@@ -75,22 +86,25 @@ def choose(
     """Return which network is meant, for a picture that is a JPEG of some quality, or is none.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
-    repair  from 0, `SHARP`, to 1, `REPAIRING`; auto without either has it from `REPAIRS`
+    repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`; auto without either has it from `REPAIRS`
 
-    Raises ArgumentError for both, for others than 0 to 1, and for another model than auto and `SHARP`.
+    Raises ArgumentError for both, for a number beyond these, and for another model than auto and `SHARP`.
     """
     if detail is not None and repair is not None:
         raise ArgumentError(f"detail and repair are two ways that begin at {SHARP}: one of them")
-    for name, value, ends in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, (SHARP, REPAIRING))):
+    for name, value, way in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, _REPAIR)):
+        most = len(way) - 1
         if value is not None and not isinstance(value, Real):
-            raise ArgumentError(f"{name} is a number from 0 to 1, not {value!r}")
-        if value is not None and (model not in (AUTO, SHARP) or not 0 <= value <= 1):
-            raise ArgumentError(f"{name} goes from 0, {ends[0]}, to 1, {ends[1]}; not {value:g} of {model}")
+            raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
+        if value is not None and (model not in (AUTO, SHARP) or not 0 <= value <= most):
+            raise ArgumentError(f"{name} goes from 0, {way[0]}, to {most}, {way[-1]}; not {value:g} of {model}")
     if model == AUTO:
         model = SHARP
         if detail is None and repair is None and jpeg_quality is not None:
             repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
-    return Choice(REPAIRING) if repair == 1 else Choice(model, detail, repair or None)
+    if repair is not None and repair == int(repair):
+        return Choice(_REPAIR[int(repair)])
+    return Choice(model, detail, repair)
 
 
 def counterpart(name: str) -> str:

@@ -63,7 +63,7 @@ function pause(seconds, signal) {
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
  * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, jpegQuality}: the network
- * that made it, how far towards srgan-photo where between, and the quality of a JPEG; else null. Aborting `signal` stops
+ * that made it, its `repair` where between two, and the quality of a JPEG; else null. Aborting `signal` stops
  * the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {

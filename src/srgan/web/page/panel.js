@@ -4,8 +4,8 @@ const byId = (id) => document.getElementById(id);
 
 const SHARP = "srgan-plus";
 
-/** The ends of the sliders. Settings hold a value only between them, so that both ends are the plain networks. */
-const ENDS = { detail: { srresnet: 0, [SHARP]: 1 }, repair: { [SHARP]: 0, "srgan-photo": 1 } };
+/** The networks along the sliders. Settings hold a value only between two of them, so that each is plainly itself. */
+const WAYS = { detail: { srresnet: 0, [SHARP]: 1 }, repair: { [SHARP]: 0, "srgan-photo": 1, "srgan-deblur": 2 } };
 
 const SIZES = ["2", "3", "4", "8"];
 const AMOUNTS = {
@@ -34,12 +34,12 @@ export class Panel {
     byId("format").append(...service.formats.map((format) => new Option(format.name.toUpperCase(), format.name)));
     byId("format").append(new Option("As it came", "same"));
     byId("models").addEventListener("input", (event) => this.#stand(event.target.value, {}));
-    for (const [slider, ends] of Object.entries(ENDS)) {
+    for (const [slider, way] of Object.entries(WAYS)) {
       byId(`${slider}-field`).hidden = !service.models.some((model) => model[slider]);
       byId(slider).addEventListener("input", () => {
         const value = Number(byId(slider).value);
-        const end = Object.keys(ends).find((name) => ends[name] === value);
-        this.#stand(end ?? SHARP, { [slider]: end ? null : value });
+        const plain = Object.keys(way).find((name) => way[name] === value);
+        this.#stand(plain ?? SHARP, { [slider]: plain ? null : value });
       });
     }
     byId("size").addEventListener("input", () => {
@@ -56,8 +56,8 @@ export class Panel {
   #stand(model, { detail = null, repair = null }) {
     byId("panel").elements.model.value = model;
     this.#between = { detail, repair };
-    for (const [slider, ends] of Object.entries(ENDS)) {
-      byId(slider).value = this.#between[slider] ?? ends[model] ?? byId(slider).value;
+    for (const [slider, way] of Object.entries(WAYS)) {
+      byId(slider).value = this.#between[slider] ?? way[model] ?? byId(slider).value;
     }
   }
 
@@ -123,9 +123,9 @@ export class Panel {
     const format = this.#service.formats.find(({ name }) => name === byId("format").value);
     byId("quality-field").hidden = byId("quality").disabled = format?.quality === false;
     const model = byId("panel").elements.model.value;
-    for (const [slider, ends] of Object.entries(ENDS)) {
-      byId(slider).disabled = !(model in ends);
-      byId(`${slider}-value`).textContent = model in ends ? Number(byId(slider).value).toFixed(2) : "";
+    for (const [slider, way] of Object.entries(WAYS)) {
+      byId(slider).disabled = !(model in way);
+      byId(`${slider}-value`).textContent = model in way ? Number(byId(slider).value).toFixed(2) : "";
     }
     for (const option of ["consistent", "ensemble"]) byId(option).disabled = !this.model(model)[option];
   }
