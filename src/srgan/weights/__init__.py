@@ -31,7 +31,7 @@ REPAIRS = ((90, 1.0), (97, 0.5))
 
 METADATA_KEY = "srgan"
 
-_REPAIR = (SHARP, REPAIRING, DEBLURRING)  # with repair 0, 1 and 2
+_ALONG_REPAIR = (SHARP, REPAIRING, DEBLURRING)  # with repair 0, 1 and 2
 _FOLDER = Path(__file__).parent
 _REQUIRED: dict[str, type] = {"name": str, "network": str, "scale": int, "halo": int}
 _METADATA_PROPS = 14  # of an ONNX model
@@ -61,7 +61,7 @@ class Choice(NamedTuple):
             return SHARP, FAITHFUL, 1 - self.detail
         if self.repair is not None:
             start = int(self.repair)
-            return _REPAIR[start], _REPAIR[start + 1], self.repair - start
+            return _ALONG_REPAIR[start], _ALONG_REPAIR[start + 1], self.repair - start
         return self.model, None, 0.0
 
 
@@ -92,7 +92,7 @@ def choose(
     """
     if detail is not None and repair is not None:
         raise ArgumentError(f"detail and repair are two ways that begin at {SHARP}: one of them")
-    for name, value, way in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, _REPAIR)):
+    for name, value, way in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, _ALONG_REPAIR)):
         most = len(way) - 1
         if value is not None and not isinstance(value, Real):
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
@@ -103,7 +103,7 @@ def choose(
         if detail is None and repair is None and jpeg_quality is not None:
             repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
     if repair is not None and repair == int(repair):
-        return Choice(_REPAIR[int(repair)])
+        return Choice(_ALONG_REPAIR[int(repair)])
     return Choice(model, detail, repair)
 
 
