@@ -12,6 +12,7 @@ import runs
 from conftest import card_of, randomised
 from srgan.errors import CheckpointError, ExportError, WeightsError
 from srgan.export import build_onnx, export, parity
+from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.upscaler import Upscaler
 from srgan.models.generator import Generator, blend_folded, folded
 from srgan.models.tensors import load_generator, save_generator
@@ -54,6 +55,20 @@ def test_a_plain_generator_is_exported_as_the_one_that_it_was_folded_from(tiny: 
     assert [(n.op_type, n.name) for n in first.graph.node] == [(n.op_type, n.name) for n in second.graph.node]
     for a, b in zip(first.graph.initializer, second.graph.initializer, strict=True):
         assert a == b
+
+
+@pytest.mark.parametrize("rewrite", [True, False])
+def test_a_generator_without_stages_is_exported(rewrite: bool) -> None:
+    """The pixels of the file's last shuffle are the generator's, in OpenVINO's floats and in its levels."""
+    generator = randomised(Generator(channels=8, blocks=2, stages=0, end_kernel=3, shuffle=4, plain=True), seed=5)
+    model = build_onnx(generator, card_of(generator, "compact", "compact_x4"), half=False, rewrite=rewrite)
+    assert 0 < parity(model, generator) < 1e-5
+    assert [node.op_type for node in model.graph.node].count("Conv") == 1 + 2 * 2 + 1 + 1
+    lr = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        sr = generator(torch.from_numpy(lr / np.float32(255)).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    levels = OpenVinoNetwork(model.SerializeToString(), precision="fp32").levels(lr)
+    assert np.abs(levels - sr.clamp(0, 1).mul(255).numpy()).max() < 0.51
 
 
 def test_it_runs_elsewhere_on_any_size_and_number(tiny: Generator) -> None:

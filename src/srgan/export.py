@@ -68,8 +68,8 @@ class _Graph:
     def prelu(self, x: str, name: str, slope: Tensor) -> str:
         return self.add("PRelu", [x, self.constant(f"{name}.slope", slope.view(-1, 1, 1))], name)
 
-    def shuffle(self, x: str, name: str) -> str:
-        return self.add("DepthToSpace", [x], name, blocksize=2, mode="CRD")
+    def shuffle(self, x: str, name: str, factor: int = 2) -> str:
+        return self.add("DepthToSpace", [x], name, blocksize=factor, mode="CRD")
 
 
 def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite: bool = True) -> onnx.ModelProto:
@@ -103,12 +103,14 @@ def build_onnx(generator: Generator, card: Card, *, half: bool = True, rewrite: 
         if not rewrite:
             x = graph.prelu(x, f"{name}.act", stage.act.weight)
     weight, bias = generator.tail.weight / 2, (_bias(generator.tail) + 1) / 2
-    if rewrite:
-        x = graph.conv(x, "tail", tail_before_shuffle(weight), bias.repeat_interleave(4))
-        graph.shuffle(x, "sr")
+    factor = generator.shuffle
+    if rewrite and stages:
+        weight, bias, factor = tail_before_shuffle(weight), bias.repeat_interleave(4), 2
+    x = graph.conv(x, "tail", weight, bias)
+    if factor > 1:
+        graph.shuffle(x, "sr", factor)
     else:
-        graph.conv(x, "tail", weight, bias)
-        graph.add("Identity", ["tail"], "sr")
+        graph.add("Identity", [x], "sr")
     shape: list[str | int | None] = ["n", 3, "height", "width"]
     sr_shape: list[str | int | None] = ["n", 3, f"{generator.scale}*height", f"{generator.scale}*width"]
     model = helper.make_model(

@@ -14,6 +14,7 @@ from srgan.models.generator import (
     balanced,
     fold_batch_norm,
     folded,
+    srresnet_compact_x4,
     srresnet_mini_plain_x4,
     srresnet_mini_x4,
     srresnet_plain_x4,
@@ -48,6 +49,13 @@ def test_the_number_of_parameters_by_hand(
     assert sum(p.numel() for p in build().parameters()) == expected
 
 
+def test_the_parameters_of_the_compact_one_by_hand() -> None:
+    """A head, 33 convolutions of 32 channels with a bias, 17 slopes each, and a tail of 4x4 pixels of three colours."""
+    ends = (3 * 32 * 9 + 32) + (32 * 48 * 9 + 48)
+    assert ends + 33 * (32 * 32 * 9 + 32) + 17 * 32 == 320_496
+    assert sum(p.numel() for p in srresnet_compact_x4().parameters()) == 320_496
+
+
 def test_every_generator_is_built_by_the_function_of_its_name() -> None:
     assert {name: build.__name__ for name, build in GENERATORS.items()} == {name: name for name in GENERATORS}
 
@@ -60,6 +68,22 @@ def test_four_times_the_size_and_values_about_one_half(size: tuple[int, int]) ->
         sr = generator(seeded(2, 3, *size))
     assert sr.shape == (2, 3, 4 * size[0], 4 * size[1])
     assert abs(float(sr.mean()) - 0.5) < 0.1
+
+
+def test_a_generator_enlarges_by_stages_or_by_one_shuffle() -> None:
+    """Without stages a pixel of sr is a channel of the tail: three colours, of each 3x3 pixels row by row."""
+    generator = Generator(channels=2, blocks=1, stages=0, end_kernel=1, shuffle=3)
+    with torch.no_grad():
+        assert generator.tail.bias is not None
+        generator.tail.weight.zero_()
+        generator.tail.bias.copy_(torch.arange(27.0))
+        sr = generator(seeded(1, 3, 1, 2))
+    assert generator.scale == 3
+    assert sr.shape == (1, 3, 3, 6)
+    assert (sr[0, 1, :, 3:] * 2 - 1).tolist() == [[9, 10, 11], [12, 13, 14], [15, 16, 17]]
+    for stages, shuffle in ((2, 2), (0, 1)):
+        with pytest.raises(ValueError, match="by stages or by one shuffle"):
+            Generator(channels=2, blocks=1, stages=stages, end_kernel=3, shuffle=shuffle)
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -76,6 +100,14 @@ def test_a_fresh_plain_generator_enlarges_without_a_checkerboard() -> None:
     blocks = x.unfold(2, 2, 2).unfold(3, 2, 2)
     assert torch.equal(blocks, blocks[..., :1, :1].expand_as(blocks))
     assert x.std() > 0.01
+
+
+def test_a_fresh_compact_generator_gives_each_pixel_of_lr_one_colour() -> None:
+    generator = Generator(channels=6, blocks=1, stages=0, end_kernel=3, shuffle=4, plain=True)
+    with torch.inference_mode():
+        sr = generator(seeded(1, 3, 5, 4))
+    assert torch.equal(sr, sr[..., ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+    assert sr.std() > 0.01
 
 
 def test_a_plain_generator_has_no_batch_norm_and_the_same_halo() -> None:
@@ -199,10 +231,11 @@ def reach(generator: Generator) -> int:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "stages", "end_kernel"), [(16, 2, 9), (2, 2, 9), (3, 1, 5), (1, 1, 3), (2, 3, 7), (1, 2, 1)]
+    ("blocks", "stages", "end_kernel", "shuffle"),
+    [(16, 2, 9, 1), (2, 2, 9, 1), (3, 1, 5, 1), (1, 1, 3, 1), (2, 3, 7, 1), (1, 2, 1, 1), (16, 0, 3, 4), (1, 0, 7, 3)],
 )
-def test_the_halo_is_the_receptive_field(blocks: int, stages: int, end_kernel: int) -> None:
-    generator = Generator(channels=2, blocks=blocks, stages=stages, end_kernel=end_kernel)
+def test_the_halo_is_the_receptive_field(blocks: int, stages: int, end_kernel: int, shuffle: int) -> None:
+    generator = Generator(channels=2, blocks=blocks, stages=stages, end_kernel=end_kernel, shuffle=shuffle)
     assert reach(generator) == generator.halo
 
 
