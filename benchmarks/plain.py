@@ -26,6 +26,8 @@ class PlainGenerator(nn.Module):
             assert isinstance(stage, Upsample)
             x = stage.act(F.pixel_shuffle(stage.conv(x), 2))
         sr: Tensor = self.of.tail(x)
+        if self.of.shuffle > 1:
+            sr = F.pixel_shuffle(sr, self.of.shuffle)
         return (sr + 1) / 2
 
 

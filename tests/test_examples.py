@@ -15,8 +15,11 @@ from PIL import ExifTags, Image
 
 from runs import photographs
 from srgan.data.degradation import with_blur
+from srgan.data.store import prepare_store
 from srgan.evaluation.pictures import TestFolder
 from srgan.export import export
+from srgan.image.resize import imresize
+from srgan.inference.upscaler import Upscaler
 from srgan.models.tensors import load_generator
 from srgan.weights import find_weights
 
@@ -247,3 +250,33 @@ def test_the_shortest_pytorch_script_takes_the_shipped_weights(tmp_path: Path, m
     runpy.run_path(str(EXAMPLES.parent / "benchmarks/peers/with_pytorch.py"))
     with Image.open(picture) as lr, Image.open(result) as sr:
         assert sr.size == (4 * lr.width, 4 * lr.height)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_what_a_network_makes_of_photographs_is_there_to_learn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In each size that was asked for, lr of whole pixels, and the pair is one that a run takes."""
+    data = photographs(tmp_path / "photographs", count=2, size=(131, 160))
+    told = ("--data", data, "--sizes", 1, 0.5, "-o", tmp_path / "taught")
+    run(monkeypatch, "teach.py", *told)
+    lr, sr = (
+        [np.asarray(Image.open(path)) for path in sorted((tmp_path / "taught" / name).iterdir())]
+        for name in ("lr", "sr")
+    )
+    assert sorted(picture.shape for picture in lr) == [(16, 20, 3)] * 2 + [(32, 40, 3)] * 2
+    with Image.open(data / "00.png") as image:
+        whole = imresize(np.ascontiguousarray(np.asarray(image)[:128]), size=(32, 40))
+    assert any(np.array_equal(whole, picture) for picture in lr)
+    upscaler = Upscaler("srgan-plus")
+    assert all(np.array_equal(upscaler.upscale(small), large) for small, large in zip(lr, sr, strict=True))
+    pairs = prepare_store([str(tmp_path / "taught/sr")], tmp_path / "cache", min_side=64, lr=tmp_path / "taught/lr")
+    assert len(pairs.entries) == 4
+    for wrong, message in ((told, "taught is there already"), ((*told[:3], 2, *told[5:]), "at most 1, not [2.0]")):
+        with pytest.raises(SystemExit, match="2"):
+            run(monkeypatch, "teach.py", *wrong[:-1], tmp_path / ("taught" if wrong is told else "other"))
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "teach.py", "--data", tmp_path / "none", "-o", tmp_path / "other")
+    assert capsys.readouterr().err.endswith("none: no such file, folder or pattern\n")
+    assert not (tmp_path / "other").exists()

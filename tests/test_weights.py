@@ -19,13 +19,13 @@ def safetensors(path: Path, header: object) -> Path:
 
 
 def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
-    assert NAMES == ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan", "srresnet")
+    assert NAMES == ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast", "srgan", "srresnet")
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
 def test_what_is_shipped_comes_with_its_cards(shipped: Path) -> None:
     networks = weights.shipped()
-    assert [network.name for network in networks] == ["srgan-plus", "srgan-photo", "srgan-deblur", "srgan", "srresnet"]
+    assert [network.name for network in networks] == list(NAMES)
     assert networks[0].size == (shipped / "srgan-plus.onnx").stat().st_size
     assert networks[-1].card["name"] == "srresnet"
     assert networks[1].card["halo"] == 12
@@ -68,6 +68,7 @@ def test_what_a_network_invented_is_seen_beside_another_one() -> None:
         "srgan-plus": "srresnet",
         "srgan-photo": "srresnet",
         "srgan-deblur": "srresnet",
+        "srgan-fast": "srresnet",
         "srgan": "srresnet",
         "srresnet": "srgan-plus",
     }
@@ -107,8 +108,8 @@ def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
     [
         (
             "esrgan",
-            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet\), and no \.onnx "
-            r"or \.safetensors file",
+            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet\), "
+            r"and no \.onnx or \.safetensors file",
         ),
         ("net.pth", r"net\.pth: no model of this name"),
         ("gone.onnx", r"gone\.onnx: no such file"),

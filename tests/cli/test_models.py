@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from srgan.cli import main
+from srgan.weights import NAMES
 
 
 def test_what_is_shipped_is_listed(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,7 +18,7 @@ def test_what_is_shipped_is_listed(shipped: Path, capsys: pytest.CaptureFixture[
     rest = ["11,571", size, "-", "-", "Apache-2.0", "random numbers, for tests"]
     assert [re.split("  +", line) for line in lines] == [
         ["model", "parameters", "size", "Set14 psnr_y", "Set14 lpips", "licence", "summary"],
-        *([name, *rest] for name in ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan", "srresnet")),
+        *([name, *rest] for name in NAMES),
     ]
 
 

@@ -100,8 +100,8 @@ def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[s
         (
             ["--model", "esrgan"],
             1,
-            "esrgan: no model of this name (srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet), and no .onnx or"
-            " .safetensors file",
+            "esrgan: no model of this name (srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet), and no"
+            " .onnx or .safetensors file",
         ),
         (["--model", "gone.onnx"], 1, "gone.onnx: no such file"),
         (["--runtime", "torch"], 1, "of an unknown network, 'tiny_x4'"),
@@ -532,7 +532,7 @@ def test_sizes_and_details_that_cannot_be(
         (
             ["--confidence", "map.png", "--model", "own.onnx"],
             2,
-            "--confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet;",
+            "--confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet;",
         ),
     ],
 )

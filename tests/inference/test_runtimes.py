@@ -20,7 +20,7 @@ from srgan.inference import compiled, runtime
 from srgan.inference.network import Network, NotFiniteError, levels_by_floats
 from srgan.inference.onnxruntime import PROVIDER_VARIABLE, OnnxRuntimeNetwork
 from srgan.inference.openvino import OpenVinoNetwork
-from srgan.inference.runtime import choose_runtime, load_network
+from srgan.inference.runtime import RUNTIMES, choose_runtime, load_network
 from srgan.inference.torch import TorchNetwork
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
@@ -55,6 +55,13 @@ def test_openvino_in_fp32_is_the_generator(tiny_onnx: Path, expected: NDArray[np
     sr = network(LR)
     assert sr.dtype == np.float32
     np.testing.assert_allclose(sr, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_pixel_of_the_compact_network_takes_a_fifth_of_the_memory(runtime: str) -> None:
+    compact, usual = (load_network(name, runtime=runtime, precision="fp32") for name in ("srgan-fast", "srgan-plus"))
+    assert compact.card["network"] == "srresnet_compact_x4"
+    assert 5 * compact.pixel_bytes == usual.pixel_bytes
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="a processor with bf16")

@@ -446,7 +446,7 @@ def test_doubt_is_a_map_of_the_results_size(noise: NDArray[np.uint8]) -> None:
 
 def test_doubt_needs_a_network_to_compare_with(tiny_onnx: Path, noise: NDArray[np.uint8]) -> None:
     upscaler = Upscaler(tiny_onnx)
-    with pytest.raises(ArgumentError, match="doubt compares srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet"):
+    with pytest.raises(ArgumentError, match="doubt compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast"):
         upscaler.doubt(Picture(noise), upscaler.upscale_picture(Picture(noise)))
 
 

@@ -318,15 +318,18 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("detail=2", "detail goes from 0 to 1, not '2'"),
         ("detail=0.5&model=srresnet", "detail goes from 0, srresnet, to 1, srgan-plus; not 0.5 of srresnet"),
         ("detail=0.5&repair=0.5", "detail and repair are two ways that begin at srgan-plus: one of them"),
-        ("model=esrgan", "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet, bicubic"),
+        (
+            "model=esrgan",
+            "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet, bicubic",
+        ),
         (
             "model=/etc/passwd",
-            "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet, bicubic",
+            "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet, bicubic",
         ),
         (
             "model=bicubic&show=confidence",
-            "the map of confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan, srresnet; bicubic is none"
-            " of them",
+            "the map of confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet; bicubic"
+            " is none of them",
         ),
         ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
         (
@@ -475,11 +478,12 @@ def test_the_models(running: Running) -> None:
         "srgan-plus",
         "srgan-photo",
         "srgan-deblur",
+        "srgan-fast",
         "srgan",
         "srresnet",
         "bicubic",
     ]
-    assert [model["detail"] for model in said["models"]] == [True, *[False] * 5]
+    assert [model["detail"] for model in said["models"]] == [True, *[False] * 6]
     assert said["default"] == "auto"
     assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
     assert said["limits"] == {

@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from srgan.errors import ArgumentError, WeightsError
-from srgan.inference.network import levels_by_floats
+from srgan.inference.network import levels_by_floats, pixel_bytes
 from srgan.threads import thread_limit
 from srgan.weights import METADATA_KEY, checksum, parse_card
 
@@ -32,7 +32,6 @@ class OnnxRuntimeNetwork:
 
     runtime = "onnxruntime"
     precision = "fp32"
-    pixel_bytes = 10_000  # measured with srresnet_x4 on the CPU
     own_bytes = 150_000_000
     memory = 1_200_000_000
 
@@ -77,6 +76,7 @@ class OnnxRuntimeNetwork:
         self.checksum = checksum(model)
         self.scale: int = self.card["scale"]
         self.halo: int = self.card["halo"]
+        self.pixel_bytes = pixel_bytes(self.card, 10_000)  # measured on the CPU
         self._input: str = self._session.get_inputs()[0].name
 
     def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:

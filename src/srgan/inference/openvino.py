@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from srgan.errors import ArgumentError, WeightsError
 from srgan.inference import compiled
+from srgan.inference.network import pixel_bytes
 from srgan.inference.quiet import openvino, ops
 from srgan.threads import thread_limit
 from srgan.weights import METADATA_KEY, Card, checksum, parse_card
 
-# measured with srresnet_x4
+# measured with srresnet_x4, see `pixel_bytes`
 _PIXEL_BYTES = {"bf16": 3_100, "fp32": 5_700}
 
 _left_behind: list[object] = []
@@ -52,7 +53,6 @@ class OpenVinoNetwork:
         if precision == "bf16" and not has_bf16:
             raise ArgumentError(f"this processor ({self.device}) has no bf16: use fp32")
         self.precision = "bf16" if has_bf16 and precision != "fp32" else "fp32"
-        self.pixel_bytes = _PIXEL_BYTES[self.precision]
         self._source, self._threads = model, threads
         self._properties: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
@@ -67,6 +67,7 @@ class OpenVinoNetwork:
         self.card, self._levels = self._compile("levels", _between_levels)
         self.scale: int = self.card["scale"]
         self.halo: int = self.card["halo"]
+        self.pixel_bytes = pixel_bytes(self.card, _PIXEL_BYTES[self.precision])
 
     def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return sr for lr, see `Network`."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srgan.inference.network import NotFiniteError
+from srgan.inference.network import NotFiniteError, pixel_bytes
 from srgan.models.generator import blend_folded
 from srgan.models.tensors import load_generator
 from srgan.threads import thread_limit
@@ -21,7 +21,6 @@ class TorchNetwork:
     """A generator from a safetensors file; see `srgan.inference.network.Network`."""
 
     runtime = "torch"
-    pixel_bytes = 10_000  # measured with srresnet_x4 on the CPU in fp32
 
     def __init__(
         self,
@@ -46,6 +45,7 @@ class TorchNetwork:
         self._source, self._threads, self._towards = model, threads, towards
         cuda = torch.cuda.is_available()
         self.scale, self.halo = generator.scale, generator.halo
+        self.pixel_bytes = pixel_bytes(self.card, 10_000)  # measured on the CPU in fp32
         self.device = torch.cuda.get_device_name() if cuda else "CPU"
         fast = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
         bf16 = precision == "bf16" or (precision == "auto" and fast)

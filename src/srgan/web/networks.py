@@ -25,7 +25,14 @@ from srgan.weights import (
 MOST_LOADED = 4
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
 
-_TITLES = {SHARP: "sharp", REPAIRING: "repairs", DEBLURRING: "deblurs", "srgan": "the paper's", FAITHFUL: "faithful"}
+_TITLES = {
+    SHARP: "sharp",
+    REPAIRING: "repairs",
+    DEBLURRING: "deblurs",
+    "srgan-fast": "fast",
+    "srgan": "the paper's",
+    FAITHFUL: "faithful",
+}
 
 
 class Networks:

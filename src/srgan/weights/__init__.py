@@ -20,7 +20,7 @@ from srgan.weights.protobuf import fields
 Card: TypeAlias = dict[str, Any]
 
 SHARP, REPAIRING, DEBLURRING, FAITHFUL = "srgan-plus", "srgan-photo", "srgan-deblur", "srresnet"
-NAMES = (SHARP, REPAIRING, DEBLURRING, "srgan", FAITHFUL)
+NAMES = (SHARP, REPAIRING, DEBLURRING, "srgan-fast", "srgan", FAITHFUL)
 """What is shipped; the weights of the first lead to those of the last."""
 
 AUTO = "auto"

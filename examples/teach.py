@@ -1,0 +1,57 @@
+"""Write what a network makes of photographs, in the sizes that recipes take, for another network to learn from.
+
+    python examples/teach.py --data PHOTOGRAPHS -o taught
+    srgan train recipes/cpu/srresnet-compact.toml --data taught/sr --lr taught/lr --out runs/srresnet-compact
+
+In `lr` lie the photographs in each size, made four times as small by MATLAB's bicubic, in `sr` the network's results.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from srgan.data.store import default_cache, prepare_store
+from srgan.errors import SrganError
+from srgan.image.resize import imresize
+from srgan.inference.upscaler import Upscaler
+
+LEAST = 64  # pixels a side, of a size of a photograph
+
+
+def main() -> None:
+    """Write both folders."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True, nargs="+", help="folders or tars of photographs")
+    parser.add_argument("--model", default="srgan-plus", help="a shipped name or a weights file: the one that teaches")
+    parser.add_argument("--sizes", default=[0.5, 0.35, 0.25, 0.18], nargs="+", type=float, help="1 is their own")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
+    arguments = parser.parse_args()
+    if arguments.output.exists():
+        parser.error(f"{arguments.output} is there already")
+    if not all(0 < size <= 1 for size in arguments.sizes):
+        parser.error(f"--sizes are above 0 and at most 1, not {arguments.sizes}")
+    try:
+        teacher = Upscaler(arguments.model)
+        store = prepare_store(arguments.data, default_cache(), min_side=LEAST, sizes=arguments.sizes)
+    except SrganError as error:
+        parser.error(str(error))
+    folders = [arguments.output / name for name in ("lr", "sr")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    entries = [entry for entry in store.entries if entry.size in arguments.sizes]
+    for number, entry in enumerate(tqdm(entries, unit=" pictures")):
+        height, width = entry.lr_shape
+        lr = imresize(np.ascontiguousarray(store.picture(entry)[: 4 * height, : 4 * width]), size=(height, width))
+        for folder, pixels in zip(folders, (lr, teacher.upscale(lr)), strict=True):
+            Image.fromarray(pixels).save(folder / f"{number:06d}.png", compress_level=1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, SrganError) as error:
+        sys.exit(f"teach: {error}")
