@@ -187,8 +187,8 @@ def test_the_weights_that_are_shipped_have_whole_cards() -> None:
     assert [network.card["name"] for network in networks] == list(NAMES)
     for network in networks:
         card = network.card
-        parameters = {"srresnet_x4": 1_548_547, "srresnet_plain_x4": 1_546_435}[card["network"]]
-        assert (card["scale"], card["halo"], card["parameters"]) == (4, 40, parameters)
+        size = {"srresnet_plain_x4": (40, 1_546_435), "srresnet_compact_x4": (35, 320_496)}[card["network"]]
+        assert (card["scale"], card["halo"], card["parameters"]) == (4, *size)
         assert card["licence"]
         assert card["summary"]
         assert card["training"]["data"]
