@@ -26,9 +26,11 @@ export class Panel {
       card.querySelector("input").value = model.name;
       card.querySelector(".title").textContent = model.title;
       card.querySelector("code").textContent = model.name;
-      card.querySelector(".small").textContent = model.about.startsWith(`${model.title}, `)
+      const about = card.querySelector(".small");
+      about.textContent = model.about.startsWith(`${model.title}, `)
         ? model.about.slice(model.title.length + 2)
         : model.about;
+      about.title = about.textContent; // it is cut where it is longer than a line
       byId("models").append(card);
     }
     byId("format").append(...service.formats.map((format) => new Option(format.name.toUpperCase(), format.name)));
