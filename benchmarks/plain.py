@@ -53,6 +53,11 @@ def matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
     return best
 
 
+def matrix_peaks(device: torch.device) -> dict[str, float]:
+    """Return `matrix_peak` in bf16 and in fp32."""
+    return {name: matrix_peak(dtype, device) for name, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32))}
+
+
 def device_name(device: torch.device) -> str:
     """Return what computes, for people to read."""
     if device.type == "cuda":

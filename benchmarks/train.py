@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from plain import PlainGenerator, device_name, matrix_peak, synchronise
+from plain import PlainGenerator, device_name, matrix_peaks, synchronise
 from srgan.data.store import Store, prepare_store
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
@@ -64,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.backends.cudnn.benchmark = DEVICE.type == "cuda"  # for both loops, as srgan.training.loop has it
     torch.backends.cudnn.allow_tf32 = False
-    peak = {name: matrix_peak(dtype, DEVICE) for name, dtype in [("bf16", torch.bfloat16), ("fp32", torch.float32)]}
+    peak = matrix_peaks(DEVICE)
     print(f"{device_name(DEVICE)}; PyTorch {torch.__version__}")
     print("matrix products: " + ", ".join(f"{name} {value / 1e12:.2f} TFLOP/s" for name, value in peak.items()))
     print(f"batches of {options.batch_size} patches of {options.patch_size}x{options.patch_size}\n")

@@ -34,7 +34,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from plain import PlainGenerator, device_name, matrix_peak, synchronise
+from plain import PlainGenerator, device_name, matrix_peaks, synchronise
 from srgan.evaluation.meters import Meters
 from srgan.evaluation.run import evaluate
 from srgan.export import build_onnx
@@ -43,7 +43,7 @@ from srgan.inference.upscaler import Upscaler
 from srgan.models.generator import Generator
 from srgan.models.tensors import load_generator
 from srgan.training.ranks import Ranks
-from srgan.weights import find_weights, read_card
+from srgan.weights import NAMES, find_weights, read_card
 
 Pixels = NDArray[np.uint8]
 Way = Callable[[Pixels], Pixels]
@@ -75,16 +75,15 @@ class Times:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cuda = torch.cuda.is_available()
-    parser.add_argument("--model", default="srgan", help="a shipped name")
+    papers = [name for name in NAMES if name != FAST]
+    parser.add_argument("--model", default="srgan", choices=papers, help="a shipped one that is the paper's generator")
     parser.add_argument("--sizes", nargs="+", default=["480x270", "960x540"] if cuda else ["320x240", "1020x678"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", nargs="*", default=[], help="folders of test pictures")
     parser.add_argument("--out", type=Path, help="Markdown file for the results")
     options = parser.parse_args()
     device = Ranks().device
-    peaks = {name: matrix_peak(kind, device) for name, kind in (("bf16", torch.bfloat16), ("fp32", torch.float32))}
-    fastest = max(peaks, key=lambda name: peaks[name])
-    peak = peaks[fastest]
+    peak, fastest = max((peak, name) for name, peak in matrix_peaks(device).items())
     lines = [
         f"{device_name(device)}; {platform.system()}, Python {platform.python_version()}, PyTorch {torch.__version__},"
         f" OpenVINO {openvino.__version__.split('-')[0]}, ONNX Runtime {onnxruntime.__version__}",
@@ -123,8 +122,9 @@ def network_table(
     model: str, picture: Pixels, rounds: int, peak: float, device: torch.device, plain: Path
 ) -> list[str]:
     """Time every way through the network, in turns."""
-    work = {name: floating_point_operations(name, picture) for name in (model, FAST)}
     ways = dict(network_ways(model, device, plain))
+    work = dict.fromkeys(ways, floating_point_operations(model, picture))
+    work[FAST] = floating_point_operations(FAST, picture)
     results = {name: way(picture) for name, way in tqdm(ways.items(), desc="first calls", leave=False)}
     times = Times()
     for _ in tqdm(range(rounds), desc="network", leave=False):
@@ -135,7 +135,7 @@ def network_table(
     exact = results["PyTorch eager, fp32"].astype(float)
     lines = ["| network | s | as long as srgan | GFLOP/s | of peak | off fp32 |", "|---|---|---|---|---|---|"]
     for name in ways:
-        speed = work[FAST if name == FAST else model] / times.median(name)
+        speed = work[name] / times.median(name)
         error = 0.0 if name == FAST else np.square(results[name] - exact).mean()
         off = "-" if not error else f"{10 * np.log10(255**2 / error):.1f} dB"
         lines.append(

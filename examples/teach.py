@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from srgan.data.pairs import SCALE
 from srgan.data.store import default_cache, prepare_store
 from srgan.errors import SrganError
 from srgan.image.resize import imresize
@@ -45,7 +45,7 @@ def main() -> None:
     entries = [entry for entry in store.entries if entry.size in arguments.sizes]
     for number, entry in enumerate(tqdm(entries, unit=" pictures")):
         height, width = entry.lr_shape
-        lr = imresize(np.ascontiguousarray(store.picture(entry)[: 4 * height, : 4 * width]), size=(height, width))
+        lr = imresize(store.picture(entry)[: SCALE * height, : SCALE * width], scale=1 / SCALE)
         for folder, pixels in zip(folders, (lr, teacher.upscale(lr)), strict=True):
             Image.fromarray(pixels).save(folder / f"{number:06d}.png", compress_level=1)
 

@@ -266,7 +266,7 @@ def test_what_a_network_makes_of_photographs_is_there_to_learn_from(
     )
     assert sorted(picture.shape for picture in lr) == [(16, 20, 3)] * 2 + [(32, 40, 3)] * 2
     with Image.open(data / "00.png") as image:
-        whole = imresize(np.ascontiguousarray(np.asarray(image)[:128]), size=(32, 40))
+        whole = imresize(np.asarray(image)[:128], size=(32, 40))
     assert any(np.array_equal(whole, picture) for picture in lr)
     upscaler = Upscaler("srgan-plus")
     assert all(np.array_equal(upscaler.upscale(small), large) for small, large in zip(lr, sr, strict=True))
