@@ -14,7 +14,7 @@ import torch
 from PIL import ExifTags, Image
 
 from runs import photographs
-from srgan.data.degradation import with_blur
+from srgan.data.degradation import Degradation, with_blur
 from srgan.data.store import prepare_store
 from srgan.evaluation.pictures import TestFolder
 from srgan.export import export
@@ -272,9 +272,21 @@ def test_what_a_network_makes_of_photographs_is_there_to_learn_from(
     assert all(np.array_equal(upscaler.upscale(small), large) for small, large in zip(lr, sr, strict=True))
     pairs = prepare_store([str(tmp_path / "taught/sr")], tmp_path / "cache", min_side=64, lr=tmp_path / "taught/lr")
     assert len(pairs.entries) == 4
-    for wrong, message in ((told, "taught is there already"), ((*told[:3], 2, *told[5:]), "at most 1, not [2.0]")):
+    degraded = ("--noise", 6, "--jpeg", 40, 95)
+    run(monkeypatch, "teach.py", *told[:-1], tmp_path / "repaired", *degraded)
+    degradation = Degradation((40, 95), 6.0)
+    for number, clean in enumerate(lr):
+        poor, large = (np.asarray(Image.open(tmp_path / f"repaired/{name}/{number:06d}.png")) for name in ("lr", "sr"))
+        np.testing.assert_array_equal(poor, degradation(clean, np.random.default_rng(number)))
+        np.testing.assert_array_equal(large, upscaler.upscale(poor))
+    for wrong, message in (
+        (told, "taught is there already"),
+        ((*told[:3], 2, "-o", tmp_path / "other"), "at most 1, not [2.0]"),
+        ((*told[:-1], tmp_path / "other", "--noise", 256), "from 0 to 255 levels, not 256"),
+        ((*told[:-1], tmp_path / "other", "--jpeg", 95, 40), "quality of 1 to 100, not [95, 40]"),
+    ):
         with pytest.raises(SystemExit, match="2"):
-            run(monkeypatch, "teach.py", *wrong[:-1], tmp_path / ("taught" if wrong is told else "other"))
+            run(monkeypatch, "teach.py", *wrong)
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, "teach.py", "--data", tmp_path / "none", "-o", tmp_path / "other")
