@@ -43,7 +43,7 @@ from srgan.inference.upscaler import Upscaler
 from srgan.models.generator import Generator
 from srgan.models.tensors import load_generator
 from srgan.training.ranks import Ranks
-from srgan.weights import NAMES, find_weights, read_card
+from srgan.weights import FAST, FAST_REPAIRING, NAMES, find_weights, read_card
 
 Pixels = NDArray[np.uint8]
 Way = Callable[[Pixels], Pixels]
@@ -51,7 +51,6 @@ Way = Callable[[Pixels], Pixels]
 PEERS = Path(__file__).parent / "peers"
 PICTURE = Path(__file__).parents[1] / "examples" / "pictures" / "friends.jpg"
 OURS = "srgan"
-FAST = "srgan-fast"
 
 
 @dataclass
@@ -75,7 +74,7 @@ class Times:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cuda = torch.cuda.is_available()
-    papers = [name for name in NAMES if name != FAST]
+    papers = [name for name in NAMES if name not in (FAST, FAST_REPAIRING)]
     parser.add_argument("--model", default="srgan", choices=papers, help="a shipped one that is the paper's generator")
     parser.add_argument("--sizes", nargs="+", default=["480x270", "960x540"] if cuda else ["320x240", "1020x678"])
     parser.add_argument("--rounds", type=int, default=5)

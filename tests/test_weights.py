@@ -19,7 +19,7 @@ def safetensors(path: Path, header: object) -> Path:
 
 
 def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
-    assert NAMES == ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast", "srgan", "srresnet")
+    assert NAMES == ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast", "srgan-fast-photo", "srgan", "srresnet")
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
@@ -40,6 +40,10 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
         assert choose("auto", repair=0.2, jpeg_quality=quality) == Choice("srgan-plus", repair=0.2)
         for model in ("srgan-plus", "srresnet", Path("mine.onnx")):
             assert choose(model, jpeg_quality=quality) == Choice(model)
+    asked = {None: Choice("srgan-fast"), 90: Choice("srgan-fast-photo"), 97: Choice("srgan-fast", repair=0.5)}
+    for quality, choice in asked.items():
+        assert choose("auto-fast", jpeg_quality=quality) == choice
+        assert choose("srgan-fast", jpeg_quality=quality) == Choice("srgan-fast")
 
 
 def test_the_networks_along_repair_are_the_plain_ones() -> None:
@@ -47,6 +51,9 @@ def test_the_networks_along_repair_are_the_plain_ones() -> None:
     assert [choose("srgan-plus", repair=repair) for repair in (0, 1, 2.0)] == plain
     assert [choice.between for choice in plain] == [(choice.model, None, 0) for choice in plain]
     assert choose("auto", repair=0, jpeg_quality=60) == Choice("srgan-plus")
+    for model in ("srgan-fast", "auto-fast"):
+        assert [choose(model, repair=repair).model for repair in (0, 1)] == ["srgan-fast", "srgan-fast-photo"]
+        assert choose(model, repair=0.25).between == ("srgan-fast", "srgan-fast-photo", 0.25)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,7 @@ def test_what_a_network_invented_is_seen_beside_another_one() -> None:
         "srgan-photo": "srresnet",
         "srgan-deblur": "srresnet",
         "srgan-fast": "srresnet",
+        "srgan-fast-photo": "srresnet",
         "srgan": "srresnet",
         "srresnet": "srgan-plus",
     }
@@ -82,6 +90,11 @@ def test_what_a_network_invented_is_seen_beside_another_one() -> None:
         ({"repair": float("nan")}, r"repair goes from 0, srgan-plus, to 2, srgan-deblur; not nan of auto"),
         ({"repair": "much"}, r"repair is a number from 0 to 2, not 'much'"),
         ({"repair": 0.5, "model": "srgan-photo"}, r"repair goes .+; not 0\.5 of srgan-photo"),
+        (
+            {"repair": 2, "model": "auto-fast"},
+            "repair goes from 0, srgan-fast, to 1, srgan-fast-photo; not 2 of auto-fast",
+        ),
+        ({"detail": 0.5, "model": "srgan-fast"}, r"detail goes .+, to 1, srgan-plus; not 0\.5 of srgan-fast"),
         ({"detail": -1, "model": "srgan-plus"}, "detail goes from 0, srresnet, to 1, srgan-plus; not -1 of srgan-plus"),
     ],
 )
@@ -108,7 +121,8 @@ def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
     [
         (
             "esrgan",
-            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet\), "
+            r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
+            r"srgan, srresnet\), "
             r"and no \.onnx or \.safetensors file",
         ),
         ("net.pth", r"net\.pth: no model of this name"),

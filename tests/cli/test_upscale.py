@@ -100,7 +100,8 @@ def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[s
         (
             ["--model", "esrgan"],
             1,
-            "esrgan: no model of this name (srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet), and no"
+            "esrgan: no model of this name (srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
+            "srgan, srresnet), and no"
             " .onnx or .safetensors file",
         ),
         (["--model", "gone.onnx"], 1, "gone.onnx: no such file"),
@@ -226,6 +227,8 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
         (97, "srgan-plus, repair 0.5"),
         (98, "srgan-plus"),
     ]
+    networks = "srgan-fast (2) and srgan-fast-photo (2) and srgan-fast, repair 0.5 (1)"
+    assert f" with {networks}, openvino in " in said(*pictures, "--model", "auto-fast")
     assert " with srgan-photo, openvino in " in said("60.jpg")
     assert " with srresnet, openvino in " in said("60.jpg", "--model", "srresnet")
     assert " with srgan-plus, detail 0.5, openvino in " in said("60.jpg", "--detail", "0.5")
@@ -532,7 +535,8 @@ def test_sizes_and_details_that_cannot_be(
         (
             ["--confidence", "map.png", "--model", "own.onnx"],
             2,
-            "--confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet;",
+            "--confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, srgan, "
+            "srresnet;",
         ),
     ],
 )

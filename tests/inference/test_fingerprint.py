@@ -50,6 +50,8 @@ def test_a_scale_is_the_same_however_it_is_said() -> None:
         ({"model": "auto", "repair": 1.5}, {"srgan-photo", "srgan-deblur"}),
         ({"model": "auto", "repair": 2}, {"srgan-deblur"}),
         ({"model": "auto"}, {"srgan-plus", "srgan-photo"}),
+        ({"model": "auto-fast"}, {"srgan-fast", "srgan-fast-photo"}),
+        ({"model": "srgan-fast"}, {"srgan-fast"}),
     ],
 )
 def test_the_weights_of_every_network_that_takes_part_count(

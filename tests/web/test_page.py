@@ -491,6 +491,28 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(page.get_by_role("button", name="Choose by the picture")).to_be_visible()
 
 
+def test_the_fast_network_is_repaired_as_far_as_it_goes(page: Page, photo: Path, tmp_path: Path) -> None:
+    give(page, photo)
+    wait_for(page, "done")
+    slider, focus = page.locator("#repair"), page.get_by_text("In focus")
+    slider.fill("2")
+    expect(focus).to_be_visible()
+    page.locator("input[value=srgan-fast]").check()
+    expect(slider).to_have_value("0")
+    expect(slider).to_have_attribute("max", "1")
+    expect(focus).to_be_hidden()
+    expect(page.locator("#detail")).to_be_disabled()
+    slider.fill("1")
+    expect(page.locator("input[value=srgan-fast-photo]")).to_be_checked()
+    slider.fill("0.5")
+    expect(page.locator("input[value=srgan-fast]")).to_be_checked()
+    page.get_by_role("button", name="Apply").click()
+    wait_for(page, "done")
+    _, content = download(page)
+    (tmp_path / "out").mkdir()
+    assert content == by_command(photo, tmp_path / "out", "--model", "srgan-fast", "--repair", "0.5")
+
+
 def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None:
     give(page, photo)
     compared(page)

@@ -188,6 +188,9 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         "repair=0": "srgan-plus",
         "repair=1": "srgan-photo",
         "repair=2": "srgan-deblur",
+        "model=auto-fast": "srgan-fast-photo",
+        "model=srgan-fast": "srgan-fast",
+        "model=srgan-fast&repair=1": "srgan-fast-photo",
         "model=bicubic": "bicubic",
     }.items():
         headers = running.upscale(poor, query).headers
@@ -195,10 +198,17 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         assert "srgan-repair" not in headers
     file = io.BytesIO()
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=95)
-    asked = ((file.getvalue(), "", "0.5"), (poor, "repair=0.25", "0.25"), (poor, "repair=1.25", "1.25"))
+    good = file.getvalue()
+    asked = (
+        (good, "", "0.5"),
+        (poor, "repair=0.25", "0.25"),
+        (poor, "repair=1.25", "1.25"),
+        (good, "model=auto-fast", "0.5"),
+    )
     for picture, query, repair in asked:
         headers = running.upscale(picture, query).headers
-        assert (headers["srgan-model"], headers["srgan-repair"]) == ("srgan-plus", repair)
+        model = "srgan-fast" if "fast" in query else "srgan-plus"
+        assert (headers["srgan-model"], headers["srgan-repair"]) == (model, repair)
 
 
 def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
@@ -320,15 +330,18 @@ def _paeth(left: int, up: int, corner: int) -> int:
         ("detail=0.5&repair=0.5", "detail and repair are two ways that begin at srgan-plus: one of them"),
         (
             "model=esrgan",
-            "no model 'esrgan': auto, srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet, bicubic",
+            "no model 'esrgan': auto, auto-fast, srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
+            "srgan, srresnet, bicubic",
         ),
         (
             "model=/etc/passwd",
-            "no model '/etc/passwd': auto, srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet, bicubic",
+            "no model '/etc/passwd': auto, auto-fast, srgan-plus, srgan-photo, srgan-deblur, srgan-fast, "
+            "srgan-fast-photo, srgan, srresnet, bicubic",
         ),
         (
             "model=bicubic&show=confidence",
-            "the map of confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan, srresnet; bicubic"
+            "the map of confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
+            "srgan, srresnet; bicubic"
             " is none of them",
         ),
         ("model=bicubic&consistent=true", "bicubic is not corrected: consistent is for networks"),
@@ -479,11 +492,12 @@ def test_the_models(running: Running) -> None:
         "srgan-photo",
         "srgan-deblur",
         "srgan-fast",
+        "srgan-fast-photo",
         "srgan",
         "srresnet",
         "bicubic",
     ]
-    assert [model["detail"] for model in said["models"]] == [True, *[False] * 6]
+    assert [model["detail"] for model in said["models"]] == [True, *[False] * 7]
     assert said["default"] == "auto"
     assert [each["name"] for each in said["formats"]] == ["png", "jpeg", "webp", "avif", "tiff"]
     assert said["limits"] == {

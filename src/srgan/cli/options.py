@@ -10,7 +10,19 @@ from click.shell_completion import CompletionItem
 from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.inference.runtime import PRECISIONS, RUNTIMES
-from srgan.weights import AUTO, DEBLURRING, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP
+from srgan.weights import (
+    AUTO,
+    AUTO_FAST,
+    AUTOS,
+    DEBLURRING,
+    FAITHFUL,
+    FAST,
+    FAST_REPAIRING,
+    NAMES,
+    REPAIRING,
+    REPAIRS,
+    SHARP,
+)
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 SAME = "same"
@@ -51,7 +63,7 @@ def format_of(_: click.Context | None, __: click.Parameter | None, text: str | N
 
 def networks(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the shipped names that begin so and, where there are none, what makes a shell look for files."""
-    names = [CompletionItem(name) for name in (AUTO, *NAMES) if name.startswith(incomplete)]
+    names = [CompletionItem(name) for name in (*AUTOS, *NAMES) if name.startswith(incomplete)]
     return names or [CompletionItem(incomplete, type="file")]
 
 
@@ -90,7 +102,8 @@ TEXTURE = (
         default=AUTO,
         show_default=True,
         help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for JPEGs of quality"
-        f" {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, and {SHARP} for all else.",
+        f" {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, and {SHARP} for all else; {AUTO_FAST}"
+        f" is the same of {FAST_REPAIRING} and {FAST}.",
     ),
     click.option(
         "--detail",
@@ -103,7 +116,8 @@ TEXTURE = (
         type=click.FloatRange(0, 2),
         metavar="0..2",
         help=f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2,"
-        f" which takes blur away as well. Default: what {AUTO} takes.",
+        f" which takes blur away as well; with --model {AUTO_FAST} from {FAST}, 0, to {FAST_REPAIRING}, 1. Default:"
+        f" what {AUTO} takes.",
     ),
     click.option(
         "--consistent",

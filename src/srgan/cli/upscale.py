@@ -26,7 +26,7 @@ Examples:
   srgan upscale photos --format same         a JPEG of a JPEG, a TIFF of a TIFF
   srgan upscale web.png --model srgan-photo  noise and JPEG's blocks stay behind
   srgan upscale soft.jpg --repair 2          srgan-deblur: blur stays behind as well
-  srgan upscale photos --model srgan-fast    in a seventh of the time
+  srgan upscale photos --model auto-fast     in a seventh of the time
   srgan upscale photo.jpg --model srresnet   closest pixel by pixel, less sharp
   srgan upscale photo.jpg --fit 3840x2160    as large as fits into that
   srgan upscale photo.jpg --detail 0.5       between srresnet and srgan-plus

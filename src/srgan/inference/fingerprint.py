@@ -12,7 +12,7 @@ from typing import Literal
 from srgan.errors import OutputError
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import AUTO, REPAIRING, checksum, choose, find_weights
+from srgan.weights import checksum, choose, find_weights
 
 
 def network_settings(
@@ -32,9 +32,9 @@ def network_settings(
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
     start, end, _ = choose(model, detail, repair).between
-    if model == AUTO and detail is None and repair is None:
-        end = REPAIRING
-    weights = " ".join(checksum(find_weights(network).one) for network in (start, end) if network is not None)
+    poorest = choose(model, detail, repair, jpeg_quality=1).model
+    networks = dict.fromkeys((start, end or poorest))
+    weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
     return f"{settings} ensemble" if ensemble else settings  # results of before it was there keep theirs
 

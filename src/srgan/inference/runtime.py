@@ -26,7 +26,8 @@ def load_network(
     """Return a network by its shipped name, or from an .onnx or .safetensors file, ready to run.
 
     detail     how far from srresnet's weights, 0, to srgan-plus's, 1; for the model srgan-plus alone
-    repair     how far from srgan-plus's weights, 0, over srgan-photo's, 1, to srgan-deblur's, 2; likewise, and not both
+    repair     how far from srgan-plus's weights, 0, over srgan-photo's, 1, to srgan-deblur's, 2; likewise, not both.
+               For srgan-fast from its own, 0, to srgan-fast-photo's, 1
     ensemble   the mean of eight orientations, at eight times the work: see `srgan.inference.ensemble`
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware

@@ -10,8 +10,11 @@ from srgan.inference.upscaler import Upscaler
 from srgan.web.parameters import BICUBIC
 from srgan.weights import (
     AUTO,
+    AUTOS,
     DEBLURRING,
     FAITHFUL,
+    FAST,
+    FAST_REPAIRING,
     NAMES,
     REPAIRING,
     SHARP,
@@ -29,7 +32,8 @@ _TITLES = {
     SHARP: "sharp",
     REPAIRING: "repairs",
     DEBLURRING: "deblurs",
-    "srgan-fast": "fast",
+    FAST: "fast",
+    FAST_REPAIRING: "fast, repairs",
     "srgan": "the paper's",
     FAITHFUL: "faithful",
 }
@@ -50,13 +54,13 @@ class Networks:
         """
         self._how, self._on_load = how, on_load
         self._loaded: OrderedDict[tuple[Choice, bool], Upscaler] = OrderedDict()
-        self.places: dict[str, str | Path] = {name: name for name in (AUTO, *NAMES)}
+        self.places: dict[str, str | Path] = {name: name for name in (*AUTOS, *NAMES)}
         self.cards: dict[str, Card] = {name: read_card(find_weights(name).one) for name in NAMES}
         names = [self._offer(model) for model in models]
         self.default = names[0] if names else AUTO
 
     def _offer(self, model: str) -> str:
-        if model in (AUTO, *NAMES):
+        if model in (*AUTOS, *NAMES):
             return model
         file = find_weights(model).one
         card = read_card(file)
@@ -96,7 +100,7 @@ class Networks:
         """Return what is offered, for people and programs to choose from."""
         offered: list[dict[str, Any]] = []
         for name in self.names:
-            if name == AUTO:
+            if name in AUTOS:
                 continue
             if name == BICUBIC:
                 offered.append(_BICUBIC)
@@ -112,7 +116,7 @@ class Networks:
                     "checksum": checksum(find_weights(self.places[name]).one),
                     "licence": str(card.get("licence", "")),
                     "detail": name == SHARP,
-                    "repair": name == SHARP,
+                    "repair": name in (SHARP, FAST),
                     "consistent": True,
                     "ensemble": True,
                     "confidence": name in NAMES,

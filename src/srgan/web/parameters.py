@@ -11,7 +11,19 @@ from srgan.errors import ArgumentError
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, SAME, WriteOptions, options_for
 from srgan.web.problems import Problem
-from srgan.weights import AUTO, DEBLURRING, FAITHFUL, NAMES, REPAIRING, REPAIRS, SHARP, choose
+from srgan.weights import (
+    AUTO,
+    AUTO_FAST,
+    DEBLURRING,
+    FAITHFUL,
+    FAST,
+    FAST_REPAIRING,
+    NAMES,
+    REPAIRING,
+    REPAIRS,
+    SHARP,
+    choose,
+)
 
 BICUBIC = "bicubic"
 """The model that is no network: MATLAB's bicubic."""
@@ -42,7 +54,8 @@ PARAMETERS = (
         "model",
         {"type": "string"},
         f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}: {REPAIRING}"
-        f" for JPEGs of quality {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, {SHARP} for all else.",
+        f" for JPEGs of quality {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, {SHARP} for all else;"
+        f" {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}.",
         SHARP,
     ),
     Parameter(
@@ -80,7 +93,8 @@ PARAMETERS = (
         "repair",
         {"type": "number", "minimum": 0, "maximum": 2},
         f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2, which"
-        f" takes blur away as well; for the models {SHARP} and {AUTO} alone, and not with detail.",
+        f" takes blur away as well; for the models {SHARP} and {AUTO}, and not with detail. For {FAST} and {AUTO_FAST}"
+        f" from {FAST}, 0, to {FAST_REPAIRING}, 1.",
         "0.5",
     ),
     Parameter(

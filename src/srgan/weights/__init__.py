@@ -20,18 +20,24 @@ from srgan.weights.protobuf import fields
 Card: TypeAlias = dict[str, Any]
 
 SHARP, REPAIRING, DEBLURRING, FAITHFUL = "srgan-plus", "srgan-photo", "srgan-deblur", "srresnet"
-NAMES = (SHARP, REPAIRING, DEBLURRING, "srgan-fast", "srgan", FAITHFUL)
+FAST, FAST_REPAIRING = "srgan-fast", "srgan-fast-photo"
+NAMES = (SHARP, REPAIRING, DEBLURRING, FAST, FAST_REPAIRING, "srgan", FAITHFUL)
 """What is shipped; the weights of the first lead to those of the last."""
 
-AUTO = "auto"
-"""The default: the model that is for each picture what it asks for, see `choose`."""
+AUTO, AUTO_FAST = "auto", "auto-fast"
+AUTOS = {AUTO: SHARP, AUTO_FAST: FAST}
+"""The models that are for each picture what it asks for, see `choose`, and what each is for most; the first is the
+default."""
 
 REPAIRS = ((90, 1.0), (97, 0.5))
 """Up to which quality a JPEG asks for how much repair (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
 
-_ALONG_REPAIR = (SHARP, REPAIRING, DEBLURRING)  # with repair 0, 1 and 2
+_WAYS: dict[str, dict[str, tuple[str, ...]]] = {
+    "detail": {SHARP: (FAITHFUL, SHARP)},
+    "repair": {SHARP: (SHARP, REPAIRING, DEBLURRING), FAST: (FAST, FAST_REPAIRING)},
+}  # by the network that they are ways of: where 0 leads, and 1 and so on
 _FOLDER = Path(__file__).parent
 _REQUIRED: dict[str, type] = {"name": str, "network": str, "scale": int, "halo": int}
 _METADATA_PROPS = 14  # of an ONNX model
@@ -60,8 +66,8 @@ class Choice(NamedTuple):
         if self.detail is not None:
             return SHARP, FAITHFUL, 1 - self.detail
         if self.repair is not None:
-            start = int(self.repair)
-            return _ALONG_REPAIR[start], _ALONG_REPAIR[start + 1], self.repair - start
+            way, start = _WAYS["repair"][str(self.model)], int(self.repair)
+            return way[start], way[start + 1], self.repair - start
         return self.model, None, 0.0
 
 
@@ -86,25 +92,27 @@ def choose(
     """Return which network is meant, for a picture that is a JPEG of some quality, or is none.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
-    repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`; auto without either has it from `REPAIRS`
+    repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, to 1, `FAST_REPAIRING`; the
+            models of `AUTOS` without either have it from `REPAIRS`
 
-    Raises ArgumentError for both, for a number beyond these, and for another model than auto and `SHARP`.
+    Raises ArgumentError for both, for a number beyond these, and for a model that has no such way.
     """
     if detail is not None and repair is not None:
         raise ArgumentError(f"detail and repair are two ways that begin at {SHARP}: one of them")
-    for name, value, way in (("detail", detail, (FAITHFUL, SHARP)), ("repair", repair, _ALONG_REPAIR)):
-        most = len(way) - 1
+    start = AUTOS.get(str(model), model)
+    for name, value in (("detail", detail), ("repair", repair)):
+        way = _WAYS[name].get(str(start), ())
+        first, *_, last = way or _WAYS[name][SHARP]
+        most = len(way or _WAYS[name][SHARP]) - 1
         if value is not None and not isinstance(value, Real):
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
-        if value is not None and (model not in (AUTO, SHARP) or not 0 <= value <= most):
-            raise ArgumentError(f"{name} goes from 0, {way[0]}, to {most}, {way[-1]}; not {value:g} of {model}")
-    if model == AUTO:
-        model = SHARP
-        if detail is None and repair is None and jpeg_quality is not None:
-            repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
+        if value is not None and not (way and 0 <= value <= most):
+            raise ArgumentError(f"{name} goes from 0, {first}, to {most}, {last}; not {value:g} of {model}")
+    if start != model and detail is None and repair is None and jpeg_quality is not None:
+        repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
     if repair is not None and repair == int(repair):
-        return Choice(_ALONG_REPAIR[int(repair)])
-    return Choice(model, detail, repair)
+        return Choice(_WAYS["repair"][str(start)][int(repair)])
+    return Choice(start, detail, repair)
 
 
 def counterpart(name: str) -> str:

@@ -3,9 +3,24 @@
 const byId = (id) => document.getElementById(id);
 
 const SHARP = "srgan-plus";
+const FAST = "srgan-fast";
 
-/** The networks along the sliders. Settings hold a value only between two of them, so that each is plainly itself. */
-const WAYS = { detail: { srresnet: 0, [SHARP]: 1 }, repair: { [SHARP]: 0, "srgan-photo": 1, "srgan-deblur": 2 } };
+/**
+ * The networks along the sliders, `at` which value each, on each way of a slider, which is one `of` a network. Settings hold a
+ * value only between two of them, so that each is plainly itself.
+ */
+const WAYS = {
+  detail: [{ of: SHARP, at: { srresnet: 0, [SHARP]: 1 } }],
+  repair: [
+    { of: SHARP, at: { [SHARP]: 0, "srgan-photo": 1, "srgan-deblur": 2 } },
+    { of: FAST, at: { [FAST]: 0, "srgan-fast-photo": 1 } },
+  ],
+};
+
+/** Return the way of a slider that a network is on, if any. */
+function wayOf(slider, model) {
+  return WAYS[slider].find(({ at }) => model in at);
+}
 
 const SIZES = ["2", "3", "4", "8"];
 const AMOUNTS = {
@@ -22,7 +37,7 @@ export class Panel {
   constructor(service) {
     this.#service = service;
     for (const model of service.models) {
-      const card = byId("network").content.cloneNode(true);
+      const card = byId("network").content.cloneNode(true).firstElementChild;
       card.querySelector("input").value = model.name;
       card.querySelector(".title").textContent = model.title;
       card.querySelector("code").textContent = model.name;
@@ -30,18 +45,19 @@ export class Panel {
       about.textContent = model.about.startsWith(`${model.title}, `)
         ? model.about.slice(model.title.length + 2)
         : model.about;
-      about.title = about.textContent; // it is cut where it is longer than a line
+      card.title = about.textContent; // of the chosen one alone it is shown
       byId("models").append(card);
     }
     byId("format").append(...service.formats.map((format) => new Option(format.name.toUpperCase(), format.name)));
     byId("format").append(new Option("As it came", "same"));
     byId("models").addEventListener("input", (event) => this.#stand(event.target.value, {}));
-    for (const [slider, way] of Object.entries(WAYS)) {
+    for (const slider of Object.keys(WAYS)) {
       byId(`${slider}-field`).hidden = !service.models.some((model) => model[slider]);
       byId(slider).addEventListener("input", () => {
         const value = Number(byId(slider).value);
-        const plain = Object.keys(way).find((name) => way[name] === value);
-        this.#stand(plain ?? SHARP, { [slider]: plain ? null : value });
+        const { of, at } = wayOf(slider, byId("panel").elements.model.value);
+        const plain = Object.keys(at).find((name) => at[name] === value);
+        this.#stand(plain ?? of, { [slider]: plain ? null : value });
       });
     }
     byId("size").addEventListener("input", () => {
@@ -58,8 +74,11 @@ export class Panel {
   #stand(model, { detail = null, repair = null }) {
     byId("panel").elements.model.value = model;
     this.#between = { detail, repair };
-    for (const [slider, way] of Object.entries(WAYS)) {
-      byId(slider).value = this.#between[slider] ?? way[model] ?? byId(slider).value;
+    for (const slider of Object.keys(WAYS)) {
+      const way = wayOf(slider, model);
+      if (!way) continue;
+      byId(slider).max = Math.max(...Object.values(way.at));
+      byId(slider).value = this.#between[slider] ?? way.at[model];
     }
   }
 
@@ -125,10 +144,12 @@ export class Panel {
     const format = this.#service.formats.find(({ name }) => name === byId("format").value);
     byId("quality-field").hidden = byId("quality").disabled = format?.quality === false;
     const model = byId("panel").elements.model.value;
-    for (const [slider, way] of Object.entries(WAYS)) {
-      byId(slider).disabled = !(model in way);
-      byId(`${slider}-value`).textContent = model in way ? Number(byId(slider).value).toFixed(2) : "";
+    for (const slider of Object.keys(WAYS)) {
+      const way = wayOf(slider, model);
+      byId(slider).disabled = !way;
+      byId(`${slider}-value`).textContent = way ? Number(byId(slider).value).toFixed(2) : "";
     }
+    byId("in-focus").hidden = byId("blur-too").hidden = Number(byId("repair").max) < 2;
     for (const option of ["consistent", "ensemble"]) byId(option).disabled = !this.model(model)[option];
   }
 }
