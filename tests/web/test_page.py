@@ -506,6 +506,7 @@ def test_the_fast_network_is_repaired_as_far_as_it_goes(page: Page, photo: Path,
     expect(page.locator("input[value=srgan-fast-photo]")).to_be_checked()
     slider.fill("0.5")
     expect(page.locator("input[value=srgan-fast]")).to_be_checked()
+    expect(page.locator(".mark")).to_have_attribute("data-name", "srgan-fast, repair 0.50")
     page.get_by_role("button", name="Apply").click()
     wait_for(page, "done")
     _, content = download(page)

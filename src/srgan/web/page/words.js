@@ -10,7 +10,7 @@ const STATES = {
 
 /** Return settings in few words: what makes the result. */
 export function inWords({ model, detail, repair }) {
-  if (repair !== null) return `repair ${repair.toFixed(2)}`;
+  if (repair !== null) return `${model}, repair ${repair.toFixed(2)}`;
   return detail === null ? model : `detail ${detail.toFixed(2)}`;
 }
 
