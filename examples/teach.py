@@ -4,9 +4,9 @@
     srgan train recipes/cpu/srresnet-compact.toml --data taught/sr --lr taught/lr --out runs/srresnet-compact
 
 In `lr` lie the photographs in each size, made four times as small by MATLAB's bicubic, in `sr` the network's results.
-With --blur, --noise and --jpeg lr is degraded as a recipe's `data.blur` and so on have it, a fifth of the pictures not
-at all. The network sees it so, and `srgan-photo` teaches to repair; with --from-clean it sees lr before, and another
-learns to make of poor pictures what this one makes of good ones.
+With --noise and --jpeg lr is degraded before the network sees it, as a recipe's `data.noise` and `data.jpeg` have it,
+a fifth of the pictures not at all: with `--model srgan-photo` another learns to repair. Without them such a recipe asks
+of poor lr what the network makes of it when it is good.
 """
 
 import argparse
@@ -33,25 +33,19 @@ def main() -> None:
     parser.add_argument("--data", required=True, nargs="+", help="folders or tars of photographs")
     parser.add_argument("--model", default="srgan-plus", help="a shipped name or a weights file: the one that teaches")
     parser.add_argument("--sizes", default=[0.5, 0.35, 0.25, 0.18], nargs="+", type=float, help="1 is their own")
-    parser.add_argument(
-        "--blur", default=0.0, type=float, help="the most, the standard deviation of a Gaussian in pixels"
-    )
     parser.add_argument("--noise", default=0.0, type=float, help="the most, its standard deviation in levels of 255")
     parser.add_argument("--jpeg", default=(), nargs=2, type=int, help="its lowest and highest quality, of 1 to 100")
-    parser.add_argument("--from-clean", action="store_true", help="the network sees lr before it is degraded")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
     arguments = parser.parse_args()
     if arguments.output.exists():
         parser.error(f"{arguments.output} is there already")
     if not all(0 < size <= 1 for size in arguments.sizes):
         parser.error(f"--sizes are above 0 and at most 1, not {arguments.sizes}")
-    if not 0 <= arguments.blur < 16:
-        parser.error(f"--blur goes from 0 to 15 pixels, not {arguments.blur:g}")
     if not 0 <= arguments.noise < 256:
         parser.error(f"--noise goes from 0 to 255 levels, not {arguments.noise:g}")
     if arguments.jpeg and not 1 <= arguments.jpeg[0] <= arguments.jpeg[1] <= 100:
         parser.error(f"--jpeg takes a lowest and a highest quality of 1 to 100, not {arguments.jpeg}")
-    degradation = Degradation(tuple(arguments.jpeg), arguments.noise, arguments.blur)
+    degradation = Degradation(tuple(arguments.jpeg), arguments.noise)
     try:
         teacher = Upscaler(arguments.model)
         store = prepare_store(arguments.data, default_cache(), min_side=LEAST, sizes=arguments.sizes)
@@ -64,11 +58,9 @@ def main() -> None:
     for number, entry in enumerate(tqdm(entries, unit=" pictures")):
         height, width = entry.lr_shape
         lr = imresize(store.picture(entry)[: SCALE * height, : SCALE * width], scale=1 / SCALE)
-        seen = lr
         if any(degradation):
             lr = degradation(lr, np.random.default_rng(number))
-        sr = teacher.upscale(seen if arguments.from_clean else lr)
-        for folder, pixels in zip(folders, (lr, sr), strict=True):
+        for folder, pixels in zip(folders, (lr, teacher.upscale(lr)), strict=True):
             Image.fromarray(pixels).save(folder / f"{number:06d}.png", compress_level=1)
 
 
