@@ -102,12 +102,12 @@ def choose(
     start = AUTOS.get(str(model), model)
     for name, value in (("detail", detail), ("repair", repair)):
         way = _WAYS[name].get(str(start), ())
-        first, *_, last = way or _WAYS[name][SHARP]
-        most = len(way or _WAYS[name][SHARP]) - 1
+        told = way or _WAYS[name][SHARP]
+        most = len(told) - 1
         if value is not None and not isinstance(value, Real):
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
         if value is not None and not (way and 0 <= value <= most):
-            raise ArgumentError(f"{name} goes from 0, {first}, to {most}, {last}; not {value:g} of {model}")
+            raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
     if start != model and detail is None and repair is None and jpeg_quality is not None:
         repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
     if repair is not None and repair == int(repair):
