@@ -82,6 +82,7 @@ LEVERS = (
     Lever("grid", "no regular pattern in flat areas", ("loss.grid=1.0",)),
     Lever("discriminator twice as fast", "two time scales", ("discriminator.learning_rate_factor=2.0",)),
     Lever("LPIPS with VGG16 (marked)", "better LPIPS by construction; DISTS judges", ("loss.lpips=0.03",)),
+    Lever("DISTS (marked)", "texture wherever it lies; LPIPS judges", ("loss.dists=0.05",)),
     Lever("patches of 96", "more context; 2.25 times the work", ("data.patch_size=96",)),
 )  # fmt: skip
 

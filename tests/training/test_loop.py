@@ -446,6 +446,7 @@ EVERYTHING: dict[str, Any] = {
     "wavelet": 0.5,
     "grid": 1.0,
     "lpips": 0.03,
+    "dists": 0.05,
 }
 
 
@@ -458,7 +459,7 @@ def test_with_every_lever_a_run_goes_on_as_if_it_had_not_died(
     recipe = runs.recipe(loss=EVERYTHING, optimiser={"clip": 1.1})
     recipe = replace(recipe, discriminator=Discriminator(**judge), network="tiny_plain_x4")
     torch.manual_seed(2)
-    options = {"content": content(), "lpips": LPIPS("vgg")}
+    options = {"content": content(), "distances": {"lpips": LPIPS("vgg"), "dists": DISTS()}}
     whole = train(recipe, store, tmp_path / "whole", **options)  # type: ignore[arg-type]
     with monkeypatch.context() as patch:
         at_step(3, crash, patch)
@@ -566,7 +567,8 @@ def test_a_recorded_run_learns_what_another_learns(
     for chosen in (False, True):
         torch.manual_seed(2)
         run = replace(recipe, run=replace(recipe.run, graph=chosen, precision="fp32"))
-        train(run, store, tmp_path / str(chosen), content=content(), lpips=LPIPS("vgg"))
+        distances: dict[str, LPIPS | DISTS] = {"lpips": LPIPS("vgg"), "dists": DISTS()}
+        train(run, store, tmp_path / str(chosen), content=content(), distances=distances)
         logs.append([line for line in read_log(tmp_path / str(chosen)) if line["kind"] == "train"])
     for eager, recorded in zip(*logs, strict=True):
         # nothing holds the mean of a relativistic discriminator's logits but how sums are rounded

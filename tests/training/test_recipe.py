@@ -34,7 +34,11 @@ def test_the_head_of_a_recipe_gets_all_that_it_needs(path: Path) -> None:
     recipe = read_recipe(path)
     lines = [line.removeprefix("#   ") for line in path.read_text().partition("\n\n")[0].splitlines()]
     fetched = {word for line in lines if line.startswith("srgan fetch ") for word in line.split()[2:]}
-    needed = {"vgg19": recipe.loss.content, "lpips": recipe.run.best == "lpips", "lpips-vgg": recipe.loss.lpips}
+    needed = {
+        "vgg19": recipe.loss.content,
+        "lpips": recipe.run.best == "lpips",
+        "lpips-vgg": recipe.loss.lpips + recipe.loss.dists,
+    }
     assert fetched >= {name for name, weight in needed.items() if weight}
     for start in (Path(name).parts[:2] for name in (recipe.initial, *recipe.shift)):
         assert start[:1] != ("runs",) or any(
@@ -104,7 +108,7 @@ def test_it_is_frozen() -> None:
         (PLAIN + "content_layers = 3\n", "loss.content_layers: a table, not 3"),
         (
             PLAIN.replace("1.0", "0.0"),
-            "loss: none of pixel, content, fourier, wavelet, lpips has a weight: nothing holds sr to hr",
+            "loss: none of pixel, content, fourier, wavelet, lpips, dists has a weight: nothing holds sr to hr",
         ),
         (PLAIN.replace("1.0", "-1.0"), "loss.pixel: -1.0 is negative or not finite"),
         ('network = "srresnet_x3"\n' + PLAIN, "network: unknown 'srresnet_x3'; did you mean srresnet_x4?"),
@@ -133,6 +137,7 @@ def test_it_is_frozen() -> None:
             "data.patch_size: a content layer before max-pooling 5 needs 16, not 12",
         ),
         (PLAIN + "lpips = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.lpips needs 16, not 12"),
+        (PLAIN + "dists = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.dists needs 16, not 12"),
         (PLAIN + "content_layers = { '5.4' = 1.0 }\n", "loss.content_layers: '5.4' is no layer: 5,4, say"),
         (PLAIN + "[data]\nheld_out_crop = 31\n", "data.held_out_crop: LPIPS needs 32, not 31"),
         (PLAIN + "[data]\nsizes = [0.5, 0]\n", "data.sizes: [0.5, 0.0] are not sizes above 0 and up to 1"),

@@ -72,7 +72,7 @@ def train(
     out: Path,
     *,
     content: ContentLoss | None = None,
-    lpips: LPIPS | None = None,
+    distances: Mapping[str, LPIPS | DISTS] = MappingProxyType({}),
     scored: Mapping[str, LPIPS | DISTS] = MappingProxyType({}),
     resume: bool = False,
     ranks: Ranks = ALONE,
@@ -82,12 +82,12 @@ def train(
     SIGTERM, SIGHUP and Ctrl-C save a checkpoint and end the run early; `resume` goes on from the newest one. On a
     CPU a run that was stopped and resumed equals the unbroken run bit for bit. Rates and weights are those of the
     recipe that it goes on by; networks, data, the optimiser's kind, and which terms the loss has, stay. `content`
-    and `lpips`, with VGG16, must be there just where the recipe gives them a weight; `scored` are the networks that
-    validate, by the names of their scores, of which one may choose the best checkpoint. Raises CheckpointError where
-    `out` holds a run that is not to be resumed, one of another recipe, or one that another process is at, OutputError
-    where it cannot be written to, DataError where the store has too few pictures that are large enough, WeightsError
-    or CheckpointError for what the recipe begins with, RecipeError for a batch that the processes cannot share evenly,
-    and TrainingError where a term is no longer finite.
+    and, by the names of their terms, `distances` must be there just where the recipe gives them a weight; `scored` are
+    the networks that validate, by the names of their scores, of which one may choose the best checkpoint. Raises
+    CheckpointError where `out` holds a run that is not to be resumed, one of another recipe, or one that another
+    process is at, OutputError where it cannot be written to, DataError where the store has too few pictures that are
+    large enough, WeightsError or CheckpointError for what the recipe begins with, RecipeError for a batch that the
+    processes cannot share evenly, and TrainingError where a term is no longer finite.
     """
     _make(out)
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def train(
             print(f"left out: {small} of the pictures, with a side under {side} pixels", file=sys.stderr)
         torch.backends.cudnn.benchmark = device.type == "cuda"  # patches have one size
         torch.backends.cudnn.allow_tf32 = False  # what is not bf16 is fp32: scores, and a run in that precision
-        networks = build_networks(recipe, content, ranks, lpips=lpips)
+        networks = build_networks(recipe, content, ranks, distances=distances)
         scored = {name: network.to(device) for name, network in scored.items()}
         scale = networks.average.scale
         sampler = patch_sampler(recipe, store, inside, scale=scale, device=device)

@@ -17,7 +17,7 @@ from srgan.losses import Distance
 from srgan.models.generator import GENERATORS
 from srgan.models.vgg import Phi
 
-_ANCHORS = ("pixel", "content", "fourier", "wavelet", "lpips")  # terms of the loss, one of which there has to be
+_ANCHORS = ("pixel", "content", "fourier", "wavelet", "lpips", "dists")  # one of these there has to be
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class Loss:
 
     Distances are squared ("l2") or absolute ("l1"). `content_layers` gives each phi_i,j, written "5,4", its weight.
     `content_factor` is 0 to calibrate the factor on the first patches, so that bicubic costs as much in the content
-    loss as in the pixel loss of the same distance. `lpips` is LPIPS with VGG16: what is trained on it is not to be
-    judged by it. The formulas are in `srgan.losses`.
+    loss as in the pixel loss of the same distance. `lpips` is LPIPS with VGG16, `dists` DISTS: what is trained
+    on one is not to be judged by it. The formulas are in `srgan.losses`.
     """
 
     pixel: float = 0.0
@@ -147,6 +147,7 @@ class Loss:
     wavelet: float = 0.0
     grid: float = 0.0
     lpips: float = 0.0
+    dists: float = 0.0
 
     def layers(self) -> dict[Phi, float]:
         """Return those of `content_layers` that have a weight, their keys read."""
@@ -274,6 +275,7 @@ class Recipe:
             (several, judged, "a discriminator with batch norm and one patch a batch"),
             (2 ** (deepest - 1), bool(loss.content), f"a content layer before max-pooling {deepest}"),
             (16, bool(loss.lpips), "loss.lpips"),
+            (16, bool(loss.dists), "loss.dists"),
             (8, self.discriminator.kind == "unet", "a U-Net discriminator"),
             (24, self.discriminator.kind == "patch", "a patch discriminator"),
             (24, bool(loss.consistency), "loss.consistency"),

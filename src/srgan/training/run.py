@@ -10,7 +10,7 @@ from srgan.perceptual import default_folder, find_dists, find_lpips
 from srgan.training.loop import check_begin, train
 from srgan.training.ranks import joined
 from srgan.training.recipe import read_recipe
-from srgan.training.start import content_loss
+from srgan.training.start import content_loss, loss_distances
 
 LEAST_SIDE = 32
 """Of pictures that are decoded, so that recipes of all patch sizes share a store; each leaves out what is too small."""
@@ -47,9 +47,7 @@ def run(
     scored = {name: network for name, network in found.items() if network is not None}
     if recipe.run.best == "lpips" and "lpips" not in scored:
         raise WeightsError(f"{perceptual}: run.best needs LPIPS's weights; srgan fetch lpips gets them")
-    lpips = find_lpips(perceptual, "vgg") if recipe.loss.lpips else None
-    if recipe.loss.lpips and lpips is None:
-        raise WeightsError(f"{perceptual}: loss.lpips needs LPIPS's VGG16; srgan fetch lpips-vgg gets it")
+    distances = loss_distances(recipe, perceptual)
     with joined() as ranks:
         if ranks.local > 0:
             ranks.wait()
@@ -64,7 +62,9 @@ def run(
         )
         if ranks.local == 0:
             ranks.wait()
-        last = train(recipe, store, out, content=content, lpips=lpips, scored=scored, resume=resume, ranks=ranks)
+        last = train(
+            recipe, store, out, content=content, distances=distances, scored=scored, resume=resume, ranks=ranks
+        )
     if int(last.stem) < recipe.optimiser.patches:
         raise TrainingError(f"stopped; --resume goes on from {last}")
     return last

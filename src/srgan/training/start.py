@@ -1,4 +1,4 @@
-"""Where a run starts: the content loss and the initial network, found and loaded."""
+"""Where a run starts: what its loss looks through and the initial network, found and loaded."""
 
 from pathlib import Path
 
@@ -9,9 +9,10 @@ from torch import Tensor
 from srgan.errors import WeightsError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
+from srgan.metrics import DISTS, LPIPS
 from srgan.models.generator import GENERATORS, balanced, folded
 from srgan.models.tensors import load_generator
-from srgan.perceptual import find_vgg19
+from srgan.perceptual import find_dists, find_lpips, find_vgg19
 from srgan.training import checkpoint
 from srgan.training.recipe import Recipe
 from srgan.training.steps import Networks
@@ -28,6 +29,21 @@ def content_loss(recipe: Recipe, perceptual: Path) -> ContentLoss | None:
     layers = recipe.loss.layers()
     vgg = find_vgg19(perceptual, layers, activated=recipe.loss.content_activated)
     return ContentLoss(vgg, layers, distance=recipe.loss.content_distance)
+
+
+def loss_distances(recipe: Recipe, perceptual: Path) -> dict[str, LPIPS | DISTS]:
+    """Return the learned distances that the recipe gives a weight, by the names of the loss's terms.
+
+    Raises WeightsError where VGG16's weights, which all of them take, are not in the folder `perceptual`.
+    """
+    found: dict[str, LPIPS | DISTS | None] = {}
+    if recipe.loss.lpips:
+        found["lpips"] = find_lpips(perceptual, "vgg")
+    if recipe.loss.dists:
+        found["dists"] = find_dists(perceptual)
+    if lacking := [name for name, network in found.items() if network is None]:
+        raise WeightsError(f"{perceptual}: loss.{lacking[0]} needs LPIPS's VGG16; srgan fetch lpips-vgg gets it")
+    return {name: network for name, network in found.items() if network is not None}
 
 
 def check_initial(recipe: Recipe) -> None:

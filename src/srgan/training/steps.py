@@ -2,10 +2,11 @@
 generator, on the same batch (k = 1)."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -14,7 +15,7 @@ from torch.optim import Adam, Optimizer
 
 from srgan import losses
 from srgan.losses import GAMES, ContentLoss
-from srgan.metrics import LPIPS
+from srgan.metrics import DISTS, LPIPS
 from srgan.models.discriminator import (
     feature_discriminator,
     patch_discriminator,
@@ -68,14 +69,15 @@ class Trained(Generic[N]):
 class Networks:
     """What a run trains, with what it needs for that; all but the first two only where the recipe asks.
 
-    `average` is the generator's exponential moving average, running statistics included.
+    `average` is the generator's exponential moving average, running statistics included. `distances` are learned ones,
+    by the names of the loss's terms.
     """
 
     generator: Trained[Generator]
     average: Generator
     discriminator: Trained[nn.Module] | None
     content: ContentLoss | None
-    lpips: LPIPS | None
+    distances: Mapping[str, LPIPS | DISTS]
 
     def trained(self) -> dict[str, Trained[Any]]:
         """Return the networks in training by name."""
@@ -155,7 +157,11 @@ class Averaged(NamedTuple):
 
 
 def build_networks(
-    recipe: Recipe, content: ContentLoss | None, ranks: Ranks, *, lpips: LPIPS | None = None
+    recipe: Recipe,
+    content: ContentLoss | None,
+    ranks: Ranks,
+    *,
+    distances: Mapping[str, LPIPS | DISTS] = MappingProxyType({}),
 ) -> Networks:
     """Return fresh networks on this process's device, their weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.run.seed)
@@ -169,7 +175,7 @@ def build_networks(
         average=copy.deepcopy(generator.network).eval().requires_grad_(False),
         discriminator=discriminator,
         content=None if content is None else _content_on(content, recipe, ranks.device),
-        lpips=None if lpips is None else _placed(lpips, ranks.device),
+        distances={name: _placed(network, ranks.device) for name, network in distances.items()},
     )
 
 
@@ -249,8 +255,8 @@ def generator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
         terms["grid"] = losses.grid_loss(sr, hr)
     if networks.content is not None:
         terms["content"] = networks.content.between(batch.sr_maps, batch.hr_maps)
-    if networks.lpips is not None:
-        terms["lpips"] = _lpips(networks.lpips, recipe, sr, hr)
+    for name, network in networks.distances.items():
+        terms[name] = _distance(network, recipe, sr, hr)
     if networks.discriminator is not None:
         terms["adversarial"] = _adversarial(networks.discriminator.network, recipe, batch)
     total = sr.new_zeros(())
@@ -280,11 +286,11 @@ def _adversarial(judge: nn.Module, recipe: Recipe, batch: Batch) -> Tensor:
     return game.generator(real, fake)
 
 
-def _lpips(lpips: LPIPS, recipe: Recipe, sr: Tensor, hr: Tensor) -> Tensor:
-    """Return the mean LPIPS, its feature maps in the recipe's precision, their distance in float32."""
+def _distance(network: LPIPS | DISTS, recipe: Recipe, sr: Tensor, hr: Tensor) -> Tensor:
+    """Return the mean of a learned distance, feature maps in the recipe's precision, what lies between in float32."""
     with autocast(recipe, sr.device):
-        maps = [[x.float() for x in lpips.features(picture)] for picture in (sr, hr)]
-    return lpips.distance(*maps).mean()
+        maps = [[x.float() for x in network.features(picture)] for picture in (sr, hr)]
+    return network.distance(*maps).mean()
 
 
 @torch.no_grad()
