@@ -34,6 +34,7 @@ from srgan.bulk.run import plan_bulk
 from srgan.bulk.sources import Listing, _of_pictures
 from srgan.bulk.stages import Making, plan_making
 from srgan.bulk.status import status_of
+from srgan.errors import SrganError
 from srgan.image.colour import to_network
 from srgan.image.picture import Limits
 from srgan.image.size import Size
@@ -197,4 +198,7 @@ def manifest(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, SrganError) as error:
+        sys.exit(f"bulk: {error}")

@@ -4,6 +4,7 @@ taskset -c 0 python benchmarks/png.py examples/pictures/chelsea.png
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from io import BytesIO
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 import srgan
+from srgan.errors import SrganError
 from srgan.image.picture import Picture
 from srgan.image.writing import WriteOptions, write_picture
 
@@ -53,4 +55,7 @@ def compared(*ways: Callable[[BytesIO], object]) -> list[tuple[str, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SrganError as error:
+        sys.exit(f"png: {error}")

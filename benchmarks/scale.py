@@ -11,6 +11,7 @@ table, and where the inputs come from.
 import argparse
 import heapq
 import json
+import sys
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,4 +179,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"scale: {error}")

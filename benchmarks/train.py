@@ -12,6 +12,7 @@ the time spent in the DataLoader for the plain loop. VGG19's weights are random 
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from tqdm import tqdm
 
 from plain import PlainGenerator, device_name, matrix_peaks, synchronise
 from srgan.data.store import Store, prepare_store
+from srgan.errors import SrganError
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss
 from srgan.memory import keep_freed_memory
@@ -257,4 +259,7 @@ def floating_point_operations(recipe: Recipe) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SrganError as error:
+        sys.exit(f"train: {error}")

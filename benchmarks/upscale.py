@@ -35,6 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from plain import PlainGenerator, device_name, matrix_peaks, synchronise
+from srgan.errors import SrganError
 from srgan.evaluation.meters import Meters
 from srgan.evaluation.run import evaluate
 from srgan.export import build_onnx
@@ -271,4 +272,7 @@ def precision_table(model: str, data: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SrganError as error:
+        sys.exit(f"upscale: {error}")
