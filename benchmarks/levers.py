@@ -130,7 +130,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", required=True, help="photographs, as for srgan train")
+    parser.add_argument("--data", nargs="+", required=True, help="over 16 photographs, as for srgan train")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--table", type=Path, required=True, help="the Markdown file to write")
     parser.add_argument("--perceptual", type=Path, help="folder with the weights of VGG19 and LPIPS")
