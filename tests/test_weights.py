@@ -186,8 +186,10 @@ def test_a_file_without_a_card_is_not_ours(tmp_path: Path, header: object) -> No
         (json.dumps(CARD | {"scale": "4"}), "its card lacks 'scale'"),
         (json.dumps(CARD | {"halo": True}), "its card lacks 'halo'"),
         (json.dumps({"name": "a"}), "its card lacks 'network'"),
-        (json.dumps(CARD | {"scale": 0}), "its card has an impossible scale or halo"),
+        (json.dumps(CARD | {"scale": 1}), "its card has an impossible scale or halo"),
         (json.dumps(CARD | {"halo": -1}), "its card has an impossible scale or halo"),
+        (json.dumps(CARD | {"training": "long"}), "its card has 'training' of the wrong kind"),
+        (json.dumps(CARD | {"scores": {"Set5": 3}}), "its card has 'scores' of the wrong kind"),
     ],
 )
 def test_a_card_that_cannot_be_is_an_error(text: str, message: str) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -204,6 +205,22 @@ def test_what_is_in_the_place_of_a_result_and_not_ours_is_kept(tmp_path: Path, t
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1}, "no reason of the picture's"
 
 
+def test_without_provenance_the_manifest_tells_what_has_changed(tmp_path: Path, tiny_onnx: Path) -> None:
+    """And what it does not know of is kept, whatever becomes of the picture."""
+    silent = WriteOptions(provenance=False)
+    draw(tmp_path / "in/a.png", tmp_path / "in/b.png", tmp_path / "out/b_x4.png", seed=1)
+    before = results(tmp_path / "out")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=silent)[0]) == {"done": 1, "skipped": 1}
+    draw(tmp_path / "in/a.png", tmp_path / "in/b.png", seed=2)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=silent)[0]) == {"remade": 1, "skipped": 1}
+    other = replace(silent, compression=9)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=other)[0]) == {"remade": 1, "skipped": 1}
+    assert results(tmp_path / "out")["b_x4.png"] == before["b_x4.png"]
+    fresh = tmp_path / "fresh"
+    run(tiny_onnx, tmp_path / "in", fresh, options=other)
+    assert results(tmp_path / "out")["a_x4.png"] == results(fresh)["a_x4.png"]
+
+
 @pytest.mark.parametrize("source", ["a.png", "0.tar"])
 def test_a_result_that_could_not_be_replaced_is_not_taken_for_the_new_one(
     tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, source: str
@@ -362,6 +379,32 @@ def test_names_that_are_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1}
 
 
+def test_names_in_tars_that_are_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png", tmp_path / "out/x/a_x4.png")
+    name = os.fsdecode(b"\xff.png")
+    write_tar(tmp_path / "x.tar", dict.fromkeys(("a.png", name), (tmp_path / "a.png").read_bytes()))
+    assert counts(run(tiny_onnx, tmp_path / "x.tar", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    (tmp_path / "out/x/a_x4.png").unlink()
+    assert counts(run(tiny_onnx, tmp_path / "x.tar", tmp_path / "out")[0]) == {"done": 1, "skipped": 1}
+    (tmp_path / "x.tar").touch()
+    outcome, records = run(tiny_onnx, tmp_path / "x.tar", tmp_path / "out")
+    assert counts(outcome) == {"skipped": 2}
+    assert all(record.network_s == 0 for record in records)
+    assert status_of(Manifest(open_place(str(tmp_path / "out")))).done == 2
+
+
+def test_a_destination_whose_name_is_not_unicode(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its manifest is put together as others are."""
+    draw(tmp_path / "in/a.png")
+    target = tmp_path / os.fsdecode(b"\xff")
+    monkeypatch.setattr(manifests, "MANY", 2)
+    for _ in range(3):
+        run(tiny_onnx, tmp_path / "in", target)
+    assert len(list((target / "_srgan/manifest").iterdir())) == 1
+
+
 @pytest.mark.parametrize("name", ["holiday.jpg", "all.tar", "list.txt"])
 def test_a_folder_may_be_called_as_a_file(tmp_path: Path, tiny_onnx: Path, name: str) -> None:
     draw(tmp_path / name / "a.png")
@@ -503,9 +546,15 @@ def test_places_that_cannot_be_are_one_line(tmp_path: Path, tiny_onnx: Path) -> 
     draw(tmp_path / "in/a.png")
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.csv").touch()
+    (tmp_path / "list.txt").write_text("\n\n")
+    parquet.write_table(pa.table({"path": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     for source, target, message in (
         ("gone", "out", r"gone: no such file or folder"),
         ("gone.txt", "out", r"gone\.txt: no such file"),
+        ("list.csv/gone.tar", "out", r"gone\.tar: no such file"),
+        (f"{300 * 'a'}.tar", "out", r"aa\.tar: cannot be read: File name too long"),
+        ("list.txt", "out", r"list\.txt: no path in this list"),
+        ("empty.parquet", "out", r"empty\.parquet: no pictures, tars or Parquet files with rows"),
         ("list.csv", "out", r"list\.csv: neither a picture, a \.tar nor a list"),
         ("empty", "out", r"empty: no pictures, tars or Parquet files"),
         ("in", "in/large", r"in/large is in .*in: results would become pictures; choose another"),
@@ -630,6 +679,10 @@ def test_a_failure_is_one_line_whatever_its_picture_is_called(tmp_path: Path, ti
     run(tiny_onnx, tmp_path / "in", tmp_path / "out")
     (line,) = failures(Manifest(open_place(str(tmp_path / "out"))))
     assert line == f"{tmp_path}/in/a\\tb\\nc\\rd.png\tnot a picture, or not of a kind that can be read"
+    draw(tmp_path / "in/a\tb\nc\rd.png", tmp_path / "out/a\tb\nc\rd_x4.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    (line,) = failures(Manifest(open_place(str(tmp_path / "out"))))
+    assert line.partition("\t")[2].startswith(f"{tmp_path}/out/a\\tb\\nc\\rd_x4.png: is there already")
 
 
 def test_a_list_has_lines_that_end_as_lines_of_files_do(tmp_path: Path, tiny_onnx: Path) -> None:

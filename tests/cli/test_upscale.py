@@ -191,6 +191,17 @@ def test_the_log_has_a_line_for_each_picture(capsys: pytest.CaptureFixture[str])
     told = "photo.png: is there already and no log: lines are added to one, or to a file of a new name"
     assert told in capsys.readouterr().err
     assert Path("photo.png").read_bytes() == before
+    Path("scores.json").write_text('{"results": []}')
+    assert main(["upscale", "broken.jpg", "--log", "scores.json"]) == 1
+    assert told.replace("photo.png", "scores.json", 1) in capsys.readouterr().err
+    assert Path("scores.json").read_text() == '{"results": []}'
+    whole = Path("log.jsonl").read_text()
+    Path("log.jsonl").write_text(whole[:-9])  # as a kill leaves it
+    assert main(["upscale", "broken.jpg", "--log", "log.jsonl"]) == 1
+    *others, cut, last = Path("log.jsonl").read_text().splitlines()
+    assert "\n".join([*others, cut]) == whole[:-9]
+    assert json.loads(last)["source"] == "broken.jpg"
+    capsys.readouterr()
     assert main(["upscale", "photo.png", "--log", "photo.png/log"]) == 1
     assert capsys.readouterr().err == "srgan: error: photo.png/log: cannot be written: Not a directory\n"
 

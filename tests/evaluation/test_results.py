@@ -17,13 +17,15 @@ SCORES = (
 )
 
 
-def test_the_interval_of_a_mean_is_near_the_normal_one() -> None:
+def test_the_interval_of_a_mean_is_near_the_normal_one(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).normal(5, 2, 400)
     found = interval(values.tolist())
     assert found is not None
     half = 1.96 * values.std() / 20
     assert list(found) == pytest.approx([values.mean() - half, values.mean() + half], abs=0.02)
     assert interval(values.tolist()) == found
+    monkeypatch.setattr("srgan.evaluation.statistics._AT_ONCE", 7 * len(values))
+    assert interval(values.tolist()) == found, "however many are drawn together"
 
 
 def test_the_interval_of_two_values_by_hand() -> None:

@@ -175,6 +175,12 @@ def test_a_picture_too_small_for_a_network_is_left_out_of_its_scores(perceptual:
     assert [list(score.values) for score in result.scores] == [["psnr_y", "dists"], ["psnr_y", "lpips", "dists"]]
 
 
+def test_a_folder_that_is_called_like_a_picture_is_none(folder: Path) -> None:
+    (folder / "notes.png").mkdir()
+    (result,) = evaluate(["bicubic"], [folder], meters=Meters(metrics=["psnr_y"]))
+    assert len(result.scores) == 2
+
+
 def test_only_the_metrics_asked_for(folder: Path) -> None:
     (result,) = evaluate(["bicubic"], [folder], meters=Meters(metrics=["ssim_y"]))
     assert result.metrics == ["ssim_y"]

@@ -93,6 +93,7 @@ def test_a_network_of_another_scale_is_run_as_often_as_it_takes(tmp_path: Path) 
         ({"shuffled": False}, r"makes \(1, 3, 24, 36\) of an RGB picture of 36x24"),
         ({"kind": TensorProto.FLOAT16}, "takes or gives something else than one picture in float32"),
         ({"factor": 255.0}, "makes 124 of a gray of 0.5: its pictures are not RGB in 0..1"),
+        ({"factor": float("nan")}, "the model: holds weights that are not finite"),
     ],
 )
 def test_what_would_not_run_here_is_told_and_not_written(network: dict[str, float], line: str, tmp_path: Path) -> None:
@@ -100,6 +101,16 @@ def test_what_would_not_run_here_is_told_and_not_written(network: dict[str, floa
     with pytest.raises(WeightsError, match=rf"theirs\.onnx: {line}"):
         adopt(source, tmp_path / "adopted.onnx")
     assert not (tmp_path / "adopted.onnx").exists()
+
+
+def test_a_network_that_gives_a_number_makes_no_picture(tmp_path: Path) -> None:
+    node = helper.make_node("ReduceMean", ["picture"], ["mean"], keepdims=0)
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    graph = helper.make_graph([node], "g", [picture], [helper.make_tensor_value_info("mean", TensorProto.FLOAT, [])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "mean.onnx")
+    with pytest.raises(WeightsError, match=r"mean\.onnx: makes \(\) of an RGB picture of 36x24"):
+        adopt(tmp_path / "mean.onnx", tmp_path / "a.onnx")
 
 
 def test_files_that_are_no_such_network(tiny_onnx: Path, tmp_path: Path) -> None:

@@ -296,6 +296,13 @@ def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_x4.png"]
 
 
+def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "a_x4.png")
+    told = f"{tmp_path / 'a_x4.png'}: is there already and was not made by srgan; --overwrite replaces it"
+    assert errors(run(tmp_path / "a.png")) == [told]
+
+
 def test_a_folder_in_the_place_of_a_result_is_an_error(tmp_path: Path) -> None:
     draw(tmp_path / "photo.jpg")
     (tmp_path / "photo_x4.png").mkdir()

@@ -13,8 +13,9 @@ from srgan.models.tensors import load_generator, load_tensors, save_generator
 pytestmark = pytest.mark.usefixtures("small_networks")
 
 
-def test_a_generator_comes_back_with_its_card(tiny: Generator, tmp_path: Path) -> None:
-    path, card = tmp_path / "tiny.safetensors", card_of(tiny, "tiny", "tiny_x4")
+@pytest.mark.parametrize("suffix", [".safetensors", ".SafeTensors"])
+def test_a_generator_comes_back_with_its_card(tiny: Generator, tmp_path: Path, suffix: str) -> None:
+    path, card = tmp_path / f"tiny{suffix}", card_of(tiny, "tiny", "tiny_x4")
     save_generator(tiny, path, card, half=False)
     generator, read = load_generator(path)
     assert read == card

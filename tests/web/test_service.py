@@ -42,8 +42,8 @@ from srgan.web.app import Rules
 from srgan.web.costs import count_scans
 from srgan.web.frame import Frame, JsonLines, Traffic
 from srgan.web.metrics import Metrics
-from srgan.web.parameters import Crop
-from srgan.web.work import _cropped
+from srgan.web.parameters import Crop, read_order
+from srgan.web.work import Work, _cropped
 from srgan.weights import NAMES, Choice
 
 
@@ -218,6 +218,23 @@ def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
     answer = running.upscale(turned, "crop=10,5,16,20&model=bicubic&scale=2")
     with Image.open(io.BytesIO(answer.body)) as image:
         np.testing.assert_array_equal(np.asarray(image), imresize(np.ascontiguousarray(upright), scale=2))
+
+
+def test_a_crop_is_inside_each_page(running: Running) -> None:
+    """What it leaves nothing of would go through the network for ever."""
+    pages = io.BytesIO()
+    large, small = (Image.new("RGB", (side, side)) for side in (16, 4))
+    large.save(pages, "TIFF", save_all=True, append_images=[small])
+    for query in ("", "&model=bicubic", "&width=20"):
+        answer = running.upscale(pages.getvalue(), f"crop=8,8,4,4&format=tiff{query}")
+        assert answer.problem["detail"] == "the crop is not inside page 2 of the picture, which has 4x4 pixels"
+    assert running.upscale(pages.getvalue(), "crop=1,1,3,3&format=tiff").status == 200
+
+
+def test_a_map_has_no_transparency_and_no_quality(running: Running) -> None:
+    for query in ("format=jpeg", "quality=90"):
+        assert running.upscale(png(channels=4), query).status == 422
+        assert running.upscale(png(channels=4), f"show=confidence&{query}").status == 200
 
 
 def test_what_a_crop_or_a_map_is_of_tells_its_fingerprint(running: Running) -> None:
@@ -462,6 +479,12 @@ def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:
         (form(name=b"\xff")[0], "multipart/form-data; boundary=line", 400, "is not UTF-8"),
         (
             form(picture=png())[0].replace(b"--line--", form(picture=png())[0]),
+            "multipart/form-data; boundary=line",
+            400,
+            "two parts 'picture'",
+        ),
+        (
+            form(picture=png())[0].replace(b"--line--", form(picture=("b.png", b""))[0]),
             "multipart/form-data; boundary=line",
             400,
             "two parts 'picture'",
@@ -822,6 +845,15 @@ def test_the_progress_of_what_fails_says_why(running: Running, monkeypatch: pyte
     assert running.ask("GET", "/v1/progress/request-0").problem["status"] == 404
 
 
+def test_work_that_was_ended_has_failed_whatever_its_threads_still_do(running: Running) -> None:
+    work = Work("request-1", read_order([], NAMES, NAMES[0]), png(), 1.0, lambda: None)
+    work.state, work.detail = "failed", "it takes longer than 1 s, the limit here"
+    work.end()
+    work.state = "writing"
+    told = running.service.workshop.told(work)
+    assert told == {"state": "failed", "detail": "it takes longer than 1 s, the limit here"}
+
+
 def test_a_token_is_asked_for(slow: Slow) -> None:
     slow.go.set()
     with serving(Rules(token="swordfish-ü")) as running:
@@ -841,7 +873,7 @@ def test_a_page_of_another_origin_over_plain_http_is_refused(running: Running) -
     """Browsers tell Sec-Fetch-Site to https and localhost alone."""
     host = f"127.0.0.1:{running.port}"
     assert running.upscale(png(), Origin=f"http://{host}").status == 200
-    for origin in ("http://evil.test", f"http://127.0.0.1:{running.port + 1}", "null"):
+    for origin in ("http://evil.test", f"http://127.0.0.1:{running.port + 1}", "null", "http://["):
         assert running.upscale(png(), Origin=origin).problem["status"] == 403
 
 

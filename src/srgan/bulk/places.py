@@ -188,7 +188,10 @@ class Place:
     def remove(self, name: str) -> None:
         """Remove a file where it is there. Raises OutputError."""
         try:
-            self.system.delete_file(self.path_of(name))
+            if self.kind == "local":
+                Path(self.path_of(name)).unlink()
+            else:
+                self.system.delete_file(self.path_of(name))
         except FileNotFoundError:
             return
         except (OSError, pa.ArrowException) as error:

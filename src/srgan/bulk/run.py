@@ -103,7 +103,7 @@ def run_bulk(
                 refused += record.stage == "write"
                 if refused == REFUSED:
                     raise BulkError(f"{destination.url}: {REFUSED} results, one after the other: {record.error}")
-        run.total = outcome.counts.total()  # now that all archives have been opened
+        run.total = outcome.counts.total() - len(plan.errors)  # now that all archives have been opened
         manifest.end(run)
     finally:
         manifest.flush()
@@ -162,7 +162,8 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
                 and whole.members == len(done)
             )
         if not complete:
-            names = below[clean(task.target)] if task.kind == "tar" else [name for name in targets if name in present]
+            inside = below[clean(task.target)] if task.kind == "tar" else map(clean, targets)
+            names = [name for name in inside if name in present]
             there = tuple((name, found[name].identity if name in found else "") for name in names)
             plan.tasks.append(replace(task, settled=frozenset(done), members=there))
     return plan

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from pyarrow import parquet
 
+from srgan.bulk.manifest import clean
 from srgan.bulk.places import File, Place, open_place, reason
 from srgan.errors import BulkError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
@@ -41,8 +42,8 @@ class Task:
     present     whether something is in the result's place
     identity    the fingerprint that the result is known to have, "" where it is not known
     content     the picture's bytes, where they are in hand
-    members     the results of an archive's pictures that are there, and their identities; `settled` are those that
-                nothing is to be done for
+    members     the results of an archive's pictures that are there, and their identities, names as a manifest holds
+                them; `settled` are those that nothing is to be done for, by their names or as a manifest holds these
     rows        of a Parquet file that are in this part of it, a row group, and the `column` with pictures
     """
 
@@ -94,16 +95,19 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
         place, name = _file_of(text)
         version = place.versions([name])[0]
         if version == "":
-            raise BulkError(f"{place.url_of(name)}: no such file")
+            raise BulkError(f"{place.url_of(name)}: {_lacking(place, name)}")
         files = [File(name, version)]
         if suffix == ".txt":
             listed = place.read(name).removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
             lines = (line.strip() for line in StringIO(listed, newline=None))
             tasks = _of_paths(_listed((line for line in lines if line), place, text), ending)
+            if not tasks:
+                raise BulkError(f"{place.url_of(name)}: no path in this list")
             return Listing(place.url_of(name), _apart(tasks), errors, None)
-        searched = None
+        searched, where = None, place.url_of(name)
     else:
         searched = place = open_place(text)
+        where = place.url
         is_result = named_like_result(size)
         files = [file for file in place.files(errors) if _counts(file.name, is_result)]
     tasks = _of_pictures([file for file in files if _suffix(file.name) in PICTURE_SUFFIXES], place, ending)
@@ -116,7 +120,7 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
         if place.kind == "local" and not os.path.isdir(place.base):  # noqa: PTH112
             exists = os.path.exists(place.base)  # noqa: PTH110
             what = "neither a picture, a .tar nor a list (.txt, .parquet)" if exists else "no such file or folder"
-        raise BulkError(f"{place.url}: {what}")
+        raise BulkError(f"{where}: {what}")
     url = text if place.kind == "local" else place.url_of("").rstrip("/")
     return Listing(url, _apart(tasks), errors, searched)
 
@@ -130,14 +134,15 @@ def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
     known = dict(task.members)
     try:
         for name, target, content in members:
+            key = clean(target)
             yield replace(
                 task,
                 kind="file",
                 name=name,
                 source=f"{task.source}/{name}",
                 target=target,
-                present=target in known,
-                identity=known.get(target, ""),
+                present=key in known,
+                identity=known.get(key, ""),
                 archive=task.name,
                 content=content,
                 members=(),
@@ -150,6 +155,18 @@ def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
 
 def _counts(name: str, is_result: Any) -> bool:
     return not is_result(posixpath.basename(name)) and not is_hidden(name)
+
+
+def _lacking(place: Place, name: str) -> str:
+    """Return what is wrong with a file that has no version."""
+    if place.kind == "local":
+        try:
+            os.stat(place.path_of(name))  # noqa: PTH116 - as places does
+        except (FileNotFoundError, NotADirectoryError):
+            return "no such file"
+        except OSError as error:
+            return f"cannot be read: {reason(error)}"
+    return "no such file"
 
 
 def _suffix(name: str) -> str:
@@ -285,10 +302,14 @@ def _in_tar(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
                 if target not in used:
                     break
             used.add(target)
-            if target not in task.settled:
+            if not _settled(task, target):
                 content = tar.extractfile(member)
                 assert content is not None
                 yield name, target, content.read()
+
+
+def _settled(task: Task, target: str) -> bool:
+    return target in task.settled or clean(target) in task.settled
 
 
 def _of_tables(files: Iterable[File], place: Place, text: str, ending: Ending, column: str | None) -> list[Task]:
@@ -340,7 +361,8 @@ def row_target(task: Task, row: int, ending: Ending) -> str:
 
 
 def _in_table(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
-    wanted = {row: target for row in task.rows if (target := row_target(task, row, ending)) not in task.settled}
+    targets = ((row, row_target(task, row, ending)) for row in task.rows)
+    wanted = {row: target for row, target in targets if not _settled(task, target)}
     if not wanted:
         return
     with task.place.open(task.name, anywhere=True) as file:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from srgan.atomic import cache_folder, written_whole
-from srgan.bulk.manifest import Record, whoami
+from srgan.bulk.manifest import Record, Status, whoami
 from srgan.bulk.places import Place
 from srgan.bulk.sources import Task, pictures_in
 from srgan.errors import OutputError, PictureError, SrganError
@@ -174,8 +174,8 @@ class Reader:
         with work.part("read"):
             content = task.place.read(task.name) if task.content is None else task.content
             record.bytes_in = len(content)
-            record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))
-            record.status = self._status(task, record.identity)
+            wanted = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))
+            record.status, record.identity = self._status(task, wanted)
         if record.status in ("done", "remade"):
             with work.part("decode"):
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)
@@ -189,18 +189,25 @@ class Reader:
         work.task = replace(task, content=None)
         return work
 
-    def _status(self, task: Task, wanted: str) -> Any:
-        """Return what becomes of a picture by what is in its result's place. Raises OutputError."""
+    def _status(self, task: Task, wanted: str) -> tuple[Status, str]:
+        """Return what becomes of a picture by what is in its result's place, and the identity of what is there then.
+
+        Results without provenance do not say what they are: what the manifest knows of them counts, and what it does
+        not know is kept, and stays unknown. Raises OutputError.
+        """
         if self._making.overwrite or not task.present:
-            return "remade" if task.present else "done"
+            return "remade" if task.present else "done", wanted
         where = self._making.destination.url_of(task.target)
         if task.identity == wanted:
-            return "skipped"
+            return "skipped", wanted
         try:
             found = self._making.destination.fingerprint_of(task.target)
         except FileNotFoundError:
-            return "done"
-        return fate(found, wanted, self._making.options, where)
+            return "done", wanted
+        if found is None and not self._making.options.provenance:
+            found = task.identity or None
+        status = fate(found, wanted, self._making.options, where)
+        return status, "" if found is None else wanted
 
 
 class Network:

@@ -73,13 +73,13 @@ def status_of(manifest: Manifest) -> Status:
 def failures(manifest: Manifest) -> Iterator[str]:
     """Yield a line for each picture that has no result: its name, a tab, and why. Raises as `status_of` does.
 
-    Tabs and ends of lines in names are written \\t, \\n and \\r.
+    Tabs and ends of lines are written \\t, \\n and \\r.
     """
     table, _ = _read(manifest, "source")
     last = {row["target"]: row for row in table.to_pylist()}
     for row in last.values():
         if row["status"] == "failed":
-            yield f"{row['source'].translate(_ESCAPES)}\t{row['error']}"
+            yield "\t".join(row[name].translate(_ESCAPES) for name in ("source", "error"))
 
 
 def lines_of(status: Status) -> Iterator[str]:

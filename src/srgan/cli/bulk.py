@@ -173,10 +173,9 @@ def bulk(
                 source, making, runner, column=column, retry_failed=retry_failed, on_plan=planned, on_record=tell
             )
     click.echo(f"{in_words(outcome.counts)} in {time.perf_counter() - start:.1f} s")
-    if outcome.counts["failed"]:
+    if outcome.counts["failed"] > len(outcome.errors):  # folders that cannot be searched are no pictures
         click.echo(f"srgan bulk --failures {shlex.quote(destination)} lists what failed, and why", err=True)
-        return 1
-    return 0
+    return 1 if outcome.counts["failed"] else 0
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What became of each picture, as lines of JSON in a file."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from srgan.errors import OutputError
 
 if TYPE_CHECKING:
     from srgan.inference.batch import Result
+
+_FIRST = b'{"time": '  # how a line begins
 
 
 class ResultLog:
@@ -27,11 +30,15 @@ class ResultLog:
             self._file = path.open("a+b", buffering=0)
             if self._file.seekable():  # no pipe, nor a terminal
                 self._file.seek(0)
-                if self._file.read(1) not in (b"", b"{"):
+                if not _FIRST.startswith(self._file.read(len(_FIRST))):
                     self._file.close()
                     raise OutputError(
                         f"{path}: is there already and no log: lines are added to one, or to a file of a new name"
                     )
+                if self._file.seek(0, os.SEEK_END):
+                    self._file.seek(-1, os.SEEK_END)
+                    if self._file.read() != b"\n":  # a kill cut the last line
+                        self._file.write(b"\n")
 
     def __enter__(self) -> "ResultLog":
         return self

@@ -15,11 +15,10 @@ LR_FOLDER = f"LRx{SCALE}"
 def photographs_below(folder: Path, *others: str) -> list[Path]:
     """Return the pictures in a folder and below it, sorted, and files of `others`' suffixes, ".tar" say.
 
-    What is hidden is none of them, nor what is in a folder named LRx4; a link to nothing is, to be an error when it is
-    read. Raises DataError where there are none.
+    What is hidden is none of them, nor what is in a folder named LRx4. Raises DataError where there are none.
     """
     found = (path for path in folder.rglob("*") if path.suffix.lower() in {*PICTURE_SUFFIXES, *others})
-    below = ((path, path.relative_to(folder)) for path in found if path.is_file() or not path.exists())
+    below = ((path, path.relative_to(folder)) for path in found if _is_file(path))
     files = sorted(path for path, name in below if LR_FOLDER not in name.parts and not is_hidden(str(name)))
     if not files:
         raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
@@ -85,4 +84,10 @@ def pictures_in(folder: Path) -> list[Path]:
     """Return the pictures in a folder itself, sorted by name, but for hidden ones. Raises DataError for no folder."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p.name))
+    named = (p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(p.name))
+    return sorted(path for path in named if _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a path is a file's, or a link's to nothing: that is an error when it is read."""
+    return path.is_file() or not path.exists()

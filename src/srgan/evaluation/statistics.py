@@ -9,6 +9,8 @@ Interval = tuple[float, float]
 SAMPLES = 10_000
 LEVEL = 0.95
 
+_AT_ONCE = 1_000_000  # values that are drawn together
+
 
 def interval(values: Sequence[float]) -> Interval | None:
     """Return the interval that holds the mean in 95 of 100 samples of the pictures, drawn with replacement.
@@ -19,6 +21,8 @@ def interval(values: Sequence[float]) -> Interval | None:
     x = np.array(values, dtype=np.float64)
     if len(x) < 2 or not np.isfinite(x).all():
         return None
-    drawn = np.random.default_rng(0).integers(len(x), size=(SAMPLES, len(x)))
-    low, high = np.quantile(x[drawn].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    random, rows = np.random.default_rng(0), max(1, _AT_ONCE // len(x))
+    sizes = [min(rows, SAMPLES - start) for start in range(0, SAMPLES, rows)]
+    means = [x[random.integers(len(x), size=(samples, len(x)))].mean(axis=1) for samples in sizes]
+    low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -1,11 +1,16 @@
 """Where a result shows detail that its picture does not hold: the difference of two results, as a map of heat."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.image.colour import BT601, Pixels, to_floats
+from srgan.image.picture import Limits, Picture
 from srgan.image.resample import resample_values
+from srgan.image.size import Size
+from srgan.image.writing import WriteOptions, check_result
 
 FULL_HEAT = 0.125
 """The difference of luma, of a range of 1, that is shown hottest: 32 levels of 256."""
@@ -32,6 +37,15 @@ def heat(one: Pixels, other: Pixels) -> NDArray[np.uint8]:
     colours = _STOPS[below] * (1 - part) + _STOPS[below + 1] * part
     levels: NDArray[np.uint8] = (colours + 0.5).astype(np.uint8)
     return levels
+
+
+def check_map(target: Path | None, picture: Picture, size: Size, options: WriteOptions, limits: Limits) -> None:
+    """Look, before the work, whether the map of a picture's result can be written. Raises as `check_result` does.
+
+    It has colours of 8 bits and no transparency, whatever the picture has.
+    """
+    colours = np.broadcast_to(np.uint8(0), (*picture.pixels.shape[:2], 3))
+    check_result(target, Picture(colours), size, options, limits)
 
 
 def _luma(pixels: Pixels) -> NDArray[np.float32]:

@@ -82,9 +82,14 @@ def _signed(text: str, maker: Maker) -> str:
 
 
 def read_fingerprint(path: Path) -> str | None:
-    """Return the `Maker.fingerprint` that a file carries, None where it carries none. Raises OSError."""
-    with path.open("rb") as file:
+    """Return the `Maker.fingerprint` that a file carries, None for one without, a pipe say. Raises OSError."""
+    with open(path, "rb", opener=_at_once) as file:
         return find_fingerprint(file)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file; of a pipe, do not wait for what it is written by."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_marked(path: Path) -> bool:

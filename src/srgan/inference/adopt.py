@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.atomic import written_whole
-from srgan.errors import ArgumentError, WeightsError
+from srgan.errors import ArgumentError, InferenceError, WeightsError
 from srgan.inference.network import Network, require_finite
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.quiet import openvino
@@ -36,8 +36,8 @@ def adopt(
     halo  how many lr pixels around a window are computed with it: the receptive field, or what is enough of it
     name, summary, licence   for the card; the name is that of the file by default
 
-    Returns the card and what `seam` found. Raises WeightsError for a file that is damaged or no such network,
-    ArgumentError for an output that is no .onnx or a halo below 0, NotFiniteError for results that are not finite.
+    Returns the card and what `seam` found. Raises WeightsError for a file that is damaged or no such network, or one
+    whose values are not finite, ArgumentError for an output that is no .onnx or a halo below 0.
     """
     source, output = Path(source), Path(output)
     if halo < 0:
@@ -63,11 +63,14 @@ def adopt(
     }
     entry = field(_KEY, METADATA_KEY.encode()) + field(_VALUE, json.dumps(card).encode())
     content += field(_METADATA_PROPS, entry)
-    network = OpenVinoNetwork(content, precision="fp32")
-    gray = float(require_finite(network(np.full((1, 3, *SIZES[0]), 0.5, np.float32))).mean())
+    try:
+        network = OpenVinoNetwork(content, precision="fp32")
+        gray = float(require_finite(network(np.full((1, 3, *SIZES[0]), 0.5, np.float32))).mean(dtype=np.float64))
+        found = seam(network)
+    except (InferenceError, WeightsError) as error:
+        raise WeightsError(f"{source}: {error}") from error
     if abs(gray - 0.5) > 0.1:
         raise WeightsError(f"{source}: makes {gray:.3g} of a gray of 0.5: its pictures are not RGB in 0..1")
-    found = seam(network)
     with written_whole(output) as file:
         file.write(content)
     return card, found
@@ -105,7 +108,7 @@ def _scale(model: openvino.Model, where: Path) -> int:
             sr = tuple(model.output(0).get_shape())
         except RuntimeError as error:
             raise WeightsError(f"{where}: takes no RGB picture of {width}x{height}") from error
-        scale = scale or sr[-1] // width
+        scale = scale or (sr[-1] // width if sr else 0)
         if scale < 2 or sr != (1, 3, height * scale, width * scale):
             raise WeightsError(f"{where}: makes {sr} of an RGB picture of {width}x{height}")
     return scale

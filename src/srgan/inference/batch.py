@@ -17,10 +17,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import numpy as np
-
 from srgan.atomic import as_output_error, remove_leftovers
 from srgan.errors import ArgumentError, OutputError, PictureError, SrganError
+from srgan.image.heat import check_map
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
@@ -172,8 +171,7 @@ class _Batch:
                 if work.mark is not None:
                     check_result(job.target, picture, self._size, work.options, self._limits)
                 if job.confidence is not None and work.mark_of_map is not None:
-                    colours = np.broadcast_to(np.uint8(0), (*picture.pixels.shape[:2], 3))
-                    check_result(job.confidence, Picture(colours), self._size, options, self._limits)
+                    check_map(job.confidence, picture, self._size, options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = picture.pixel_count
                 work.result.jpeg_quality = picture.metadata.jpeg_quality

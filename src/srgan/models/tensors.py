@@ -24,7 +24,7 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     if path.suffix.lower() == ".onnx":
         raise WeightsError(f"{path}: an ONNX file is run, not read into PyTorch: its .safetensors is")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -181,7 +181,7 @@ class Service:
         allowed, origin = self.rules.origins, request.headers.get("origin", "")
         site = request.headers.get("sec-fetch-site")  # which browsers tell https and localhost alone
         if site is None:
-            own = not origin or urlsplit(origin).netloc == request.headers.get("host", "")
+            own = not origin or origin.partition("://")[2] == request.headers.get("host", "")
         else:
             own = site not in ("cross-site", "same-site")
         if not own and "*" not in allowed and origin not in allowed:

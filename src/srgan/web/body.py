@@ -170,14 +170,14 @@ class _Form:
             self._name = options.get(b"name", b"").decode(errors="replace")
             if self._name == "picture":
                 self._pictures += 1
+                if self._pictures > 1:
+                    raise Problem("bad-request", "the form has two parts 'picture'")
                 self._body.name = options.get(b"filename", b"").decode(errors="replace")
             elif b"filename" in options:
                 raise Problem("bad-request", f"a file is the form's part 'picture', not {self._name[:40]!r}")
         self._header_name, self._header_value = bytearray(), bytearray()
 
     def _more(self, data: bytes, start: int, end: int) -> None:
-        if self._pictures > 1:
-            raise Problem("bad-request", "the form has two parts 'picture'")
         if self._name == "picture":
             self._body.picture += data[start:end]
         else:

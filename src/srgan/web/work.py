@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from srgan.errors import SrganError
 from srgan.image.alpha import bleed
 from srgan.image.colour import Pixels, from_floats, to_floats
-from srgan.image.heat import heat
+from srgan.image.heat import check_map, heat
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
@@ -224,7 +224,7 @@ class Workshop:
 
     def told(self, work: Work) -> dict[str, Any]:
         """Return what is told of the progress of some work."""
-        if work.state == "failed":
+        if work.state == "failed" or (work.ended and work.state != "done"):  # a thread may not have seen it yet
             return {"state": "failed", "detail": work.detail}
         if work.state == "waiting":
             return {"state": "waiting", "before": self._before(work)}
@@ -314,7 +314,8 @@ class Workshop:
         if order.doubt:
             picture = replace(picture, more=(), timing=None)
         check_sides(picture, order)
-        check_result(None, picture, order.size, order.options, self._limits)
+        check = check_map if order.doubt else check_result
+        check(None, picture, order.size, _options(order), self._limits)
         work.jpeg_quality = picture.metadata.jpeg_quality
         work.choice = choose(order.model, order.detail, order.repair, work.jpeg_quality)
         if order.model == BICUBIC:
@@ -404,10 +405,12 @@ def _options(order: Order) -> WriteOptions:
 
 
 def _cropped(picture: Picture, crop: Crop) -> Picture:
-    """Return a part of a picture and of all its frames. Raises Problem for one that is not inside."""
-    height, width = picture.pixels.shape[:2]
-    if crop.left + crop.width > width or crop.top + crop.height > height:
-        raise Problem("bad-parameter", f"the crop is not inside the picture, which has {width}x{height} pixels")
+    """Return a part of a picture and of all its frames. Raises Problem for one that is not inside each of them."""
+    for number, frame in enumerate(picture.frames, 1):
+        height, width = frame.pixels.shape[:2]
+        if crop.left + crop.width > width or crop.top + crop.height > height:
+            what = "the picture" if number == 1 else f"page {number} of the picture"
+            raise Problem("bad-parameter", f"the crop is not inside {what}, which has {width}x{height} pixels")
     rows, columns = slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
 
     def part(frame: Picture) -> Picture:  # a copy, which does not hold the whole

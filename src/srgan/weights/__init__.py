@@ -139,7 +139,11 @@ def find_weights(model: str | Path) -> WeightsFiles:
             raise WeightsError(f"{model}: a checkpoint, which srgan export makes weights of")
         known = ", ".join(NAMES)
         raise WeightsError(f"{model}: no model of this name ({known}), and no .onnx or .safetensors file")
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise WeightsError(f"{model}: cannot be read: {error.strerror}") from error
+    if not there:
         raise WeightsError(f"{model}: no such file")
     return WeightsFiles(path, None) if suffix == ".onnx" else WeightsFiles(None, path)
 
@@ -187,7 +191,12 @@ def parse_card(text: str | None, where: str) -> Card:
     for key, kind in _REQUIRED.items():
         if type(card.get(key)) is not kind:
             raise WeightsError(f"{where}: its card lacks {key!r}, or has one of the wrong kind")
-    if card["scale"] < 1 or card["halo"] < 0:
+    training, scores = card.get("training", {}), card.get("scores", {})
+    if not isinstance(training, dict):
+        raise WeightsError(f"{where}: its card has 'training' of the wrong kind")
+    if not (isinstance(scores, dict) and all(isinstance(values, dict) for values in scores.values())):
+        raise WeightsError(f"{where}: its card has 'scores' of the wrong kind")
+    if card["scale"] < 2 or card["halo"] < 0:
         raise WeightsError(f"{where}: its card has an impossible scale or halo")
     return card
 
