@@ -514,6 +514,41 @@ def test_the_fast_network_is_repaired_as_far_as_it_goes(page: Page, photo: Path,
     assert content == by_command(photo, tmp_path / "out", "--model", "srgan-fast", "--repair", "0.5")
 
 
+def test_among_the_fast_networks_the_picture_chooses_as_well(opened: Open, photo: Path, tmp_path: Path) -> None:
+    """After a fast one was chosen by hand, and at a service started so; a detail of before is no part of it."""
+    poor = tmp_path / "poor.jpg"
+    with Image.open(photo) as image:
+        image.save(poor, quality=60)
+    page = opened()
+    give(page, photo, poor)
+    wait_for(page, "done", 2)
+    page.locator("#detail").fill("0.4")
+    entry(page, 2).locator(".pick").click()
+    page.locator("input[value=srgan-fast]").check()
+    page.get_by_role("button", name="Choose by the picture").click()
+    wait_for(page, "done", 2)
+    expect(page.locator("input[value=srgan-fast-photo]")).to_be_checked()
+    expect(page.locator("#chosen")).to_have_text("Chosen because this is a JPEG of quality 60.")
+    _, content = download(page)
+    (tmp_path / "out").mkdir()
+    assert content == by_command(poor, tmp_path / "out", "--model", "auto-fast")
+    entry(page, 1).locator(".pick").click()
+    page.get_by_label("Size").select_option("2")
+    give(page, photo)
+    wait_for(page, "done", 3)
+    entry(page, 3).locator(".pick").click()
+    expect(page.locator("input[value=srgan-fast]")).to_be_checked()
+    expect(page.locator("#chosen")).to_be_hidden()
+
+    with served("--model", "auto-fast") as url:
+        page = opened(url)
+        give(page, photo, poor)
+        for number, name in ((1, "srgan-fast"), (2, "srgan-fast-photo")):
+            wait_for(page, "done", number)
+            entry(page, number).locator(".pick").click()
+            expect(page.locator(f"input[value={name}]")).to_be_checked()
+
+
 def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None:
     give(page, photo)
     compared(page)

@@ -2,7 +2,7 @@
 
 import { Problem, models, upscale, useToken } from "./api.js";
 import { takeIn } from "./intake.js";
-import { Panel, queryOf } from "./panel.js";
+import { Panel, beginning, choosing, queryOf } from "./panel.js";
 import { LOOK, Lane, Picture, same } from "./queue.js";
 import { setTheme } from "./theme.js";
 import "./viewer.js";
@@ -28,7 +28,7 @@ const readings = new Lane();
 let service;
 let panel;
 let settings; // of the next picture
-let auto; // whether the service chooses its network: until people do
+let auto; // the model by which the service chooses its network, null once people do
 const pictures = [];
 let current = null;
 let speed = null; // of the networks, pixels in a second
@@ -48,7 +48,7 @@ async function start() {
   }
   panel = new Panel(service);
   settings = panel.usual;
-  auto = service.default === "auto";
+  auto = beginning(service.default) && service.default;
   panel.write(settings);
   const names = [
     ...new Set(
@@ -239,10 +239,10 @@ async function makeNow(picture, signal) {
   render();
   const { width, height } = picture.source ?? (await sizeOf(picture.file));
   requireFewer(picture, width * height, service.limits.input_pixels, inPixels);
-  const chosen = !picture.auto;
-  const answer = await send(chosen ? wanted : { ...wanted, model: "auto" });
+  const { auto: asks } = picture;
+  const answer = await send(asks ? { ...wanted, model: asks } : wanted);
   const { model, repair } = answer;
-  if (!chosen) Object.assign(wanted, { model, repair });
+  if (asks) Object.assign(wanted, { model, repair });
   picture.keep("new", answer.blob);
   const large = answer.width * answer.height > SHOWN;
   let view = answer.blob;
@@ -250,7 +250,7 @@ async function makeNow(picture, signal) {
   picture.drop("new");
   signal.throwIfAborted();
   picture.source ??= { width: answer.inputWidth, height: answer.inputHeight };
-  if (picture.auto) {
+  if (asks && picture.auto === asks) {
     Object.assign(picture.settings, { model, repair });
     if (picture === current) panel.write(picture.settings);
   }
@@ -516,10 +516,10 @@ function renderPanel() {
   byId("stale").textContent = made
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${result.format}.`
     : "";
-  const repaired = current.auto && made && !same(made, panel.usual, ["model", "repair"]);
+  const repaired = current.auto && made && !same(beginning(current.auto), made);
   byId("chosen").hidden = !repaired;
   byId("chosen").textContent = repaired ? `Chosen because this is a JPEG of quality ${result.jpegQuality}.` : "";
-  byId("leave-it").hidden = current.auto || service.default !== "auto";
+  byId("leave-it").hidden = current.auto || !beginning(service.default);
   byId("downloading").hidden = !result;
   const link = byId("download");
   link.classList.toggle("main", !stale);
@@ -608,11 +608,10 @@ function edited({ target }) {
   const said = panel.read();
   if (!said) return;
   if (target.name === "model" || ["detail", "repair"].includes(target.id)) {
-    auto = false;
-    if (current) current.auto = false;
+    auto = null;
+    if (current) current.auto = null;
   }
-  const { model, repair } = auto ? panel.usual : said;
-  settings = { ...said, model, repair };
+  settings = { ...said, ...(auto && beginning(auto)) };
   if (current) current.settings = { ...said };
   render();
   tryOutSoon();
@@ -626,9 +625,8 @@ byId("panel").addEventListener("submit", (event) => {
   stay();
 });
 byId("leave-it").addEventListener("click", () => {
-  const { model, detail, repair } = panel.usual;
-  auto = current.auto = true;
-  for (const told of [settings, current.settings]) Object.assign(told, { model, detail, repair });
+  auto = current.auto = choosing(current.settings.model);
+  for (const told of [settings, current.settings]) Object.assign(told, beginning(auto));
   panel.write(current.settings);
   make(current);
   stay();
@@ -636,7 +634,7 @@ byId("leave-it").addEventListener("click", () => {
 byId("apply-all").addEventListener("click", () => {
   if (!byId("panel").reportValidity()) return;
   for (const picture of pictures) {
-    const { model, repair } = current.auto && picture.auto ? picture.settings : current.settings;
+    const { model, repair } = current.auto && picture.auto === current.auto ? picture.settings : current.settings;
     picture.settings = { ...current.settings, model, repair };
     picture.auto = current.auto;
     const { state } = picture; // one that waits takes them when its turn comes

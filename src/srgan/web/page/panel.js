@@ -6,20 +6,31 @@ const SHARP = "srgan-plus";
 const FAST = "srgan-fast";
 
 /**
- * The networks along the sliders, `at` which value each, on each way of a slider, which is one `of` a network. Settings hold a
- * value only between two of them, so that each is plainly itself.
+ * The networks along the sliders, `at` which value each, on each way of a slider, which is one `of` a network; by the model `auto`
+ * the service chooses on a way by the picture. Settings hold a value only between two of them, so that each is plainly itself.
  */
 const WAYS = {
   detail: [{ of: SHARP, at: { srresnet: 0, [SHARP]: 1 } }],
   repair: [
-    { of: SHARP, at: { [SHARP]: 0, "srgan-photo": 1, "srgan-deblur": 2 } },
-    { of: FAST, at: { [FAST]: 0, "srgan-fast-photo": 1 } },
+    { of: SHARP, at: { [SHARP]: 0, "srgan-photo": 1, "srgan-deblur": 2 }, auto: "auto" },
+    { of: FAST, at: { [FAST]: 0, "srgan-fast-photo": 1 }, auto: "auto-fast" },
   ],
 };
 
 /** Return the way of a slider that a network is on, if any. */
 function wayOf(slider, model) {
   return WAYS[slider].find(({ at }) => model in at);
+}
+
+/** Return the model by which the service chooses on the way that a network is on, the first such where it is on none. */
+export function choosing(model) {
+  return (wayOf("repair", model) ?? WAYS.repair[0]).auto;
+}
+
+/** Return the settings of the network that a choosing model begins with, or null for a model that does not choose. */
+export function beginning(auto) {
+  const way = WAYS.repair.find((way) => way.auto === auto);
+  return way ? { model: way.of, detail: null, repair: null } : null;
 }
 
 const SIZES = ["2", "3", "4", "8"];
@@ -84,8 +95,8 @@ export class Panel {
 
   /** The settings to begin with. */
   get usual() {
-    const { default: name, models, formats } = this.#service;
-    const { name: model, scale } = this.model(name) ?? models[0]; // auto is none of them
+    const { default: name, formats } = this.#service;
+    const { name: model, scale } = this.model(beginning(name)?.model ?? name);
     return {
       model,
       detail: null,

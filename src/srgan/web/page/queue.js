@@ -36,7 +36,7 @@ export class Picture {
   constructor(file, settings, auto) {
     this.file = file;
     this.settings = settings; // what the panel says
-    this.auto = auto; // whether the service chooses the network, which the settings have once it is known
+    this.auto = auto; // the model by which the service chooses the network, which the settings have once it is known; or null
     this.wanted = null; // the settings of what is under way
     this.made = null; // the settings of `result`
     this.state = "waiting"; // working, done, failed, cancelled
