@@ -1,5 +1,6 @@
 import re
 import runpy
+import tomllib
 from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,18 @@ def test_the_head_of_a_recipe_gets_all_that_it_needs(path: Path) -> None:
         assert start[:1] != ("runs",) or any(
             line.startswith("srgan train ") and line.endswith(f"--out {'/'.join(start)}") for line in lines
         )
+
+
+def test_the_document_has_every_key_with_its_default() -> None:
+    lines = re.findall(r"^\| `([\w.]+)` \| ?(.*?) ?\|", (ROOT / "docs" / "recipes.md").read_text(), re.MULTILINE)
+    told = {key: tomllib.loads(f"it = {default}")["it"] for key, default in lines if default}
+    defaults = asdict(Recipe("a", loss=Loss(pixel=1.0)))
+    defaults["loss"]["pixel"] = Loss().pixel
+    groups = {name: group for name, group in defaults.items() if isinstance(group, dict)}
+    keys = {name: value for name, value in defaults.items() if name not in {"name", *groups}}
+    keys |= {f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()}
+    assert told == keys
+    assert "name" in dict(lines)
 
 
 @pytest.mark.parametrize("folder", ["paper", "large-batch", "cpu"])

@@ -17,7 +17,8 @@ from srgan.cli import debug_option
 def fetch(networks: tuple[str, ...], folder: Path | None) -> None:
     """Download the weights of NETWORKS.
 
-    vgg19 is for the content loss, lpips (with AlexNet) and lpips-vgg (with VGG16, for DISTS as well) for metrics.
+    vgg19 is for the content loss, lpips (with AlexNet) for the metric, lpips-vgg (with VGG16) for LPIPS and DISTS, as
+    metrics and as terms of a loss.
     """
     for network in networks:
         click.echo(perceptual.fetch(network, folder or perceptual.default_folder()))

@@ -109,15 +109,15 @@ TEXTURE = (
         "--detail",
         type=click.FloatRange(0, 1),
         metavar="0..1",
-        help=f"From {FAITHFUL}, 0, which invents least, to {SHARP}, 1, at the cost of one network.",
+        help=f"From {FAITHFUL}, 0, which invents least, to {SHARP}, 1, at the cost of one. Nothing is repaired.",
     ),
     click.option(
         "--repair",
         type=click.FloatRange(0, 2),
         metavar="0..2",
         help=f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2,"
-        f" which takes blur away as well; with --model {AUTO_FAST} from {FAST}, 0, to {FAST_REPAIRING}, 1. Default:"
-        f" what {AUTO} takes.",
+        f" which takes blur away as well; with --model {FAST} or {AUTO_FAST} from {FAST}, 0, to {FAST_REPAIRING}, 1."
+        " Default: what --model auto and auto-fast take.",
     ),
     click.option(
         "--consistent",
@@ -136,8 +136,8 @@ RESULTS = (
         type=click.Choice((*FORMATS, SAME, *ALSO), case_sensitive=False),
         metavar=f"[{'|'.join((*FORMATS, SAME))}]",
         callback=format_of,
-        help="same is each picture's own, or png where that is not written. Default: png, or what an output FILE is"
-        " called.",
+        help="same is each picture's own, or png where that is not written. Default: png, or what a file that is"
+        " named for the result is called.",
     ),
     click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of jpeg, webp and avif."),
     click.option("--compression", type=click.IntRange(0, 9), metavar="N", help="Of png: 0 quick, 9 small. Default: 1."),

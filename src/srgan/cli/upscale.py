@@ -13,7 +13,7 @@ import click
 from srgan.cli import Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
-from srgan.weights import FAITHFUL, NAMES, SHARP, choose, find_weights, read_card
+from srgan.weights import FAITHFUL, NAMES, choose, find_weights, read_card
 
 if TYPE_CHECKING:
     from srgan.inference.upscaler import Upscaler
@@ -60,7 +60,7 @@ GROUPS = {
     "--confidence",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help=f"Write, of one picture, a map of where detail was invented: the difference of {SHARP} and {FAITHFUL}.",
+    help=f"Write, of one picture, a map of where detail was invented: the difference of its result and {FAITHFUL}'s.",
 )
 @options(NETWORK)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
@@ -99,8 +99,7 @@ def upscale(
     """Make pictures four times as wide and high, or of another size.
 
     INPUT is a picture, a folder with pictures in it or below, a glob in quotes, or - for standard input. The
-    result of photo.jpg is photo_x4.png; where photo.png is an input as well, the results are photo.jpg_x4.png and
-    photo.png_x4.png.
+    result of photo.jpg is photo_x4.png; where photo.png lies beside it, an input or not, it is photo.jpg_x4.png.
 
     A result that is there already is kept where the same picture and options made it, and made anew where others
     did. Another file in its place is kept, and that is an error.
