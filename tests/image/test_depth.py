@@ -1,6 +1,8 @@
 """Pictures of 16 bits a channel: every value that is written here byte by byte is read, and written, as it is."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,46 @@ def test_the_one_transparent_colour_of_a_png_of_16_bits() -> None:
     picture = read(png(gray, chunk(b"tRNS", b"\3\x09")))
     assert picture.alpha is not None
     assert np.array_equal(picture.alpha == 0, gray[..., 0] == 777)
+
+
+def tiff(content: bytes, width: int, bits: int, *, photometric: int = 1, samples: int = 1) -> bytes:
+    """Return one row of gray as a TIFF, its numbers as `content` has them, of the given SampleFormat."""
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 1)]
+    tags += [(279, len(content)), (339, samples)]
+    content += bytes(len(content) % 2)
+    directory = b"".join(struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, value) for tag, value in tags)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(content)) + content + struct.pack("<H", 10) + directory + bytes(4)
+
+
+def test_what_a_tiff_calls_white_is_white() -> None:
+    values = np.array([0, 1, 65534, 65535], "<u2").tobytes()
+    assert read(tiff(values, 4, 16)).pixels.tolist() == [[0, 1, 65534, 65535]]
+    assert read(tiff(values, 4, 16, photometric=0)).pixels.tolist() == [[65535, 65534, 1, 0]]
+
+
+def test_gray_of_twelve_bits_is_as_bright_as_of_sixteen() -> None:
+    """Two numbers are three bytes: 0 and 4095, 2048 and 1; 2048 is 65535 * 2048 / 4095 = 32775.5006"""
+    content = bytes([0x00, 0x0F, 0xFF, 0x80, 0x00, 0x01])
+    assert read(tiff(content, 4, 12)).pixels.tolist() == [[0, 65535, 32776, 16]]
+
+
+@pytest.mark.parametrize(("kind", "samples"), [("<u4", 1), ("<i4", 2), ("<i2", 2)])
+def test_gray_without_a_fixed_range_is_refused(kind: str, samples: int) -> None:
+    content = tiff(np.array([0, 1, 200], kind).tobytes(), 3, 8 * np.dtype(kind).itemsize, samples=samples)
+    with pytest.raises(PictureError, match=r"standard input: a gray picture of signed numbers, or of 32 bits, has no"):
+        read(content)
+
+
+@pytest.mark.parametrize(("bits", "key"), [(1, 1), (2, 3), (2, 1), (4, 9), (8, 200)])
+def test_the_one_transparent_gray_of_a_png_of_few_bits(bits: int, key: int) -> None:
+    """A row of key, 0 and key."""
+    packed = sum(value << (16 - bits * (place + 1)) for place, value in enumerate([key, 0, key])) if bits < 8 else 0
+    row = bytes([key, 0, key]) if bits == 8 else packed.to_bytes(2, "big")[: (3 * bits + 7) // 8]
+    header = struct.pack(">IIBBBBB", 3, 1, bits, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"tRNS", struct.pack(">H", key)), chunk(b"IDAT", zlib.compress(b"\0" + row))]
+    picture = read(b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IEND", b"")]))
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[0, 255, 0]]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def test_every_frame_of_an_animation_is_read_with_its_time(kind: str) -> None:
     assert picture.timing is not None
     assert picture.timing.milliseconds == (100, 250, 1000)
     assert all(frame.alpha is None for frame in picture.frames)
+
+
+def test_what_webp_has_no_bits_for_is_as_long_and_as_often_as_it_can_say() -> None:
+    first, *more = read_picture(saved("GIF")).frames
+    picture = replace(first, more=tuple(more), timing=Timing((100.0, 2.0**25, 1.0), 2**16))
+    file = io.BytesIO()
+    write_picture(picture, file, WriteOptions(format="webp"))
+    again = read_picture(io.BytesIO(file.getvalue()))
+    assert again.timing == Timing((100.0, 2.0**24 - 1, 1.0), 0)
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])

@@ -99,6 +99,13 @@ def test_a_picture_without_pixels_is_refused() -> None:
         picture_from_image(Image.new("RGB", (0, 5)))
 
 
+def test_the_orientation_counts_however_odd_the_other_tags_are(tmp_path: Path) -> None:
+    """A resolution's unit that is a byte, as some programs write it, cannot be written again by Pillow."""
+    directory = struct.pack("<HHHIIHHII", 2, 0x0112, 3, 1, 6, 0x0128, 1, 1, 2) + bytes(4)
+    Image.fromarray(CORNERS).save(tmp_path / "photo.png", exif=b"Exif\0\0II*\0\x08\0\0\0" + directory)
+    assert np.array_equal(read_picture(tmp_path / "photo.png").pixels, np.rot90(CORNERS, -1))
+
+
 def test_damaged_exif_data_leaves_the_picture_as_stored(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     Image.fromarray(CORNERS).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")

@@ -1,5 +1,6 @@
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,9 @@ def test_what_srgan_made_is_no_picture_of_a_folder_whatever_it_is_called(tmp_pat
     for suffix in RESULT_FORMATS:
         write_picture(ours, tmp_path / f"large{suffix}")
         assert (tmp_path / f"large{suffix}").stat().st_size > 2**14
+    write_picture(replace(ours, more=(Picture(pixels),) * 2), tmp_path / "pages.tif")
+    profile = np.random.default_rng(1).bytes(2**18)
+    write_picture(replace(ours, icc=profile), tmp_path / "profile.png")
     write_picture(Picture(pixels), tmp_path / "theirs.webp")
     jobs, _ = plan_batch([str(tmp_path)], None, X4)
     assert [job.source for job in jobs] == [tmp_path / "theirs.webp"]

@@ -514,6 +514,53 @@ def test_the_fast_network_is_repaired_as_far_as_it_goes(page: Page, photo: Path,
     assert content == by_command(photo, tmp_path / "out", "--model", "srgan-fast", "--repair", "0.5")
 
 
+def test_what_was_chosen_by_hand_is_not_said_to_be_chosen_by_the_picture(page: Page, tmp_path: Path) -> None:
+    Image.new("RGB", (60, 40), "teal").save(tmp_path / "a.png")
+    give(page, tmp_path / "a.png")
+    wait_for(page, "done")
+    page.locator("input[value=srgan-fast-photo]").check()
+    page.get_by_role("button", name="Apply").click()
+    wait_for(page, "done")
+    page.route("**/v1/upscale*", lambda route: route.abort())
+    page.get_by_role("button", name="Choose by the picture").click()
+    wait_for(page, "failed")
+    expect(page.locator("#chosen")).to_be_hidden()
+    page.get_by_role("button", name="Keep what was there").click()
+    expect(page.get_by_role("group", name="a.png")).to_be_focused()
+
+
+def test_a_page_that_is_left_alone_asks_for_nothing(page: Page, photo: Path) -> None:
+    give(page, photo)
+    compared(page)
+    page.locator("#detail").fill("0.5")
+    expect(images(page, "after")).to_have_count(2)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    said = page.evaluate(
+        """() => new Promise((resolve) => {
+            let count = 0;
+            const watch = new MutationObserver(() => count++);
+            watch.observe(document.getElementById("said"), { childList: true, characterData: true, subtree: true });
+            setTimeout(() => resolve(count), 1500);
+        })"""
+    )
+    assert (asked, said) == ([], 0)
+
+
+def test_the_first_of_several_pages_is_shown(page: Page, tmp_path: Path) -> None:
+    teal, brown = (Image.new("RGB", (60, 40), colour) for colour in ("teal", "brown"))
+    teal.save(tmp_path / "pages.tif", save_all=True, append_images=[brown])
+    give(page, tmp_path / "pages.tif")
+    wait_for(page, "failed")
+    page.get_by_label("Format").select_option("tiff")
+    page.get_by_role("button", name="Try again").click()
+    compared(page)
+    name, content = download(page)
+    assert name == "pages_x4.tif"
+    with Image.open(BytesIO(content)) as image:
+        assert image.n_frames == 2  # type: ignore[attr-defined]
+
+
 def test_among_the_fast_networks_the_picture_chooses_as_well(opened: Open, photo: Path, tmp_path: Path) -> None:
     """After a fast one was chosen by hand, and at a service started so; a detail of before is no part of it."""
     poor = tmp_path / "poor.jpg"

@@ -231,6 +231,20 @@ def test_a_crop_is_inside_each_page(running: Running) -> None:
     assert running.upscale(pages.getvalue(), "crop=1,1,3,3&format=tiff").status == 200
 
 
+def test_the_first_page_alone(running: Running) -> None:
+    pages = io.BytesIO()
+    red, green = (Image.new("RGB", (5, 4), colour) for colour in ("red", "green"))
+    red.save(pages, "TIFF", save_all=True, append_images=[green])
+    assert "has 2 pages and PNG holds one" in running.upscale(pages.getvalue()).problem["detail"]
+    answer = running.upscale(pages.getvalue(), "show=first")
+    alone = io.BytesIO()
+    red.save(alone, "TIFF")
+    assert np.array_equal(
+        read_picture(io.BytesIO(answer.body)).pixels,
+        read_picture(io.BytesIO(running.upscale(alone.getvalue()).body)).pixels,
+    )
+
+
 def test_a_map_has_no_transparency_and_no_quality(running: Running) -> None:
     for query in ("format=jpeg", "quality=90"):
         assert running.upscale(png(channels=4), query).status == 422
@@ -238,7 +252,7 @@ def test_a_map_has_no_transparency_and_no_quality(running: Running) -> None:
 
 
 def test_what_a_crop_or_a_map_is_of_tells_its_fingerprint(running: Running) -> None:
-    queries = ("", "crop=0,0,17,13", "crop=0,0,17,12", "crop=0,1,17,12", "show=confidence")
+    queries = ("", "crop=0,0,17,13", "crop=0,0,17,12", "crop=0,1,17,12", "show=first", "show=confidence")
     found = [find_fingerprint(io.BytesIO(running.upscale(png(), query).body)) for query in queries]
     assert None not in found
     assert len(set(found)) == len(queries)
@@ -367,7 +381,7 @@ def _paeth(left: int, up: int, corner: int) -> int:
             "bicubic makes the same of every orientation: ensemble is for networks",
         ),
         ("consistent=yes", "consistent is true or false, not 'yes'"),
-        ("show=all", "no show 'all': result, confidence"),
+        ("show=all", "no show 'all': result, first, confidence"),
         ("crop=1,2,3", "crop is LEFT,TOP,WIDTH,HEIGHT, whole numbers, not '1,2,3'"),
         ("crop=0,0,0,5", "a crop without pixels: LEFT,TOP,WIDTH,HEIGHT"),
         ("crop=10,0,8,5", "the crop is not inside the picture, which has 17x13 pixels"),

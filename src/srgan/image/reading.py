@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, _imaging
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -69,6 +69,16 @@ _MOST_FRAMES = 10_000
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
 _SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION = 254, 258, 277, 282  # tags of TIFF
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by the orientation of EXIF
 _NO_PAGE = 1 | 4  # of _SUBFILE: a smaller copy of another page, a mask
 
 
@@ -234,6 +244,8 @@ def open_image(file: IO[bytes], number: int = 0) -> ImageFile.ImageFile:
     """
     file.seek(0)
     image = Image.open(file, formats=_formats())
+    if image.format == "PNG" and image.tile and isinstance(key := image.info.get("transparency"), int):
+        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}.get(str(image.tile[0].args), 1)  # as the samples are
     if number:
         image.seek(number)
     return image
@@ -298,10 +310,10 @@ def _decode(image: Image.Image, again: Callable[[], ImageFile.ImageFile] | None 
 
 def _eight_bits(image: Image.Image) -> Picture:
     """Return an image as Pillow decodes it, which for gray alone may have 16 bits."""
-    image = _upright(image)
+    stored, image = image, _upright(image)
     icc = image.info.get("icc_profile")
     if image.mode in _GRAY_16:
-        return _gray_16(image, fitting(icc, gray=True))
+        return _gray_16(image, stored, fitting(icc, gray=True))
     if image.mode == "F":
         raise UnknownKindError("a picture of floating-point numbers has no fixed range")
     if image.mode in _OTHER_COLOURS:
@@ -322,11 +334,20 @@ def _is_gray(image: Image.Image) -> bool:
     return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
-def _gray_16(image: Image.Image, icc: bytes | None) -> Picture:
+def _gray_16(image: Image.Image, stored: Image.Image, icc: bytes | None) -> Picture:
+    """Return gray of more than 8 bits; of the image as it is `stored` a TIFF's numbers have their meaning."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise UnknownKindError("a gray picture with values outside of 16 bits has no fixed range")
     pixels = values.astype(np.uint16)
+    if is_tiff_image(stored):
+        bits = stored.tag_v2.get(_BITS, (1,))[0]
+        if bits == 32 or stored.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] != 1:
+            raise UnknownKindError("a gray picture of signed numbers, or of 32 bits, has no fixed range")
+        if bits == 12:
+            pixels = ((pixels.astype(np.uint32) * 65535 + 2047) // 4095).astype(np.uint16)
+        if stored.tag_v2.get(_PHOTOMETRIC) == 0:  # 0 is white
+            pixels = 65535 - pixels
     return Picture(pixels, _keyed(pixels[..., np.newaxis], image.info.get("transparency")), icc)
 
 
@@ -467,7 +488,9 @@ def _dpi(found: Any) -> tuple[float, float] | None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    image.load()  # a PNG may say it behind its pixels
     try:
-        return ImageOps.exif_transpose(image)
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF data: the picture as it is stored
         return image
+    return image if turn is None else image.transpose(turn)

@@ -59,7 +59,9 @@ class TiffWriter:
     ) -> None:
         """Begin the first or next page: `channels` is 1 for gray, 3 for RGB, one more with alpha; `bits` 8 or 16."""
         self._end_page()
-        self._page = _Page(width, height, channels, bits, icc, xmp)
+        self._page = _Page(width, height, channels, bits, icc)
+        if xmp is not None:  # before the pixels, where it is looked for
+            self._page.xmp = self._entry(700, _BYTE, xmp)
 
     def write(self, rows: NDArray[Any]) -> None:
         """Take the next rows, (h, W) or (h, W, C) of uint8 or uint16. Raises OSError where the file does."""
@@ -110,7 +112,7 @@ class TiffWriter:
         if page.icc is not None:
             fields.append((34675, _UNDEFINED, page.icc))
         if page.xmp is not None:
-            fields.append((700, _BYTE, page.xmp))
+            entries[page.xmp.tag] = page.xmp
         for tag, kind, values in fields:
             entries[tag] = self._entry(tag, kind, values)
         place = self._append(directory(entries.values(), self._order))
@@ -136,9 +138,10 @@ class TiffWriter:
 class _Page:
     """What is known of a page under way."""
 
-    def __init__(self, width: int, height: int, channels: int, bits: int, icc: bytes | None, xmp: bytes | None) -> None:
+    def __init__(self, width: int, height: int, channels: int, bits: int, icc: bytes | None) -> None:
         self.width, self.height, self.channels, self.bits = width, height, channels, bits
-        self.icc, self.xmp = icc, xmp
+        self.icc = icc
+        self.xmp: Entry | None = None
         self.strip = max(1, min(height, _BAND_BYTES // (width * channels * bits // 8)))
         self.rows = 0
         self.waiting: NDArray[Any] | None = None

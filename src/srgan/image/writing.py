@@ -32,6 +32,7 @@ PNG_COMPRESSION = 1
 
 _BAND_ROWS = 256
 _IN_USE = 10 * _BAND_ROWS  # rows before a band that a thread may still be at
+_LONGEST_WEBP, _MOST_WEBP_LOOPS = (1 << 24) - 1, (1 << 16) - 1  # milliseconds of a frame, repetitions
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10  # where an animation's are, and which says that there is transparency
 _MOST_JPEG_EXIF, _MOST_JPEG_XMP = 65_527, 65_504
 _MOST_JPEG_DPI = 65_535  # in a field of 16 bits; EXIF data hold more
@@ -270,6 +271,8 @@ def _encode(picture: Picture, file: BinaryIO, result: ResultFormat, options: Wri
 def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int) -> None:
     height, width = picture.pixels.shape[:2]
     chunks = []
+    if said.xmp is not None:  # first, where it is looked for
+        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + said.xmp))
     if picture.icc is not None:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
     if said.dpi is not None:
@@ -277,8 +280,6 @@ def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int)
         chunks.append((b"pHYs", struct.pack(">IIB", *metre, 1)))
     if said.exif is not None:
         chunks.append((b"eXIf", said.exif_bytes))
-    if said.xmp is not None:
-        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + said.xmp))
     timing = picture.timing
     with PngWriter(
         file,
@@ -345,9 +346,10 @@ def _encode_modern(picture: Picture, file: BinaryIO, said: _Said, result: Result
     else:
         how["use_sharp_yuv"] = True
     if picture.timing is not None:
-        # none is shown for no time at all
-        duration = [max(1, round(value)) for value in picture.timing.milliseconds]
-        how |= {"save_all": True, "duration": duration, "loop": picture.timing.loops}
+        # none is shown for no time at all, nor longer than there are bits for; more often than WebP can say is for ever
+        duration = [min(max(1, round(value)), _LONGEST_WEBP) for value in picture.timing.milliseconds]
+        loops = picture.timing.loops if picture.timing.loops <= _MOST_WEBP_LOOPS else 0
+        how |= {"save_all": True, "duration": duration, "loop": loops}
         how["append_images"] = (_rgb(frame) for frame in picture.more)
     whole = io.BytesIO()
     _rgb(picture).save(whole, result.name, **how)

@@ -118,8 +118,9 @@ PARAMETERS = (
     ),
     Parameter(
         "show",
-        {"type": "string", "enum": ["result", "confidence"]},
-        f"The result, or a map of where detail was invented: the difference of {SHARP} and {FAITHFUL}.",
+        {"type": "string", "enum": ["result", "first", "confidence"]},
+        "The result, that of the first frame or page alone, or of the first a map of where detail was invented: the"
+        f" difference of its result and {FAITHFUL}'s.",
         "result",
     ),
     Parameter("name", {"type": "string"}, "What the picture is called: for the result's name.", "photo.jpg"),
@@ -146,6 +147,7 @@ class Order:
     model    a name of those offered, or auto
     size     of the result
     crop     the part of the picture that is enlarged, None for all of it
+    first    the first frame or page alone
     doubt    the map of where detail was invented, in place of the result
     name     what the picture is called, without folders
     """
@@ -158,6 +160,7 @@ class Order:
     consistent: bool = False
     ensemble: bool = False
     crop: Crop | None = None
+    first: bool = False
     doubt: bool = False
     name: str = "picture"
 
@@ -195,6 +198,7 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         consistent=values.get("consistent", False),
         ensemble=values.get("ensemble", False),
         crop=Crop(*map(int, values["crop"].split(","))) if "crop" in values else None,
+        first=values.get("show") == "first",
         doubt=values.get("show") == "confidence",
         name=name,
     )

@@ -311,7 +311,7 @@ class Workshop:
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
         if order.crop is not None:
             picture = _cropped(picture, order.crop)
-        if order.doubt:
+        if order.first or order.doubt:
             picture = replace(picture, more=(), timing=None)
         check_sides(picture, order)
         check = check_map if order.doubt else check_result
@@ -344,6 +344,8 @@ class Workshop:
         )
         if order.crop is not None:
             settings += f" {order.crop}"
+        if order.first:
+            settings += " first"
         if order.doubt:
             settings = map_settings(settings)
         options = _options(order)

@@ -21,6 +21,9 @@ const REST = 300; // milliseconds after which a slider or a view is taken to be 
 const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false, ensemble: false };
 const VIEW = { format: "png", quality: null, strip: true }; // of what is looked at and not kept
 
+/** Return the settings of what is looked at beside a result: of a TIFF, whose pages no browser shows, the first. */
+const viewOf = (result) => (result?.format === "TIFF" ? { ...VIEW, show: "first" } : VIEW);
+
 const results = new Lane();
 const asides = new Lane(); // what results are compared with, and parts
 const readings = new Lane();
@@ -125,7 +128,7 @@ async function readSource(picture) {
   if (!image && picture.state !== "failed" && picture.file.size <= service.limits.bytes) {
     picture.drop("source");
     try {
-      const query = { name: picture.file.name, model: "bicubic", scale: 1, format: "png", strip: true };
+      const query = { name: picture.file.name, model: "bicubic", scale: 1, format: "png", strip: true, show: "first" };
       const answer = await asked(() => upscale(picture.file, query, { signal: picture.gone.signal }));
       if (answer.width * answer.height <= SHOWN) {
         picture.keep("source", answer.blob);
@@ -246,7 +249,7 @@ async function makeNow(picture, signal) {
   picture.keep("new", answer.blob);
   const large = answer.width * answer.height > SHOWN;
   let view = answer.blob;
-  if (!large && !(await decoded(picture.url("new")))) view = (await send({ ...wanted, ...VIEW })).blob;
+  if (!large && !(await decoded(picture.url("new")))) view = (await send({ ...wanted, ...viewOf(answer) })).blob;
   picture.drop("new");
   signal.throwIfAborted();
   picture.source ??= { width: answer.inputWidth, height: answer.inputHeight };
@@ -262,6 +265,7 @@ async function makeNow(picture, signal) {
   picture.result = { ...answer, blob: null, bytes: answer.blob.size, large };
   picture.saved = false;
   picture.made = wanted;
+  picture.madeBy = asks;
   picture.state = "done";
   forgetPart(picture);
   if (picture === current) tryOutSoon();
@@ -354,7 +358,7 @@ async function tryOut() {
     ...picture.settings,
     by: "scale",
     amount: Math.min(shown.width / picture.source.width, MOST_TIMES),
-    ...VIEW,
+    ...viewOf(picture.result),
   };
   const look = `${lookKey(how)} ${how.amount}`;
   let part = { ...partOf(picture, shown), look };
@@ -369,7 +373,7 @@ async function tryOut() {
       viewer.mark(onResult(picture, part), inWords(how), true);
       const query = queryOf(picture.file.name, settings);
       query.crop = [part.left, part.top, part.width, part.height].join();
-      query.show = use === "part-map" ? "confidence" : null;
+      if (use === "part-map") query.show = "confidence";
       const answer = await asked(() => upscale(picture.file, query, { signal }));
       signal.throwIfAborted();
       if (use === "part" && how.model !== "bicubic") speed = (part.width * part.height) / answer.seconds;
@@ -471,7 +475,7 @@ function renderViewer() {
   viewer.show({ ...whole, before, after, names: [nameOfBefore, nameOfAfter, picture.file.name] });
   if (!trial) viewer.mark(tried.length ? part : null, inWords(picture.settings));
   if (!result || result.large) return;
-  const query = (how) => queryOf(picture.file.name, { ...made, ...how, ...VIEW });
+  const query = (how) => queryOf(picture.file.name, { ...made, ...how, ...viewOf(result) });
   if (bicubic) aside(picture, "bicubic", sizeKey(made), query(BICUBIC));
   if (mapWanted(picture)) aside(picture, "map", lookKey(made) + sizeKey(made), { ...query({}), show: "confidence" });
 }
@@ -516,7 +520,8 @@ function renderPanel() {
   byId("stale").textContent = made
     ? `The result is by ${inWords(made)}, ${result.width} × ${result.height}, ${result.format}.`
     : "";
-  const repaired = current.auto && made && !same(beginning(current.auto), made);
+  const { madeBy } = current; // of a result that people chose the network of the picture says nothing
+  const repaired = madeBy && madeBy === current.auto && !same(beginning(madeBy), made);
   byId("chosen").hidden = !repaired;
   byId("chosen").textContent = repaired ? `Chosen because this is a JPEG of quality ${result.jpegQuality}.` : "";
   byId("leave-it").hidden = current.auto || !beginning(service.default);
@@ -652,11 +657,13 @@ byId("again").addEventListener("click", () => {
 byId("drop-it").addEventListener("click", () => {
   if (!current.result) return remove(current);
   current.state = "done";
-  return render();
+  render();
+  return stay();
 });
 byId("download").addEventListener("click", () => (current.saved = true));
 byId("download-all").addEventListener("click", async () => {
   for (const picture of pictures.filter(({ result }) => result)) {
+    if (!picture.url("result")) continue; // taken away meanwhile
     Object.assign(document.createElement("a"), {
       href: picture.url("result"),
       download: picture.result.filename,

@@ -50,7 +50,7 @@ async function dropped(transfer, reads) {
         if (!some.length) return;
         for (const one of some.sort((a, b) => a.name.localeCompare(b.name))) await visit(one, true);
       }
-    } else if (!inFolder || reads.some((suffix) => entry.name.toLowerCase().endsWith(suffix))) {
+    } else if (!inFolder || (reads.some((suffix) => entry.name.toLowerCase().endsWith(suffix)) && entry.name[0] !== ".")) {
       files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
     }
   };

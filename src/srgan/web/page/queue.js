@@ -39,6 +39,7 @@ export class Picture {
     this.auto = auto; // the model by which the service chooses the network, which the settings have once it is known; or null
     this.wanted = null; // the settings of what is under way
     this.made = null; // the settings of `result`
+    this.madeBy = null; // the model that the service was asked to choose it by, or null
     this.state = "waiting"; // working, done, failed, cancelled
     this.progress = { state: "waiting" }; // the last event
     this.problem = null; // one line

@@ -2,6 +2,8 @@
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
+DARK.addEventListener("change", () => setTheme());
+
 export function setTheme(theme = localStorage.getItem("srgan-theme")) {
   const button = document.getElementById("theme");
   const shown = theme ?? (DARK.matches ? "dark" : "light");

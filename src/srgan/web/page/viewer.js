@@ -29,6 +29,7 @@ class PictureViewer extends HTMLElement {
   #middle = { x: 0.5, y: 0.5 };
   #home = true; // whether the view is the first one, and follows the element's size
   #fraction = 0.5;
+  #revealing = 0; // the frame that is asked for while the divider moves by itself
   #pointers = new Map();
   #panes = {};
 
@@ -130,6 +131,7 @@ class PictureViewer extends HTMLElement {
 
   /** Another picture: the view begins anew. */
   forget() {
+    cancelAnimationFrame(this.#revealing);
     this.#home = true;
     this.#size = { width: 1, height: 1 };
     for (const { sheet } of Object.values(this.#panes)) {
@@ -141,7 +143,8 @@ class PictureViewer extends HTMLElement {
   /** Show what is given, see the class. A view of a picture of other size stays where it was in the picture. */
   show({ width, height, before, after, names }) {
     const old = this.#size;
-    if (old.width !== width || old.height !== height) {
+    const resized = old.width !== width || old.height !== height;
+    if (resized) {
       this.#size = { width, height };
       if (!this.#home) {
         this.#middle = { x: (this.#middle.x * width) / old.width, y: (this.#middle.y * height) / old.height };
@@ -156,7 +159,7 @@ class PictureViewer extends HTMLElement {
     this.#labels.after.textContent = names[1];
     this.#divider.hidden = this.#labels.after.hidden = after.length === 0;
     this.#stage.setAttribute("aria-label", names[2]);
-    if (this.#home) this.#first();
+    if (this.#home && resized) this.#first();
     this.#fill(this.#panes.before, before);
     this.#fill(this.#panes.after, after);
     this.#draw();
@@ -171,7 +174,7 @@ class PictureViewer extends HTMLElement {
     this.#draw();
   }
 
-  /** Move the divider from the right to the middle. */
+  /** Move the divider from the right to the middle, unless another picture comes meanwhile. */
   reveal() {
     if (STILL.matches) {
       this.fraction = 0.5;
@@ -181,9 +184,9 @@ class PictureViewer extends HTMLElement {
     const run = (now) => {
       const t = between(0, (now - start) / 900, 1);
       this.fraction = 1 - 0.5 * (1 - (1 - t) ** 3);
-      if (t < 1) requestAnimationFrame(run);
+      if (t < 1) this.#revealing = requestAnimationFrame(run);
     };
-    requestAnimationFrame(run);
+    this.#revealing = requestAnimationFrame(run);
   }
 
   /** Zoom, keeping what is under the event's pointer, or the middle, where it is. */
