@@ -12,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from made import chunk, png
-from srgan.errors import PictureError
+from srgan.errors import PictureError, UnknownKindError
 from srgan.image.picture import Picture, array_from_picture
 from srgan.image.reading import read_picture
 from srgan.image.writing import WriteOptions, write_picture
@@ -122,6 +122,16 @@ def test_separate_planes_of_16_bits_are_refused_and_not_misread() -> None:
     planes = np.ascontiguousarray(samples(3).transpose(2, 0, 1))
     tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate")
     with pytest.raises(PictureError, match="16 bits in separate planes cannot be read"):
+        read(file.getvalue())
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(2, "unassalpha"), (2, "assocalpha"), (4, "assocalpha")])
+def test_planes_with_transparency_that_pillow_does_not_know_are_not_called_damaged(channels: int, kind: str) -> None:
+    file = io.BytesIO()
+    planes = np.zeros((channels, 5, 7), np.uint8)
+    colours = "rgb" if channels == 4 else "minisblack"
+    tifffile.imwrite(file, planes, photometric=colours, planarconfig="separate", extrasamples=[kind])
+    with pytest.raises(UnknownKindError, match="transparency in separate planes cannot be read"):
         read(file.getvalue())
 
 

@@ -13,7 +13,7 @@ from srgan.image.picture import Maker, Picture
 from srgan.image.size import Size
 from srgan.image.writing import RESULT_FORMATS, write_picture
 from srgan.image.xmp import is_marked
-from srgan.inference.jobs import Job, plan_batch
+from srgan.inference.jobs import Ending, Job, name_results, plan_batch
 
 X4 = Size(scale=4)
 
@@ -323,6 +323,16 @@ def test_folders_that_cannot_be_searched_are_errors_and_the_others_go_on(tmp_pat
     assert {name: str(error) for name, error in errors.items()} == {
         str(tmp_path / "closed"): f"{tmp_path / 'closed'}: Permission denied"
     }
+
+
+def test_names_that_differ_in_case_alone_have_results_that_do_not() -> None:
+    """By the digits of sha256 of each; one has the same name beside the other as with it."""
+    ending = Ending(X4, None)
+    photos = [("out", name) for name in ("Photo.jpg", "photo.jpg", "photo.png", "other.jpg")]
+    names = name_results(photos, ending)
+    assert names == ["Photo.jpg~4cd34cb8_x4.png", "photo.jpg~aff6100b_x4.png", "photo.png_x4.png", "other_x4.png"]
+    for photo, name in zip(photos, names, strict=True):
+        assert name_results([photo], ending, [other for other in photos if other != photo]) == [name]
 
 
 def test_names_too_long_for_a_result_are_cut_and_stay_apart(tmp_path: Path) -> None:

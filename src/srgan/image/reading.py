@@ -69,7 +69,7 @@ _MOST_FRAMES = 10_000
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
 _SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION = 254, 258, 277, 282  # tags of TIFF
-_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 262, 338, 339
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -365,8 +365,12 @@ def _halves(image: ImageFile.ImageFile) -> tuple[str, ...] | None:
         return "RGB;16B", "RGB;16L"
     if is_tiff_image(image):
         samples, bits = image.tag_v2.get(_SAMPLES, 1), image.tag_v2.get(_BITS, (1,))
-        if samples > 1 and 16 in bits and image.tag_v2.get(PLANAR, 1) == 2:
-            raise UnknownKindError("16 bits in separate planes cannot be read: save it with its channels side by side")
+        alpha = image.mode in ("LA", "La") or image.tag_v2.get(_EXTRA_SAMPLES) == (1,)  # multiplied into the colours
+        unread = "16 bits" if 16 in bits else "transparency" if alpha else None
+        if samples > 1 and unread and image.tag_v2.get(PLANAR, 1) == 2:
+            raise UnknownKindError(
+                f"{unread} in separate planes cannot be read: save it with its channels side by side"
+            )
     name, _, order = raw.partition(";16")
     if name not in ("RGB", "RGBX", "RGBA", "RGBa") or order not in ("B", "L", "N"):
         return None

@@ -157,23 +157,28 @@ class Ending:
 def name_results(
     places: Sequence[tuple[str, str]], ending: Ending, beside: Iterable[tuple[str, str]] = ()
 ) -> list[str]:
-    """Name each result by its picture's stem, or by the whole name where two would have the same.
+    """Name each result by its picture's stem, or by the whole name where two would have the same, case aside.
+
+    Those of names that differ in case alone have a mark as well: there are file systems that do not tell it.
 
     places  the folder that each result goes to, and the picture's name
     beside  those of pictures that are not to be made now
     """
     parts = [(os.path.splitext(name)[0], ending.of(name)) for _, name in places]  # noqa: PTH122 - of a million, and seven times as fast
     met = [_meeting(folder, *part) for (folder, _), part in zip(places, parts, strict=True)]
+    beside = list(beside)
     uses = Counter(met)
     uses.update(_meeting(folder, os.path.splitext(name)[0], ending.of(name)) for folder, name in beside)  # noqa: PTH122
+    shared = {place for place, key in zip(places, met, strict=True) if uses[key] > 1}
+    alike = Counter(_meeting(folder, name, "") for folder, name in (shared.union(beside) if shared else ()))
     return [
-        fitting(stem if uses[key] == 1 else name, end)
-        for (_, name), (stem, end), key in zip(places, parts, met, strict=True)
+        fitting(stem, end) if uses[key] == 1 else fitting(name, end, mark=alike[_meeting(folder, name, "")] > 1)
+        for (folder, name), (stem, end), key in zip(places, parts, met, strict=True)
     ]
 
 
 def _meeting(folder: str, stem: str, end: str) -> str:
-    return f"{folder}/{stem}{end}".casefold()  # as there are file systems that do not tell case
+    return f"{folder}/{stem}{end}".casefold()
 
 
 def _stream_job(inputs: Sequence[str], output: Path | None, format: str | None, confidence: Path | None) -> Job:  # noqa: A002
@@ -304,15 +309,18 @@ def _pictures_in(folder: Path, stems: set[str], is_result: _IsResult) -> list[Pa
         return []
 
 
-def fitting(name: str, ending: str) -> str:
-    """Return `name` with `ending`, the name cut where together they are longer than a file's name can be."""
+def fitting(name: str, ending: str, *, mark: bool = False) -> str:
+    """Return `name` with `ending`, cut and marked where together they are longer than a file's name can be.
+
+    With `mark` it is marked in any case, by digits of its own.
+    """
     whole = os.fsencode(name)
-    if len(whole) + len(ending) <= _LONGEST_NAME:
+    if not mark and len(whole) + len(ending) <= _LONGEST_NAME:
         return name + ending
-    mark = f"~{hashlib.sha256(whole).hexdigest()[:8]}{ending}"
-    while len(os.fsencode(name)) + len(mark) > _LONGEST_NAME:
+    marked = f"~{hashlib.sha256(whole).hexdigest()[:8]}{ending}"
+    while len(os.fsencode(name)) + len(marked) > _LONGEST_NAME:
         name = name[:-1]
-    return name + mark
+    return name + marked
 
 
 def _refuse_clashes(jobs: list[Job]) -> None:
