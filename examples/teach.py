@@ -55,6 +55,8 @@ def main() -> None:
     for folder in folders:
         folder.mkdir(parents=True)
     entries = [entry for entry in store.entries if entry.size in arguments.sizes]
+    if not entries:
+        parser.error(f"no photograph has {LEAST} pixels a side in any of --sizes {arguments.sizes}")
     for number, entry in enumerate(tqdm(entries, unit=" pictures")):
         height, width = entry.lr_shape
         lr = imresize(store.picture(entry)[: SCALE * height, : SCALE * width], scale=1 / SCALE)

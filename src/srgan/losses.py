@@ -111,7 +111,7 @@ def relativistic_loss(likelier: Tensor, other: Tensor) -> Tensor:
 
     -log sigmoid(likelier - mean(other)) - log(1 - sigmoid(other - mean(likelier))), means over all logits
     (Jolicoeur-Martineau 2018, "The relativistic discriminator", section 4.2.3). The discriminator's loss takes hr's
-    logits first, the generator's sr's.
+    logits first, the generator's sr's. With several processes the means are those of each one's share of a batch.
     """
     return F.softplus(other.mean() - likelier).mean() + F.softplus(other - likelier.mean()).mean()
 

@@ -1,10 +1,15 @@
-"""What becomes of memory that this process has freed, where the C library is glibc: its mallopt(3)."""
+"""What becomes of memory that this process has freed, where the C library is glibc (its mallopt(3)), and want of it."""
 
 import ctypes
 import gc
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error is PyTorch's way of saying that there is no memory, on a GPU or a processor."""
+    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
 
 
 def keep_freed_memory() -> None:

@@ -2,6 +2,7 @@ import io
 import json
 import os
 import shutil
+import struct
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from runs import photographs, scene
 from srgan.data import store as store_module
 from srgan.data.store import Store, open_store, prepare_store
 from srgan.errors import DataError
+from srgan.image.picture import Limits
 
 
 def names(store: Store) -> list[str]:
@@ -53,6 +55,34 @@ def test_tars_globs_pictures_and_stores(tmp_path: Path) -> None:
     (ready,) = [p for p in cache.iterdir() if len(open_store(p).entries) == 2]
     assert prepare(ready, cache=tmp_path / "unused").entries == from_glob.entries
     assert not (tmp_path / "unused").exists()
+
+
+def test_a_tar_and_a_glob_have_what_their_folder_has(tmp_path: Path) -> None:
+    """Not what is hidden, nor what is in LRx4; and a picture that several sources name is there once."""
+    folder = photographs(tmp_path / "in", count=2)
+    photographs(folder / "LRx4", count=2, size=(32, 32))
+    photographs(folder / ".thumbs", count=1)
+    shutil.copy(folder / "00.png", folder / "._00.png")
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(folder, arcname=".")
+    for sources in ([tmp_path / "photos.tar"], [folder / "*"], [folder, folder / "00.png", folder / "../in"]):
+        assert names(prepare(*sources, cache=tmp_path / "cache")) == ["00.png", "01.png"]
+
+
+def test_a_photograph_as_upscale_takes_it_is_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Larger than Pillow's own limit, with a tag that Pillow cannot write; over srgan's limit it is left out."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    directory = struct.pack("<HHHIIHHII", 2, 0x0112, 3, 1, 6, 0x0128, 1, 1, 2) + bytes(4)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(scene(20, 30, seed=0)).save(tmp_path / "in/a.png", exif=b"Exif\0\0II*\0\x08\0\0\0" + directory)
+    store = prepare(tmp_path / "in", cache=tmp_path / "cache")
+    assert np.array_equal(store.picture(store.entries[0]), np.rot90(scene(20, 30, seed=0), -1))
+    monkeypatch.setattr(Limits, "input_pixels", 599)
+    with pytest.raises(DataError, match="no usable picture"):
+        prepare(tmp_path / "in", cache=tmp_path / "other")
+    assert "a.png: 30x20, more than 599 pixels" in capsys.readouterr().err
 
 
 def test_pictures_with_low_resolution_ones_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

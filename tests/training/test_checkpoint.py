@@ -1,4 +1,6 @@
+import errno
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,25 @@ def test_the_newest_are_kept(tmp_path: Path, recipe: Recipe) -> None:
     assert (tmp_path / "notes.pt").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "bits", "foreign", "version"])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input/output error"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(
+    tmp_path: Path, recipe: Recipe, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = saved(tmp_path, recipe, 8, 16)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises((CheckpointError, RuntimeError)) as caught:
+        checkpoint.load(second)
+    assert "damaged" not in str(caught.value)
+    assert str(caught.value) in (f"{second}: cannot be read: Input/output error", str(error))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "bits", "value", "foreign", "version"])
 def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Recipe, damage: str) -> None:
     first, second = saved(tmp_path, recipe, 8, 16)
     whole = second.read_bytes()
@@ -52,6 +72,10 @@ def test_a_damaged_checkpoint_names_the_one_before_it(tmp_path: Path, recipe: Re
         second.write_bytes(b"no checkpoint at all")
     elif damage == "bits":
         second.write_bytes(whole[:60] + b"\xff" * 200 + whole[260:])
+    elif damage == "value":
+        value = struct.pack("<f", 16)
+        assert whole.count(value) == 1
+        second.write_bytes(whole.replace(value, struct.pack("<f", -1.5e37)))
     elif damage == "foreign":
         torch.save([1, 2, 3], second)
     else:

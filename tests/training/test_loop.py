@@ -861,6 +861,11 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(store: Store, tmp_path: Pa
     with pytest.raises(CheckpointError, match=r"run/checkpoints: holds a run already; --resume goes on with it"):
         train(runs.recipe(), store, tmp_path / "run")
     assert last.read_bytes() == content
+    for path in checkpoint.found(last.parent):
+        path.rename(last.with_name(checkpoint.BEST))
+    with pytest.raises(CheckpointError, match=r"run/checkpoints: holds the best\.pt of a run; move it away to begin"):
+        train(runs.recipe(), store, tmp_path / "run")
+    assert last.with_name(checkpoint.BEST).read_bytes() == content
 
 
 def test_there_must_be_something_to_resume(store: Store, tmp_path: Path) -> None:

@@ -151,6 +151,16 @@ def test_it_is_frozen() -> None:
         ),
         (PLAIN + "lpips = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.lpips needs 16, not 12"),
         (PLAIN + "dists = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.dists needs 16, not 12"),
+        (PLAIN + f"[optimiser]\nbatch_size = {10**20}\n", "optimiser.batch_size: a number of 21 digits is not"),
+        (
+            f'name = "a"\n[loss]\npixel = {10**400}\n',
+            "loss.pixel: a number of 401 digits is not under",
+        ),
+        (
+            PLAIN + 'adversarial = 1.0\n[discriminator]\nkind = "unet"\n[data]\npatch_size = 12\n'
+            "[optimiser]\nbatch_size = 1\n",
+            "data.patch_size: a discriminator with batch norm and one patch a batch needs 16, not 12",
+        ),
         (PLAIN + "content_layers = { '5.4' = 1.0 }\n", "loss.content_layers: '5.4' is no layer: 5,4, say"),
         (PLAIN + "[data]\nheld_out_crop = 31\n", "data.held_out_crop: LPIPS needs 32, not 31"),
         (PLAIN + "[data]\nsizes = [0.5, 0]\n", "data.sizes: [0.5, 0.0] are not sizes above 0 and up to 1"),

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from srgan import __version__
 from srgan.errors import ArgumentError, RuntimeMissingError, SrganError
+from srgan.memory import is_out_of_memory
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -154,9 +155,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(SrganError("not enough memory"), debug=settings.debug, cause=error)
         return 1
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which only some commands import
+        if not is_out_of_memory(error):
             raise
-        text = "not enough memory on the GPU: smaller batches, patches or tiles take less"
+        where = " on the GPU" if type(error).__name__ == "OutOfMemoryError" else ""
+        text = f"not enough memory{where}: smaller batches, patches or tiles take less"
         print_error(SrganError(text), debug=settings.debug, cause=error)
         return 1
     return status if isinstance(status, int) else 0

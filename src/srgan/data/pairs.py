@@ -1,7 +1,7 @@
 """Which low-resolution picture belongs to which high-resolution one: by their names."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from srgan.errors import DataError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
@@ -19,10 +19,15 @@ def photographs_below(folder: Path, *others: str) -> list[Path]:
     """
     found = (path for path in folder.rglob("*") if path.suffix.lower() in {*PICTURE_SUFFIXES, *others})
     below = ((path, path.relative_to(folder)) for path in found if _is_file(path))
-    files = sorted(path for path, name in below if LR_FOLDER not in name.parts and not is_hidden(str(name)))
+    files = sorted(path for path, name in below if counts(name))
     if not files:
         raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
     return files
+
+
+def counts(name: PurePath) -> bool:
+    """Tell whether a picture of that name below a folder, or in a tar, counts: not in LRx4, nor where it is hidden."""
+    return LR_FOLDER not in name.parts and not is_hidden(str(name))
 
 
 class LrFolder:

@@ -17,18 +17,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from srgan.atomic import cache_folder, filled_whole, remove_leftovers
-from srgan.data.pairs import SCALE, LrFolder, photographs_below
+from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, counts, photographs_below
 from srgan.errors import DataError
-from srgan.image.reading import PICTURE_SUFFIXES, open_image
+from srgan.image.picture import Limits, in_words
+from srgan.image.reading import PICTURE_SUFFIXES, open_image, upright, without_limits
 from srgan.threads import processors
 
 VERSION = 2
@@ -164,7 +165,10 @@ def prepare_store(
     """
     if isinstance(sources, str) or isinstance(originals, str):
         raise DataError("sources and originals are lists")
-    found = [*dict.fromkeys(_expand(sources))]
+    once: dict[Path, tuple[Path, Path]] = {}
+    for file, below in _expand(sources):
+        once.setdefault(file.resolve(), (file, below))
+    found = [*once.values()]
     if not found:
         raise DataError("no sources of pictures")
     files, whole = [file for file, _ in found], [file for file, _ in _expand(originals)]
@@ -231,7 +235,8 @@ def _expand(sources: Sequence[str]) -> list[tuple[Path, Path]]:
     """Return the files that sources stand for, pictures, tars, or a store's folder, each with its folder below them."""
     files: list[tuple[Path, Path]] = []
     for source in sources:
-        matches = [Path(source)] if Path(source).exists() else [Path(p) for p in sorted(glob.glob(source))]  # noqa: PTH207 - absolute patterns too
+        named = [Path(source)] if Path(source).exists() else []
+        matches = named or [path for path in map(Path, sorted(glob.glob(source))) if path.name != LR_FOLDER]  # noqa: PTH207 - absolute patterns too
         if not matches:
             raise DataError(f"{source}: no such file, folder or pattern")
         for match in matches:
@@ -262,7 +267,8 @@ def _opened(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
                 continue
             with tarfile.open(file) as tar:
                 for member in tar:
-                    if member.isfile() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
+                    name = PurePosixPath(member.name)
+                    if member.isfile() and name.suffix.lower() in PICTURE_SUFFIXES and counts(name):
                         inside = tar.extractfile(member)
                         assert inside is not None
                         yield f"{file}/{member.name}", inside
@@ -276,7 +282,7 @@ def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
     for group in groups:
         for _, content in _opened(group.files):
             try:
-                with open_image(content) as picture:
+                with without_limits(), open_image(content) as picture:
                     copies = sum(size**2 for size in group.sizes if round(size * min(picture.size)) >= min_side)
                     needed += 3 * picture.width * picture.height * copies
             except Exception:  # it is left out when it is decoded
@@ -291,14 +297,16 @@ def _check_room(groups: Sequence[_Group], folder: Path, min_side: int) -> None:
 def _decode(data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]) -> _Sizes | str:
     """Return the picture, upright, in each size that it is large enough for, (H, W, 3) uint8, or why it is left out."""
     try:
-        with open_image(io.BytesIO(data)) as file:
+        with without_limits(), open_image(io.BytesIO(data)) as file:
+            if file.width * file.height > Limits.input_pixels:
+                return f"{file.width}x{file.height}, more than {in_words(Limits.input_pixels)}"
             if min(file.size) < min_side:
                 return f"{file.width}x{file.height}, a side under {min_side} pixels"
             if file.mode.startswith(("I", "F")):
                 return "not of 8 bits a channel"
             if gray == "skip" and file.mode in ("1", "L", "LA"):
                 return "gray"
-            picture = ImageOps.exif_transpose(file).convert("RGB")
+            picture = upright(file).convert("RGB")
             shapes = [(size, (round(size * picture.width), round(size * picture.height))) for size in sizes]
             return [
                 (size, np.asarray(picture.resize(shape, Image.Resampling.LANCZOS)))
@@ -307,6 +315,8 @@ def _decode(data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]) ->
             ]
     except UnidentifiedImageError:
         return "not a picture, or not of a kind that can be read"
+    except MemoryError:  # it may be there the next time, and the store stays
+        raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes happen
         return f"cannot be decoded: {error}"
 

@@ -121,7 +121,7 @@ def picture_from_image(image: Image.Image) -> Picture:
     Raises PictureError for a mode without a range, and where its file, which Pillow reads this late, is damaged.
     """
     try:
-        with _ours():
+        with without_limits():
             return _decode(image)
     except (MemoryError, PictureError):
         raise
@@ -135,7 +135,7 @@ _outside: tuple[warnings.catch_warnings, int | None]
 
 
 @contextmanager
-def _ours() -> Iterator[None]:
+def without_limits() -> Iterator[None]:
     """Keep Pillow from warning, as what matters is an error here, and from limits of its own.
 
     Both are settings of the whole process: the first thread to come changes them, the last to go restores them.
@@ -161,7 +161,7 @@ def _ours() -> Iterator[None]:
 def _read(file: BinaryIO, limits: Limits) -> Picture:
     if not file.read(1):
         raise PictureError("the file is empty")
-    with _ours():
+    with without_limits():
         width, height = gif_canvas(file)
         if width * height > limits.input_pixels:
             raise TooLargeError(_too_large(width, height, 0, width * height, limits))
@@ -310,7 +310,7 @@ def _decode(image: Image.Image, again: Callable[[], ImageFile.ImageFile] | None 
 
 def _eight_bits(image: Image.Image) -> Picture:
     """Return an image as Pillow decodes it, which for gray alone may have 16 bits."""
-    stored, image = image, _upright(image)
+    stored, image = image, upright(image)
     icc = image.info.get("icc_profile")
     if image.mode in _GRAY_16:
         return _gray_16(image, stored, fitting(icc, gray=True))
@@ -415,7 +415,7 @@ def _asked_for(image: ImageFile.ImageFile, raw: str) -> NDArray[np.uint8]:
             args = (raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw
             image.tile[number] = tile._replace(args=args)
     image.load()
-    return np.asarray(_upright(image))
+    return np.asarray(upright(image))
 
 
 def _divided(colours: NDArray[np.uint16], alpha: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -491,7 +491,8 @@ def _dpi(found: Any) -> tuple[float, float] | None:
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Return an image turned as its EXIF orientation says."""
     image.load()  # a PNG may say it behind its pixels
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))

@@ -1,6 +1,7 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, written whole or not at all."""
 
 import re
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 
 from srgan.atomic import written_whole
 from srgan.errors import CheckpointError, OutputError
+from srgan.memory import is_out_of_memory
 from srgan.models.generator import GENERATORS, Generator
 from srgan.training.recipe import Recipe, recipe_from
 
@@ -50,17 +52,31 @@ def load(path: Path) -> tuple[Recipe, State]:
     Raises CheckpointError for a file that is damaged or not one of ours, naming the one before it.
     """
     try:
+        _require_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         version, recipe = state.pop("version"), dict(state.pop("recipe"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # torch.load raises whatever a damaged file makes happen
+        if is_out_of_memory(error):
+            raise
         before = [p for p in found(path.parent) if p.name < path.name]
         offer = f"; delete it, and --resume goes on from the one before, {before[-1]}" if before else ""
         raise CheckpointError(f"{path}: a damaged checkpoint, or none of srgan's{offer}") from error
     if version != VERSION:
         raise CheckpointError(f"{path}: a checkpoint of version {version}, not {VERSION}")
     return recipe_from(recipe, where=str(path)), state
+
+
+def _require_whole(path: Path) -> None:
+    """Raise BadZipFile for a file whose checksums are others: torch does not look at them."""
+    with zipfile.ZipFile(path) as whole:
+        if (damaged := whole.testzip()) is not None:
+            raise zipfile.BadZipFile(damaged)
 
 
 def trained(path: Path) -> tuple[Generator, Recipe, State]:

@@ -193,6 +193,10 @@ def train(
 
 def _make(out: Path) -> None:
     try:
+        str(out).encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{out}: a run's folder has a name in Unicode, which TensorBoard's files need") from error
+    try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: no folder of a run can be made there: {error.strerror}") from error
@@ -236,6 +240,8 @@ def _earlier(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[Path, Recip
     if not resume:
         if earlier:
             raise CheckpointError(f"{folder}: holds a run already; --resume goes on with it")
+        if (folder / checkpoint.BEST).exists():
+            raise CheckpointError(f"{folder}: holds the {checkpoint.BEST} of a run; move it away to begin anew")
         return None
     if not earlier:
         raise CheckpointError(f"{folder}: no checkpoint to resume from")
@@ -252,12 +258,16 @@ def _begin(recipe: Recipe, networks: Networks, folder: Path, photographs: str, *
 
     The best score counts no more where a run goes on by another measure, or other photographs: others are held out.
     """
-    remove_leftovers(folder)
+    for place in (folder.parent, folder, folder.parent / "strips"):
+        remove_leftovers(place)
     progress = Progress()
     earlier = _earlier(recipe, folder, resume=resume)
     if earlier is not None:
         path, theirs, state = earlier
-        networks.load_state(state)
+        try:
+            networks.load_state(state)
+        except KeyError as error:
+            raise CheckpointError(f"{path}: not of such a run: it has no {error.args[0]}") from error
         same = state.get("photographs", photographs) == photographs
         if not same:
             print(

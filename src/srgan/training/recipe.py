@@ -242,7 +242,6 @@ class Recipe:
         for name, number, limit in [
             ("optimiser.beta1", self.optimiser.beta1, 1),
             ("optimiser.beta2", self.optimiser.beta2, 1),
-            ("run.seed", self.run.seed, 1 << 63),
             ("data.candidates", self.data.candidates, 1_000),
             ("data.grain", self.data.grain, 256),
             ("data.blur", self.data.blur, 16),
@@ -269,7 +268,7 @@ class Recipe:
         deepest = max(phi.i for phi in loss.layers())
         alone = self.optimiser.batch_size == 1  # batch norm needs several values of a channel
         judged = alone and bool(loss.adversarial) and not self.discriminator.spectral
-        several = {"srgan": 20, "features": 2**deepest}.get(self.discriminator.kind, 0)
+        several = {"srgan": 20, "unet": 16, "features": 2**deepest}.get(self.discriminator.kind, 0)
         for least, needed, what in [
             (8, alone, "a batch of one patch"),
             (several, judged, "a discriminator with batch norm and one patch a batch"),
@@ -391,6 +390,9 @@ def _value(kind: Any, value: object, key: str) -> object:
         if not isinstance(value, list):
             raise RecipeError(f"{key}: a list, not {value!r}")
         return [_value(get_args(kind)[0], v, f"{key}[{i}]") for i, v in enumerate(value)]
+    if type(value) is int and value >= 1 << 63:
+        told = value if value < 1 << 64 else f"a number of {len(str(value))} digits"
+        raise RecipeError(f"{key}: {told} is not under {1 << 63}")
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -57,8 +57,8 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
 
     What `recipe.shift` names is added. A generator with batch norm may become one without, which gives the same
     values; one without is balanced. A checkpoint of a run with the same discriminator gives that as well, at whatever
-    rate it learned; the paper's, whose dense layers fix it, only for the same patch size. Raises WeightsError or
-    CheckpointError.
+    rate it learned; the paper's, whose dense layers fix it, only for the same patch size, heads for the same maps.
+    Raises WeightsError or CheckpointError.
     """
     tensors, run = _initial(recipe.initial, recipe)
     if recipe.shift:
@@ -70,10 +70,15 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
     networks.average.load_state_dict(tensors)
     if run is not None:
         theirs, state = run
-        fits = theirs.data.patch_size == recipe.data.patch_size or recipe.discriminator.kind != "srgan"
-        same = fits and theirs.discriminator.without_rate() == recipe.discriminator.without_rate()
-        if networks.discriminator and "discriminator" in state and same:
-            networks.discriminator.network.load_state_dict(state["discriminator"])
+        judge = networks.discriminator and networks.discriminator.network
+        same = theirs.discriminator.without_rate() == recipe.discriminator.without_rate()
+        same = same and theirs.loss.content_activated == recipe.loss.content_activated  # the maps that heads look at
+        if judge and same and _shapes(state.get("discriminator", {})) == _shapes(judge.state_dict()):
+            judge.load_state_dict(state["discriminator"])
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _initial(name: str, recipe: Recipe) -> tuple[dict[str, Tensor], tuple[Recipe, checkpoint.State] | None]:

@@ -339,7 +339,7 @@ def _trained(network: N, recipe: Recipe, ranks: Ranks) -> Trained[N]:
 
 
 def _optimisers(network: nn.Module, rates: Rates) -> dict[str, Optimizer]:
-    """Return Adam for all parameters, or Muon for the convolutions but those that end in a picture or a judgement."""
+    """Return Adam for all parameters, or Muon for the convolutions but those that give 3 values at most, or 1."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in network.parameters():

@@ -41,7 +41,7 @@ class Watch:
         self._folder = folder
         with self._writing():
             self._log = log.open("a", buffering=1)
-            self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=patches and patches + 1)
+        self._purge = patches and patches + 1
         self._strips = folder / "strips"
         self._progress = tqdm(
             total=total, initial=patches, unit=" patches", unit_scale=True, smoothing=0.05, mininterval=1
@@ -49,6 +49,12 @@ class Watch:
 
     def __enter__(self) -> "Watch":
         self._hook, threading.excepthook = threading.excepthook, self._of_thread
+        try:
+            with self._writing():
+                self._board = SummaryWriter(os.fspath(self._folder / "tensorboard"), purge_step=self._purge)
+        except BaseException:
+            threading.excepthook = self._hook
+            raise
         return self
 
     def __exit__(
