@@ -228,7 +228,8 @@ def test_a_crop_is_inside_each_page(running: Running) -> None:
     for query in ("", "&model=bicubic", "&width=20"):
         answer = running.upscale(pages.getvalue(), f"crop=8,8,4,4&format=tiff{query}")
         assert answer.problem["detail"] == "the crop is not inside page 2 of the picture, which has 4x4 pixels"
-    assert running.upscale(pages.getvalue(), "crop=1,1,3,3&format=tiff").status == 200
+    for query in ("crop=1,1,3,3&format=tiff", "crop=8,8,4,4&show=first", "crop=8,8,4,4&show=confidence"):
+        assert running.upscale(pages.getvalue(), query).status == 200
 
 
 def test_the_first_page_alone(running: Running) -> None:

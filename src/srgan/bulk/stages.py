@@ -174,8 +174,8 @@ class Reader:
         with work.part("read"):
             content = task.place.read(task.name) if task.content is None else task.content
             record.bytes_in = len(content)
-            wanted = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))
-            record.status, record.identity = self._status(task, wanted)
+            record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))
+            record.status, record.identity = self._status(task, record.identity)
         if record.status in ("done", "remade"):
             with work.part("decode"):
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)

@@ -339,7 +339,7 @@ def _trained(network: N, recipe: Recipe, ranks: Ranks) -> Trained[N]:
 
 
 def _optimisers(network: nn.Module, rates: Rates) -> dict[str, Optimizer]:
-    """Return Adam for all parameters, or Muon for the convolutions but those that give 3 values at most, or 1."""
+    """Return Adam for all parameters, or Muon for the convolutions but those of at most three values, colours say."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in network.parameters():

@@ -309,10 +309,10 @@ class Workshop:
         if work.content[:2] == b"\xff\xd8" and count_scans(work.content) > _MOST_SCANS:
             raise Problem("not-a-picture", f"{order.name}: a JPEG of more than {_MOST_SCANS} scans")
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
-        if order.crop is not None:
-            picture = _cropped(picture, order.crop)
         if order.first or order.doubt:
             picture = replace(picture, more=(), timing=None)
+        if order.crop is not None:
+            picture = _cropped(picture, order.crop)
         check_sides(picture, order)
         check = check_map if order.doubt else check_result
         check(None, picture, order.size, _options(order), self._limits)
