@@ -19,7 +19,7 @@ ALLOWED = {
     "metrics": {"errors", "image", "models"},
     "data": {"errors", "atomic", "threads", "image"},
     "perceptual": {"errors", "atomic", "models", "metrics"},
-    "training": {"errors", "atomic", "weights", "image", "models", "losses", "metrics", "data", "perceptual"},
+    "training": {"errors", "atomic", "memory", "weights", "image", "models", "losses", "metrics", "data", "perceptual"},
     "inference": {"errors", "atomic", "threads", "weights", "image"},
     "inference.torch": {"errors", "threads", "weights", "image", "models"},
     "bulk": {"errors", "atomic", "threads", "weights", "image", "inference"},
