@@ -8,8 +8,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error is PyTorch's way of saying that there is no memory, on a GPU or a processor."""
-    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    """Tell whether an error says that there is no memory: Python's, or PyTorch's of a GPU or a processor."""
+    torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return torchs or isinstance(error, MemoryError)
 
 
 def keep_freed_memory() -> None:

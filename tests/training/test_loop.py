@@ -37,6 +37,7 @@ from srgan.training import checkpoint, loop
 from srgan.training.loop import train
 from srgan.training.ranks import Ranks
 from srgan.training.recipe import Discriminator, Recipe
+from srgan.training.start import load_initial
 from srgan.training.steps import (
     autocast,
     build_networks,
@@ -422,6 +423,8 @@ def test_a_run_begins_with_the_networks_of_another_one(
         discriminator=discriminator | {"learning_rate_factor": 2.0},
         optimiser={"patches": 4, "learning_rate": 0.0},
     )
+    activated = discriminator.get("kind") == "features"  # else it sees no maps, and they may be others
+    recipe = replace(recipe, loss=replace(recipe.loss, content_activated=activated))
     last = train(replace(recipe, initial=str(first)), store, tmp_path / "second", content=content())
     _, theirs = checkpoint.load(first)
     _, ours = checkpoint.load(last)
@@ -429,6 +432,21 @@ def test_a_run_begins_with_the_networks_of_another_one(
         kept = [k for k in ours[network] if k.endswith("weight")]  # running statistics move even so
         assert kept
         assert all(torch.equal(ours[network][k], theirs[other][k]) for k in kept)
+
+
+@pytest.mark.parametrize("other", [{"content_layers": {"1,2": 1.0, "2,2": 1.0}}, {"content_activated": False}])
+def test_heads_for_other_maps_are_not_taken_over(store: Store, tmp_path: Path, other: dict[str, Any]) -> None:
+    recipe = adversarial(discriminator={"kind": "features", "width": 4})
+    first = train(recipe, store, tmp_path / "first", content=content())
+    recipe = replace(recipe, loss=replace(recipe.loss, **other), initial=str(first))
+    networks = build_networks(recipe, None, Ranks())
+    assert networks.discriminator is not None
+    before = {key: value.clone() for key, value in networks.discriminator.network.state_dict().items()}
+    load_initial(recipe, networks)
+    after = networks.discriminator.network.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    theirs, generator = state_of(first)["average"], networks.generator.network.state_dict()
+    assert all(torch.equal(generator[key], value) for key, value in theirs.items())
 
 
 EVERYTHING: dict[str, Any] = {

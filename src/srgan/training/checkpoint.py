@@ -59,8 +59,6 @@ def load(path: Path) -> tuple[Recipe, State]:
         raise CheckpointError(f"{path}: no such checkpoint") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except MemoryError:
-        raise
     except Exception as error:  # torch.load raises whatever a damaged file makes happen
         if is_out_of_memory(error):
             raise

@@ -72,7 +72,8 @@ def load_initial(recipe: Recipe, networks: Networks) -> None:
         theirs, state = run
         judge = networks.discriminator and networks.discriminator.network
         same = theirs.discriminator.without_rate() == recipe.discriminator.without_rate()
-        same = same and theirs.loss.content_activated == recipe.loss.content_activated  # the maps that heads look at
+        if recipe.discriminator.kind == "features":  # whose heads know maps before their ReLU, or behind it
+            same = same and theirs.loss.content_activated == recipe.loss.content_activated
         if judge and same and _shapes(state.get("discriminator", {})) == _shapes(judge.state_dict()):
             judge.load_state_dict(state["discriminator"])
 
