@@ -455,7 +455,9 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         prepare(photographs(tmp_path / "in"), cache=tmp_path / "cache")
 
 
-@pytest.mark.parametrize("damage", ["no index", "half an index", "another index", "short pixels", "version"])
+@pytest.mark.parametrize(
+    "damage", ["no index", "half an index", "another index", "short pixels", "another offset", "version"]
+)
 def test_a_damaged_store_is_named(tmp_path: Path, damage: str) -> None:
     prepare(photographs(tmp_path / "in"), cache=tmp_path / "cache")
     (folder,) = (tmp_path / "cache").iterdir()
@@ -468,6 +470,10 @@ def test_a_damaged_store_is_named(tmp_path: Path, damage: str) -> None:
         index.write_text(json.dumps({"version": store_module.VERSION, "pictures": [{"nom": "a"}]}))
     elif damage == "short pixels":
         pixels.write_bytes(pixels.read_bytes()[:-1])
+    elif damage == "another offset":
+        tree = json.loads(index.read_text())
+        tree["pictures"][-1]["offset"] += 1
+        index.write_text(json.dumps(tree))
     else:
         index.write_text(json.dumps(json.loads(index.read_text()) | {"version": 0}))
     with pytest.raises(DataError, match="a store of version 0" if damage == "version" else "not a readable store"):

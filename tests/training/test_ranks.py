@@ -112,6 +112,12 @@ def test_a_batch_must_be_shared_evenly(tmp_path: Path) -> None:
         train(runs.recipe(), store, tmp_path / "run", ranks=Ranks(rank=0, world=3))
 
 
+def test_what_each_process_has_of_a_batch_is_enough_for_batch_norm(tmp_path: Path) -> None:
+    recipe = runs.recipe(data={"patch_size": 4}, optimiser={"batch_size": 4})
+    with pytest.raises(RecipeError, match=r"data\.patch_size: a batch of one patch needs 8, not 4"):
+        train(recipe, runs.store(tmp_path), tmp_path / "run", ranks=Ranks(rank=0, world=4))
+
+
 def test_a_shared_batch_norm_in_eval_mode_is_the_plain_one() -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Sequential(torch.nn.BatchNorm2d(4))).eval()
     x = torch.rand(2, 3, 8, 8)

@@ -5,9 +5,11 @@ from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from srgan.data.degradation import Degradation
+from srgan.data.store import Entry, Store
 from srgan.errors import RecipeError
 from srgan.models.vgg import Phi
 from srgan.training.recipe import Data, Discriminator, Loss, Optimiser, Recipe, read_recipe, recipe_from
@@ -45,6 +47,16 @@ def test_the_head_of_a_recipe_gets_all_that_it_needs(path: Path) -> None:
         assert start[:1] != ("runs",) or any(
             line.startswith("srgan train ") and line.endswith(f"--out {'/'.join(start)}") for line in lines
         )
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_recipe_holds_out_nothing_that_its_start_has_learned_from(path: Path) -> None:
+    recipe = read_recipe(path)
+    store = Store(np.empty((0, 3), np.uint8), tuple(Entry(f"{i}.png", 512, 512, 0) for i in range(997)))
+    for file, run in re.findall(r"^#   srgan train (\S+) .*--out (\S+)$", path.read_text(), re.MULTILINE):
+        if any(Path(run) in Path(name).parents for name in (recipe.initial, *recipe.shift)):
+            earlier = read_recipe(ROOT / file)
+            assert set(store.split(recipe.data.held_out)[1]) <= set(store.split(earlier.data.held_out)[1])
 
 
 def test_the_document_has_every_key_with_its_default() -> None:

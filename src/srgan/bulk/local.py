@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from queue import Empty, Queue
 from typing import Any, TypeAlias
 
-from srgan.bulk.manifest import Record
+from srgan.bulk.manifest import Record, clean
 from srgan.bulk.sources import Task
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
 from srgan.errors import ArgumentError, BulkError, SrganError
@@ -192,12 +192,12 @@ class _Crew:
         if self._deaths >= STILLBORN and not self._works:
             raise BulkError(f"{STILLBORN} workers, one after the other, were ended by {how} before they did anything")
         for flight in flights.values():
-            settled = flight.task.settled | (flight.told - {flight.task.name})
+            settled = flight.task.settled | set(map(clean, flight.told - {flight.task.name}))
             if flight.suspect:
                 yield self._failed(flight.at or flight.task, how, hint)
                 if flight.task.kind == "file" or flight.at is None:
                     continue
-                settled |= {flight.at.target}
+                settled |= {clean(flight.at.target)}
             self._suspects.append(_Flight(replace(flight.task, settled=settled), suspect=True))
         self._hire(place)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from srgan.bulk.manifest import Record
+from srgan.bulk.manifest import Record, clean
 from srgan.bulk.sources import Task, row_target
 from srgan.bulk.stages import Making, Network, Reader, Work, Writer, expand
 from srgan.errors import ArgumentError, BulkError, RuntimeMissingError, SrganError
@@ -141,8 +141,8 @@ def _left(task: Task, told: set[str], ending: Ending) -> Task | None:
         return None if task.target in told else task
     if task.name in told:
         return None
-    settled = task.settled | {target for target in told if target.startswith(f"{task.target}/")}
-    if task.kind == "rows" and all(row_target(task, row, ending) in settled for row in task.rows):
+    settled = task.settled | {clean(target) for target in told if target.startswith(f"{task.target}/")}
+    if task.kind == "rows" and all(clean(row_target(task, row, ending)) in settled for row in task.rows):
         return None
     return replace(task, settled=settled)
 

@@ -42,8 +42,8 @@ class Task:
     present     whether something is in the result's place
     identity    the fingerprint that the result is known to have, "" where it is not known
     content     the picture's bytes, where they are in hand
-    members     the results of an archive's pictures that are there, and their identities, names as a manifest holds
-                them; `settled` are those that nothing is to be done for, by their names or as a manifest holds these
+    members     the results of an archive's pictures that are there, and their identities; `settled` are those that
+                nothing is to be done for; both by their names as a manifest holds them, see `srgan.bulk.manifest.clean`
     rows        of a Parquet file that are in this part of it, a row group, and the `column` with pictures
     """
 
@@ -302,14 +302,10 @@ def _in_tar(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
                 if target not in used:
                     break
             used.add(target)
-            if not _settled(task, target):
+            if clean(target) not in task.settled:
                 content = tar.extractfile(member)
                 assert content is not None
                 yield name, target, content.read()
-
-
-def _settled(task: Task, target: str) -> bool:
-    return target in task.settled or clean(target) in task.settled
 
 
 def _of_tables(files: Iterable[File], place: Place, text: str, ending: Ending, column: str | None) -> list[Task]:
@@ -362,7 +358,7 @@ def row_target(task: Task, row: int, ending: Ending) -> str:
 
 def _in_table(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
     targets = ((row, row_target(task, row, ending)) for row in task.rows)
-    wanted = {row: target for row, target in targets if not _settled(task, target)}
+    wanted = {row: target for row, target in targets if clean(target) not in task.settled}
     if not wanted:
         return
     with task.place.open(task.name, anywhere=True) as file:

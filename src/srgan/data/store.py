@@ -137,10 +137,15 @@ def open_store(folder: Path) -> Store:
         if index["version"] != VERSION:
             raise DataError(f"{folder}: a store of version {index['version']}, not {VERSION}; delete it")
         entries = tuple(Entry(**entry) for entry in index["pictures"])
-        total = sum(e.height * e.width + (0 if e.lr_offset is None else math.prod(e.lr_shape)) for e in entries)
+        ranges = [(e.offset, e.height * e.width) for e in entries]
+        ranges += [(e.lr_offset, math.prod(e.lr_shape)) for e in entries if e.lr_offset is not None]
+        total = sum(size for _, size in ranges)
+        outside = not all(0 <= offset <= total - size for offset, size in ranges)
         pixels = np.memmap(folder / "pictures.bin", dtype=np.uint8, mode="c", shape=(total, 3))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: not a readable store of pictures: {error}") from error
+    if outside:
+        raise DataError(f"{folder}: not a readable store of pictures: one lies beyond their pixels")
     return Store(pixels, entries)
 
 

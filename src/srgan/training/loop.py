@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean as mean
@@ -87,7 +87,7 @@ def train(
     CheckpointError where `out` holds a run that is not to be resumed, one of another recipe, or one that another
     process is at, OutputError where it cannot be written to, DataError where the store has too few pictures that are
     large enough, WeightsError or CheckpointError for what the recipe begins with, RecipeError for a batch that the
-    processes cannot share evenly, and TrainingError where a term is no longer finite.
+    processes cannot share evenly, or whose parts are too small, and TrainingError where a term is no longer finite.
     """
     _make(out)
     with ExitStack() as stack:
@@ -97,6 +97,8 @@ def train(
         batch_size = recipe.optimiser.batch_size
         if batch_size % ranks.world:
             raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
+        if not recipe.run.share_batch_norm:  # each process normalises its part, which has to do for a batch
+            replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch_size // ranks.world))
         side = recipe.data.patch_size
         inside, outside = store.split(recipe.data.held_out, recipe.data.sizes, min_side=side)
         small = sum(entry.size == 1 and min(entry.height, entry.width) < side for entry in store.entries)
