@@ -38,11 +38,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     picture = np.asarray(image_from_picture(read_picture(arguments.picture)).convert("RGB"))
-    lr = (
-        imresize(picture[: len(picture) // 4 * 4, : picture.shape[1] // 4 * 4], scale=1 / 4)
-        if arguments.original
-        else picture
-    )
+    step = 4 if arguments.original else 1
+    rows, columns = (side // step for side in picture.shape[:2])
+    left, top, width, height = (n // step for n in arguments.crop)
+    if not (0 <= left < left + width <= columns and 0 <= top < top + height <= rows):
+        size = f"{picture.shape[1]}x{picture.shape[0]}"
+        parser.error(f"--crop is not inside of the picture, which has {size} pixels, or shows nothing of it")
+    lr = imresize(picture[: 4 * rows, : 4 * columns], scale=1 / 4) if arguments.original else picture
     if not 0 <= arguments.blur < 16:
         parser.error(f"--blur goes from 0 to 15 pixels, not {arguments.blur:g}")
     lr = with_blur(lr, arguments.blur)
@@ -50,10 +52,6 @@ def main() -> None:
         if not 1 <= arguments.quality <= 100:
             parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
         lr = as_jpeg(lr, arguments.quality)
-    left, top, width, height = (n // 4 if arguments.original else n for n in arguments.crop)
-    if not (0 <= left < left + width <= lr.shape[1] and 0 <= top < top + height <= lr.shape[0]):
-        size = f"{picture.shape[1]}x{picture.shape[0]}"
-        parser.error(f"--crop is not inside of the picture, which has {size} pixels, or shows nothing of it")
 
     models = {Path(model).stem: model for model in arguments.models}
     if len(models) < len(arguments.models):

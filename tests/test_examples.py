@@ -84,6 +84,15 @@ def test_a_crop_that_shows_nothing_is_wrong_usage(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_picture_of_which_shrinking_leaves_nothing_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = photographs(tmp_path, count=1, size=(3, 3)) / "00.png"
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "before_after.py", picture, "--crop", "0,0,3,3", "--original", "-o", tmp_path / "out")
+    assert "which has 3x3 pixels" in capsys.readouterr().err
+
+
 def test_a_picture_that_cannot_be_shown_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.png").write_text("no picture")
     for name, model, line in [
