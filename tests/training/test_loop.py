@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
@@ -311,6 +312,29 @@ def test_no_room_for_the_log_is_a_line(tmp_path: Path, monkeypatch: pytest.Monke
         patch.setattr(watch, "_log", Full())
         with pytest.raises(OutputError, match=r"the log cannot be written: No space left on device"):
             watch.values("train", 4, {"pixel": 1.0, "waiting": 0.0})
+
+
+def test_a_thread_that_cannot_write_is_passed_over_while_a_run_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard's, whose error the next that is written raises; other errors are whose they were."""
+    told: list[BaseException | None] = []
+
+    def raises(error: Exception) -> None:
+        raise error
+
+    def fail(error: Exception) -> None:
+        thread = Thread(target=raises, args=(error,))
+        thread.start()
+        thread.join()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("threading.excepthook", lambda arguments: told.append(arguments.exc_value))
+        with Watch(tmp_path, patches=0, total=8):
+            fail(OSError(errno.ENOSPC, "No space left on device"))
+            fail(ValueError("else"))
+        fail(OSError(errno.EIO, "Input/output error"))
+    assert [str(error) for error in told] == ["else", "[Errno 5] Input/output error"]
 
 
 def test_a_generator_that_is_trained_is_measured_as_it_will_be_used(store: Store) -> None:
@@ -750,11 +774,13 @@ def test_a_resumed_run_has_the_betas_of_its_own_recipe(store: Store, tmp_path: P
     assert state_of(last)["generator_optimiser"]["param_groups"][0]["betas"] == (0.5, 0.8)
 
 
-def test_what_a_killed_run_left_of_a_checkpoint_is_removed(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "run" / "checkpoints" / ".srgan-0.part").write_bytes(b"half")
+def test_what_a_killed_run_left_of_its_files_is_removed(store: Store, tmp_path: Path) -> None:
+    for folder in ("run", "run/checkpoints", "run/strips"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ".srgan-0.part").write_bytes(b"half")
     train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
-    assert {path.suffix for path in (tmp_path / "run" / "checkpoints").iterdir()} == {".pt"}
+    assert {path.suffix for path in (tmp_path / "run").rglob("*") if path.is_file()} >= {".pt", ".png", ".jsonl"}
+    assert [*tmp_path.rglob(".srgan-*")] == []
 
 
 def test_a_resumed_run_keeps_its_points_in_tensorboard(store: Store, tmp_path: Path) -> None:

@@ -343,12 +343,13 @@ def test_a_folder_is_dropped(page: Page, photo: Path, tmp_path: Path) -> None:
     with Image.open(photo) as image:
         image.crop((0, 0, 30, 20)).save(tmp_path / "one.png")
         image.crop((0, 0, 20, 30)).save(tmp_path / "below" / "two.gif")
+        image.crop((0, 0, 10, 10)).save(tmp_path / "below" / ".hidden.gif")
     session = page.context.new_cdp_session(page)
     what = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 400, "data": what})
     wait_for(page, "done", 2)
-    assert set(page.locator("#queue .title").all_inner_texts()) == {"one.png", "two.gif"}
+    assert sorted(page.locator("#queue .title").all_inner_texts()) == ["one.png", "two.gif"]
 
 
 def test_a_detail_is_tried_out_on_a_part_and_applied_to_the_whole(page: Page, photo: Path, tmp_path: Path) -> None:
@@ -732,6 +733,12 @@ def test_every_result_of_many_is_downloaded(page: Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="Download all").click()
     page.wait_for_timeout(300 * 12 + 1000)
     assert names == [f"{number:02}_x4.png" for number in range(12)]
+    names.clear()
+    page.get_by_role("button", name="Download all").click()
+    entry(page, 12).locator("button").last.click()  # takes it away before its turn
+    expect(page.locator("#queue li")).to_have_count(11)
+    page.wait_for_timeout(300 * 11 + 1000)
+    assert names == [f"{number:02}_x4.png" for number in range(11)]
 
 
 def test_what_is_lost_on_leaving_is_asked_about(page: Page, photo: Path) -> None:
@@ -858,6 +865,21 @@ def test_widths_and_colours(opened: Open, photo: Path, width: int, scheme: Any) 
     page.get_by_role("button", name=re.compile("colours")).click()
     other = int(pixels(page.screenshot())[5, 5].mean())
     assert other < 50 if scheme == "light" else other > 200
+
+
+def test_chosen_colours_stay_and_the_others_follow_the_system(opened: Open) -> None:
+    page = opened(color_scheme="dark")
+    button = page.locator("#theme")
+    expect(button).to_have_accessible_name("Light colours")
+    page.emulate_media(color_scheme="light")
+    expect(button).to_have_accessible_name("Dark colours")
+    button.click()
+    page.reload()
+    expect(button).to_have_accessible_name("Light colours")
+    page.emulate_media(color_scheme="dark")
+    page.emulate_media(color_scheme="light")
+    expect(button).to_have_accessible_name("Light colours")
+    assert pixels(page.screenshot())[5, 5].mean() < 50
 
 
 def test_a_browser_without_light_dark_has_light_colours(opened: Open, photo: Path) -> None:
