@@ -204,6 +204,47 @@ def test_xmp_without_a_maker_stays_none() -> None:
     assert true_xmp(b"\xff", width=1, height=1, maker=None) == b"\xff"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "latin-1"])
+def test_a_packet_that_is_not_utf_8_becomes_so(encoding: str) -> None:
+    text = ("\ufeff" * (encoding == "utf-16-be") + XMP.decode()).replace("a shelf", "größer")
+    made = true_xmp(text.encode(encoding), width=160, height=120, maker=MAKER)
+    assert made is not None
+    found = attributes(made.removeprefix(b"\xef\xbb\xbf"))
+    assert found["{http://purl.org/dc/elements/1.1/}source"] == "größer"
+    assert found["{http://ns.adobe.com/exif/1.0/}PixelXDimension"] == "160"
+    assert found[f"{EXTENSION}AISystemUsed"] == "srgan 9.9, srresnet"
+
+
+def test_what_is_no_packet_makes_room_for_one_that_says_who_made_it() -> None:
+    maker = Maker("srgan", None, None, "ab" * 16)
+    made = true_xmp(b"\xff\xfe\xff", width=1, height=1, maker=maker)
+    assert made == true_xmp(None, width=1, height=1, maker=maker)
+    assert find_fingerprint(io.BytesIO(made or b"")) == "ab" * 16
+
+
+@pytest.mark.parametrize("first", [None, (72.0, 72.0)])
+def test_every_page_keeps_its_resolution(first: tuple[float, float] | None, tmp_path: Path) -> None:
+    pages = [Picture(PIXELS, metadata=Metadata(dpi=dpi)) for dpi in (first, (300.0, 150.5), None)]
+    path = tmp_path / "pages.tif"
+    write_picture(Picture(PIXELS, metadata=pages[0].metadata, more=tuple(pages[1:])), path)
+    assert [page.metadata.dpi for page in read_picture(path).frames] == [first, (300, 150.5), None]
+    with tifffile.TiffFile(path) as file:
+        assert file.pages[1].tags["XResolution"].value == (300_000, 1000)
+        assert file.pages[1].tags["ResolutionUnit"].value == 2
+    write_picture(read_picture(path), tmp_path / "stripped.tif", WriteOptions(strip=True))
+    assert [page.metadata.dpi for page in read_picture(tmp_path / "stripped.tif").frames] == [None] * 3
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_exif_data_are_written_once(name: str) -> None:
+    told = Exif()
+    told.describe(width=160, height=120, dpi=(300, 300), software="srgan 9.9 srresnet")
+    assert told.tobytes() == told.tobytes()
+    file = io.BytesIO()
+    write_picture(Picture(PIXELS, metadata=Metadata(dpi=(300, 300)), maker=MAKER), file, WriteOptions(format=name))
+    assert file.getvalue().count(b"srgan 9.9 srresnet\0") == 1
+
+
 def gray_profile() -> bytes:
     """Return a gray profile of gamma 1: a 128 of it is a 188 of sRGB."""
 

@@ -130,6 +130,21 @@ def test_what_is_cut_out_has_no_dark_fringe(kind: type, monkeypatch: pytest.Monk
     assert fringed[..., 0].min() < 205, "so it would be without"
 
 
+@pytest.mark.parametrize("scale", [0.5, 1.5, 2, 3, 5])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_an_edge_has_no_ghosts_at_any_size(scale: float, kind: type, network: Nearest) -> None:
+    most = 1 if kind is np.float32 else np.iinfo(kind).max
+    alpha = np.zeros((24, 24), kind)
+    alpha[:, 12:] = most
+    picture = Picture(np.zeros((24, 24, 3), kind), alpha)
+    made = Upscaler(str(network.card["name"]), size=scale).upscale_picture(picture).alpha
+    assert made is not None
+    edge = round(12 * scale)
+    assert (made[:, : edge - 2] == 0).all()
+    assert (made[:, edge + 2 :] == most).all()
+    assert (np.diff(made.astype(float)) >= 0).all()
+
+
 def test_progress_goes_tile_by_tile(network: Nearest) -> None:
     fractions: list[float] = []
     Upscaler(tile=5).upscale_picture(Picture(np.zeros((9, 10), dtype=np.uint8)), fractions.append)

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _WIDTH, _HEIGHT = 0x0100, 0x0101
 _EXIF_DIRECTORY = 0x8769
 _EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _ASCII, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -20,7 +20,7 @@ _EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
 
 DESCRIPTIVE = frozenset(
     {0x010D, 0x010E, 0x010F, 0x0110, SOFTWARE, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_DIRECTORY, 0x8825}
-    | {_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT}
+    | {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
     | set(range(0x9C9B, 0x9CA0))
 )
 """Tags of a first directory that say something of a picture, rather than of how its file is laid out."""
@@ -62,11 +62,11 @@ class Exif:
             kept[ORIENTATION] = self._number(ORIENTATION, 1)
         if software is not None:
             kept[SOFTWARE] = self._text(SOFTWARE, software)
-        if dpi is not None and _X_RESOLUTION not in kept:
-            kept[_X_RESOLUTION], kept[_Y_RESOLUTION] = (
-                self._rational(tag, value) for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), dpi, strict=True)
+        if dpi is not None and X_RESOLUTION not in kept:
+            kept[X_RESOLUTION], kept[Y_RESOLUTION] = (
+                self._rational(tag, value) for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True)
             )
-            kept[_RESOLUTION_UNIT] = self._number(_RESOLUTION_UNIT, 2)
+            kept[RESOLUTION_UNIT] = self._number(RESOLUTION_UNIT, 2)
         if _EXIF_DIRECTORY in kept and not self._resize(kept[_EXIF_DIRECTORY], width, height):
             del kept[_EXIF_DIRECTORY]
         self._entries = tuple(kept.values())
@@ -77,9 +77,9 @@ class Exif:
 
     def tobytes(self) -> bytes:
         """Return the data with its first directory, and no other of that rank."""
-        start = self._append(directory(self._entries, self.order))
-        self.data[4:8] = struct.pack(f"{self.order}I", start)
-        return bytes(self.data)
+        data = self.data + bytes(len(self.data) % 2)
+        data[4:8] = struct.pack(f"{self.order}I", len(data))
+        return bytes(data + directory(self._entries, self.order))
 
     def _unpack(self, kind: str, place: int) -> int:
         try:
@@ -151,7 +151,7 @@ class Exif:
         return Entry(tag, _ASCII, len(content), struct.pack(f"{self.order}I", self._append(content)))
 
     def _rational(self, tag: int, value: float) -> Entry:
-        place = self._append(struct.pack(f"{self.order}II", round(value * 1000), 1000))
+        place = self._append(struct.pack(f"{self.order}II", *thousandths(value)))
         return Entry(tag, _RATIONAL, 1, struct.pack(f"{self.order}I", place))
 
     def _append(self, content: bytes) -> int:
@@ -160,6 +160,11 @@ class Exif:
         place = len(self.data)
         self.data += content
         return place
+
+
+def thousandths(value: float) -> tuple[int, int]:
+    """Return a positive number as EXIF data and TIFF files write it, as two whole ones."""
+    return round(value * 1000), 1000
 
 
 def packed(entry: Entry, order: str) -> bytes:

@@ -29,7 +29,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image.colour import Pixels, largest
-from srgan.image.exif import DESCRIPTIVE
+from srgan.image.exif import DESCRIPTIVE, X_RESOLUTION
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
 from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
@@ -68,7 +68,7 @@ _PAGED = ("TIFF",)
 _MOST_FRAMES = 10_000
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
-_SUBFILE, _BITS, _SAMPLES, _X_RESOLUTION = 254, 258, 277, 282  # tags of TIFF
+_SUBFILE, _BITS, _SAMPLES = 254, 258, 277  # tags of TIFF
 _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 262, 338, 339
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -479,8 +479,8 @@ def _tiff_exif(image: "TiffImageFile") -> bytes | None:
 def _tells_dpi(image: Image.Image) -> bool:
     """Tell whether a resolution is in the file: for JPEG and TIFF Pillow has one where there is none."""
     if is_tiff_image(image):
-        return _X_RESOLUTION in image.tag_v2
-    return image.info.get("jfif_unit", 1) != 0 or _X_RESOLUTION in image.getexif()
+        return X_RESOLUTION in image.tag_v2
+    return image.info.get("jfif_unit", 1) != 0 or X_RESOLUTION in image.getexif()
 
 
 def _dpi(found: Any) -> tuple[float, float] | None:

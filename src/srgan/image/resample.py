@@ -14,9 +14,8 @@ from PIL import Image
 from srgan.image.colour import Pixels, from_floats, to_floats
 from srgan.image.large import allocate, release
 
-_FILTER = Image.Resampling.LANCZOS
 _REACH = 3
-"""Of the filter, in pixels of the smaller of the two sizes."""
+"""Of Lanczos, in pixels of the smaller of the two sizes; other kernels reach no farther."""
 
 _BAND_PIXELS = 4_000_000
 """How many pixels are resampled at once: the library takes 4 bytes for each of them and as many for what it makes."""
@@ -25,7 +24,7 @@ Box = tuple[float, float, float, float]
 """A part of a picture: left, top, right and bottom, in pixels."""
 
 
-def resample(pixels: Pixels, height: int, width: int) -> Pixels:
+def resample(pixels: Pixels, height: int, width: int, kernel: Image.Resampling = Image.Resampling.LANCZOS) -> Pixels:
     """Return pixels (H, W, 3) or (H, W) at another size, of the same type.
 
     It goes from the top down, a band at a time, so that memory holds neither all of a large result nor all of what it
@@ -41,18 +40,18 @@ def resample(pixels: Pixels, height: int, width: int) -> Pixels:
         stop = min(start + rows, height)
         top, bottom = max(0, int(start * step) - margin), min(len(pixels), math.ceil(stop * step) + margin)
         box = (0.0, start * step - top, float(pixels.shape[1]), min(stop * step, len(pixels)) - top)
-        result[start:stop] = _resampled(pixels[top:bottom], stop - start, width, box)
+        result[start:stop] = _resampled(pixels[top:bottom], stop - start, width, box, kernel)
         release(pixels, 0, top)
         release(result, 0, start)
     return result
 
 
-def _resampled(pixels: Pixels, height: int, width: int, box: Box) -> Pixels:
+def _resampled(pixels: Pixels, height: int, width: int, box: Box, kernel: Image.Resampling) -> Pixels:
     if pixels.dtype == np.uint8:
         # widths first: the library takes what is less work, which may be another way for a band than for the whole
-        wide = Image.fromarray(pixels).resize((width, len(pixels)), _FILTER)
-        return np.asarray(wide.resize((width, height), _FILTER, (0.0, box[1], float(width), box[3])))
-    return from_floats(resample_values(to_floats(pixels), height, width, _FILTER, box), pixels.dtype)
+        wide = Image.fromarray(pixels).resize((width, len(pixels)), kernel)
+        return np.asarray(wide.resize((width, height), kernel, (0.0, box[1], float(width), box[3])))
+    return from_floats(resample_values(to_floats(pixels), height, width, kernel, box), pixels.dtype)
 
 
 def resample_values(

@@ -8,12 +8,21 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.image.exif import DESCRIPTIVE, Entry, Exif, directory
+from srgan.image.exif import (
+    DESCRIPTIVE,
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    Entry,
+    Exif,
+    directory,
+    thousandths,
+)
 from srgan.image.inorder import InOrder
 
 _BAND_BYTES = 1 << 18
 _MOST_BYTES = 3_900_000_000  # the places in a TIFF have 32 bits; deflated data may grow by a little
-_SHORT, _LONG, _UNDEFINED, _BYTE = 3, 4, 7, 1
+_SHORT, _LONG, _RATIONAL, _UNDEFINED, _BYTE = 3, 4, 5, 7, 1
 _LETTERS = {_SHORT: "H", _LONG: "I", _UNDEFINED: "B", _BYTE: "B"}
 
 
@@ -55,10 +64,26 @@ class TiffWriter:
             self._bands.close()
 
     def begin_page(
-        self, width: int, height: int, *, channels: int, bits: int, icc: bytes | None = None, xmp: bytes | None = None
+        self,
+        width: int,
+        height: int,
+        *,
+        channels: int,
+        bits: int,
+        icc: bytes | None = None,
+        xmp: bytes | None = None,
+        dpi: tuple[float, float] | None = None,
     ) -> None:
-        """Begin the first or next page: `channels` is 1 for gray, 3 for RGB, one more with alpha; `bits` 8 or 16."""
+        """Begin the first or next page: `channels` is 1 for gray, 3 for RGB, one more with alpha; `bits` 8 or 16.
+
+        What the EXIF data says of the first page's resolution goes before `dpi`.
+        """
         self._end_page()
+        if dpi is not None and X_RESOLUTION not in self._described:
+            self._described[RESOLUTION_UNIT] = self._entry(RESOLUTION_UNIT, _SHORT, [2])
+            for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
+                place = self._append(struct.pack(f"{self._order}II", *thousandths(value)))
+                self._described[tag] = Entry(tag, _RATIONAL, 1, struct.pack(f"{self._order}I", place))
         self._page = _Page(width, height, channels, bits, icc)
         if xmp is not None:  # before the pixels, where it is looked for
             self._page.xmp = self._entry(700, _BYTE, xmp)

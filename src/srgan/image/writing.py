@@ -261,7 +261,7 @@ def _encode(picture: Picture, file: BinaryIO, result: ResultFormat, options: Wri
     if result.name == "PNG":
         _encode_png(picture, file, said, PNG_COMPRESSION if options.compression is None else options.compression)
     elif result.name == "TIFF":
-        _encode_tiff(picture, file, said)
+        _encode_tiff(picture, file, said, strip=options.strip)
     elif result.name == "JPEG":
         _encode_jpeg(picture, file, said, _said(picture, Metadata(), maker), quality)
     else:
@@ -302,7 +302,7 @@ def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int)
                     png.write(rows)
 
 
-def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said) -> None:
+def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said, *, strip: bool) -> None:
     with TiffWriter(file, exif=said.exif) as tiff:
         for page in picture.frames:
             height, width = page.pixels.shape[:2]
@@ -313,6 +313,7 @@ def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said) -> None:
                 bits=_bits(page),
                 icc=page.icc,
                 xmp=said.xmp if page is picture else None,
+                dpi=None if strip else page.metadata.dpi,
             )
             for rows in _bands(page):
                 tiff.write(rows)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +18,10 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystemVersionUsed")
 _FINGERPRINT = re.compile(rb'srgan:fingerprint="([0-9a-f]+)"')
 _ENDS = 1 << 17  # bytes at either end of a file that XMP is looked for in
+_END = "</rdf:RDF>"
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"></rdf:RDF></x:xmpmeta>'
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">{_END}</x:xmpmeta>'
     '<?xpacket end="w"?>'
 )
 
@@ -27,13 +29,12 @@ _EMPTY = (
 def true_xmp(packet: bytes | None, *, width: int, height: int, maker: Maker | None) -> bytes | None:
     """Return a packet that is true for an upright picture of this size, and says who made it where that is given.
 
-    A packet that is not XMP in UTF-8 is left as it is, and without a maker no packet stays none. What is searched for
+    What is no XMP is left as it is where no maker is given, and no packet stays none. What is searched for
     is found in a time that grows with the packet's length and no faster, whatever is in it.
     """
-    try:
-        text = packet.decode() if packet else None
-    except UnicodeDecodeError:
-        return packet
+    text = _text(packet) if packet else None
+    if text is None and maker is None:
+        return packet or None
     if text is not None:
         for name, value in (
             ("tiff:Orientation", 1),
@@ -47,8 +48,19 @@ def true_xmp(packet: bytes | None, *, width: int, height: int, maker: Maker | No
         text = _without(text, "<xmp:Thumbnails>", "</xmp:Thumbnails>")
         text = re.sub(r"\ssrgan:fingerprint=\"[^\"]*\"", "", text)  # where a result is enlarged again
     if maker is not None:
-        text = _signed(text if text is not None and "</rdf:RDF>" in text else _EMPTY, maker)
-    return None if text is None else text.encode()
+        text = _signed(text if text is not None and _END in text else _EMPTY, maker)
+    assert text is not None
+    return text.encode()
+
+
+def _text(packet: bytes) -> str | None:
+    """Return the text of a packet, also of one in UTF-16 or, against the rules, in Latin-1; None where it has none."""
+    for encoding in ("utf-8", "utf-16", "latin-1"):
+        with suppress(UnicodeDecodeError):
+            text = packet.decode(encoding)
+            if encoding == "utf-8" or _END in text:
+                return text
+    return None
 
 
 def _without(text: str, start: str, end: str) -> str:
@@ -77,8 +89,8 @@ def _signed(text: str, maker: Maker) -> str:
     if maker.fingerprint is not None:
         attributes += f' xmlns:srgan="urn:srgan" srgan:fingerprint="{maker.fingerprint}"'
     ours = f'<rdf:Description rdf:about=""{attributes}/>'
-    before, after = text.rsplit("</rdf:RDF>", 1)
-    return f"{before}{ours}</rdf:RDF>{after}"
+    before, after = text.rsplit(_END, 1)
+    return f"{before}{ours}{_END}{after}"
 
 
 def read_fingerprint(path: Path) -> str | None:
