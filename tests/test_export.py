@@ -154,6 +154,14 @@ def test_a_share_of_the_weights_comes_from_another_network(trained: Path, tmp_pa
     expected = 0.75 * randomised(runs.tiny_x4(), seed=3).head.weight + 0.25 * theirs.head.weight
     assert torch.allclose(generator.head.weight, expected, atol=1e-3)
     assert card["training"]["blend"] == "0.25 of each weight from smooth"
+    scores = {"Set5": {"psnr_y": 30.0}}
+    save_generator(generator, tmp_path / "scored.safetensors", card | {"scores": scores, "summary": "smooth"})
+    export(tmp_path / "scored.safetensors", [tmp_path / "copy.safetensors"])
+    assert read_card(tmp_path / "copy.safetensors")["scores"] == scores
+    export(tmp_path / "scored.safetensors", [tmp_path / "b.safetensors"], blend=(other, 0.5))
+    card = read_card(tmp_path / "b.safetensors")
+    assert (card["scores"], card["summary"]) == ({}, ""), "of weights that it no longer has"
+    assert card["training"]["blend"] == "0.25 of each weight from smooth, then 0.5 of each weight from smooth"
     with pytest.raises(ExportError, match=r"other\.safetensors: a blend takes a share in \[0, 1\] of it, not 1\.5$"):
         export(trained, [tmp_path / "a.safetensors"], blend=(other, 1.5))
 

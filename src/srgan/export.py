@@ -243,7 +243,10 @@ def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
     for key, tensor in generator.state_dict().items():
         if tensor.is_floating_point():
             tensor.lerp_(state[key], share)
-    card["training"] = card.get("training", {}) | {"blend": f"{share:g} of each weight from {their_card['name']}"}
+    training = card.get("training", {})
+    steps = [training["blend"]] if "blend" in training else []
+    blend = ", then ".join([*steps, f"{share:g} of each weight from {their_card['name']}"])
+    card |= {"training": training | {"blend": blend}, "scores": {}, "summary": ""}  # which are of other weights
 
 
 def _scores(path: Path, card: Card, files: Sequence[Path]) -> dict[str, dict[str, float]]:

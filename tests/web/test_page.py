@@ -226,6 +226,22 @@ def test_the_divider_moves_by_mouse_and_by_keys(page: Page, photo: Path) -> None
     expect(divider).to_have_attribute("aria-valuenow", "63")
 
 
+def test_what_is_half_transparent_is_so_on_both_sides_and_in_a_part(page: Page, tmp_path: Path) -> None:
+    Image.new("RGBA", (60, 60), (255, 0, 0, 128)).save(tmp_path / "red.png")
+    give(page, tmp_path / "red.png")
+    compared(page)
+
+    def sides() -> tuple[Pixels, Pixels]:
+        shown = seen(page)[place(page, (240, 240))].astype(int)
+        return shown[64:192, 32:96].mean((0, 1)), shown[64:192, 160:224].mean((0, 1))
+
+    before, after = sides()
+    assert np.abs(before - after).max() < 3
+    page.locator("input[value=srresnet]").check(force=True)
+    expect(images(page, "after")).to_have_count(2)
+    assert np.abs(sides()[1] - after).max() < 3
+
+
 def test_zoom_and_move(page: Page, photo: Path) -> None:
     give(page, photo)
     compared(page)

@@ -233,6 +233,7 @@ class PictureViewer extends HTMLElement {
       const image = there.get(url) ?? make("img", { src: url, alt: "", draggable: false });
       image.className = kind;
       Object.assign(image.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+      image.style.backgroundPosition = `${-left}px ${-top}px`; // the squares go on as below it
       return image;
     });
     const ready = await Promise.allSettled(images.map((image) => image.decode()));
