@@ -154,6 +154,16 @@ def test_a_card_is_read_from_the_header_alone(tmp_path: Path) -> None:
     assert read_card(path) == CARD | {"more": 1}
 
 
+def test_a_card_that_is_nested_without_end_is_an_error(tmp_path: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    with pytest.raises(WeightsError, match="its card is not JSON"):
+        parse_card(deep, "net.onnx")
+    content = f'{{"__metadata__":{deep}}}'.encode()
+    (tmp_path / "net.safetensors").write_bytes(len(content).to_bytes(8, "little") + content)
+    with pytest.raises(WeightsError, match=r"net\.safetensors: damaged, or not a safetensors file"):
+        read_card(tmp_path / "net.safetensors")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -3,6 +3,7 @@ import gzip
 import os
 import re
 import sys
+import tarfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -440,6 +441,10 @@ def test_parquet_with_paths_and_with_pictures(tmp_path: Path, tiny_onnx: Path) -
     parquet.write_table(pa.table({"x": [a], "y": [b]}), tmp_path / "t/two.parquet")
     with pytest.raises(BulkError, match=r"which column has the pictures or their paths\? --column says it: x, y"):
         run(tiny_onnx, tmp_path / "t/two.parquet", tmp_path / "out3")
+    both = pa.Table.from_arrays([pa.array([a]), pa.array([b])], names=["x", "x"])
+    parquet.write_table(both, tmp_path / "t/both.parquet")
+    with pytest.raises(BulkError, match=r"both\.parquet: 2 columns 'x': x, x"):
+        run(tiny_onnx, tmp_path / "t/both.parquet", tmp_path / "out3", column="x")
     (tmp_path / "t/bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(BulkError, match=r"bad\.parquet: damaged: "):
         run(tiny_onnx, tmp_path / "t/bad.parquet", tmp_path / "out3")
@@ -474,6 +479,48 @@ def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
     outcome, records = run(tiny_onnx, tmp_path / "shards", tmp_path / "out")
     assert [record.source for record in records if record.status == "failed"][-1] == f"{tmp_path}/shards/train-0.tar"
     assert "damaged, or cannot be read to its end" in records[-1].error
+
+
+def test_a_table_that_was_repaired_has_failed_no_more(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png", tmp_path / "b.png")
+    pictures = [(tmp_path / f"{name}.png").read_bytes() for name in "ab"]
+    file, place = tmp_path / "t.parquet", open_place(str(tmp_path / "out"))
+    parquet.write_table(pa.table({"image": pictures}), file, row_group_size=1, compression="none")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4] + bytes(60) + whole[64:])  # the first page's header
+    assert counts(run(tiny_onnx, file, tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    (line,) = failures(Manifest(place))
+    assert line.startswith(f"{file}\tdamaged, or cannot be read to its end")
+    file.write_bytes(whole)
+    assert counts(run(tiny_onnx, file, tmp_path / "out")[0]) == {"skipped": 1, "done": 1}
+    assert list(failures(Manifest(place))) == []
+    assert status_of(Manifest(place)).failed == 0
+    assert run(tiny_onnx, file, tmp_path / "out")[1] == []
+
+
+def test_links_in_tars_are_told_of(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").hardlink_to(tmp_path / "in/a.png")
+    (tmp_path / "in/c.png").symlink_to("a.png")
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        tar.add(tmp_path / "in", arcname="in")
+    outcome, records = run(tiny_onnx, tmp_path / "t.tar", tmp_path / "out")
+    assert counts(outcome) == {"done": 1, "failed": 2}
+    first, second = (record for record in records if record.status == "failed")
+    assert first.source.startswith(f"{tmp_path}/t.tar/in/")
+    assert first.error.startswith("a link, to in/")
+    assert second.target == "t/in/c_x4.png"
+    assert second.error == "a link, to a.png, and tars are read from front to back alone"
+
+
+def test_no_result_takes_the_place_of_a_picture_of_a_list(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "b.png", tmp_path / "b_x4.png")
+    before = (tmp_path / "b_x4.png").read_bytes()
+    (tmp_path / "list.txt").write_text("b.png\nb_x4.png\n")
+    with pytest.raises(BulkError, match=r"b_x4\.png: a picture of .*/list\.txt, as well as its result's place"):
+        run(tiny_onnx, tmp_path / "list.txt", tmp_path, overwrite=True)
+    assert (tmp_path / "b_x4.png").read_bytes() == before
+    assert counts(run(tiny_onnx, tmp_path / "list.txt", tmp_path / "out")[0]) == {"done": 2}
 
 
 def test_tars_may_be_packed(tmp_path: Path, tiny_onnx: Path) -> None:
@@ -671,6 +718,11 @@ def test_the_status_is_of_now_where_a_run_finds_nothing_to_do(tmp_path: Path, ti
     files = Manifest(place).names()
     run(tiny_onnx, tmp_path / "in", tmp_path / "out")
     assert Manifest(place).names() == files, "nothing new is to be told"
+    run(tiny_onnx, tmp_path / "in/0.png", tmp_path / "out")
+    draw(tmp_path / "in/1.png", seed=1)
+    run(tiny_onnx, tmp_path / "in/1.png", tmp_path / "out")
+    run(tiny_onnx, tmp_path / "in/0.png", tmp_path / "out")
+    assert status_of(Manifest(place)).run.source == f"{tmp_path}/in/0.png"
 
 
 def test_a_failure_is_one_line_whatever_its_picture_is_called(tmp_path: Path, tiny_onnx: Path) -> None:

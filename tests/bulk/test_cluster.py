@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ import stores
 from inline import counts, draw, results, run
 from stores import CREDENTIALS, Store, upload, write_tar
 
-from srgan.bulk.manifest import Manifest
+from srgan.bulk.manifest import Manifest, Record
 from srgan.bulk.places import open_place
+from srgan.bulk.sources import Task
 from srgan.cli import main
+from srgan.image.size import Size
+from srgan.inference.jobs import Ending
 
 store = stores.store
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
@@ -197,6 +201,25 @@ def test_a_picture_that_ends_its_workers_fails_alone(tmp_path: Path, tiny_onnx: 
         ["worker", "every process that had it died; is there too little memory?"]
     ]
     assert results(tmp_path / "out").keys() == {name.replace(".", "_x4.") for name in names if name != "deadly.png"}
+
+
+def test_what_is_left_of_an_archive_is_what_has_not_been_told_of(tmp_path: Path) -> None:
+    from srgan.bulk.ray import _left
+
+    place = open_place(str(tmp_path))
+    tar = Task("tar", place, "a.tar", "a.tar", "a", "1", settled=frozenset({"a/0_x4.png"}))
+    rows = Task("rows", place, "t.parquet", "t.parquet", "t", "1", rows=range(2, 4), group=1)
+    png = Ending(Size(scale=4), None)
+    listed = Record("a.tar", "a.tar", "listed", members=2)
+    done = {name: Record("", name) for name in ("a/1_x4.png", "t/00000002_x4.png", "t/00000003_x4.png")}
+    assert _left(tar, {"a.tar": listed}, png) == tar
+    assert _left(tar, done, png) == replace(tar, settled=tar.settled | {"a/1_x4.png"})
+    assert _left(tar, {"a.tar": listed} | done, png) is None
+    assert _left(tar, {"a.tar": replace(listed, status="failed")}, png) is None
+    assert _left(rows, {"t.parquet#1": replace(listed, target="t.parquet#1")}, png) == rows
+    assert _left(rows, {"t.parquet#0": Record("", "t.parquet#0", "failed")}, png) == rows
+    assert _left(rows, {"t.parquet#1": Record("", "t.parquet#1", "failed")}, png) is None
+    assert _left(rows, done, png) is None
 
 
 def test_tars_tables_and_a_store(tmp_path: Path, tiny_onnx: Path, address: str, store: Store) -> None:

@@ -93,6 +93,19 @@ def test_pictures_below_what_is_a_tar_as_well_are_refused(store: Store, tmp_path
         run(tiny_onnx, store.url("bucket/up"), tmp_path / "out")
 
 
+def test_an_object_whose_name_leads_out_of_its_prefix_has_no_result(
+    store: Store, tmp_path: Path, tiny_onnx: Path
+) -> None:
+    draw(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for name in ("a.png", "../../other.png", "../list.tar"):
+        store.client().put_object(Bucket="bucket", Key=f"in/deep/{name}", Body=content)
+    outcome, _ = run(tiny_onnx, store.url("bucket/in/deep"), tmp_path / "far/below/out")
+    assert counts(outcome) == {"done": 1, "failed": 2}
+    assert all(str(error).endswith("a name with .. in it is that of no file below") for error in outcome.errors)
+    assert results(tmp_path / "far").keys() == {"below/out/a_x4.png"}
+
+
 def test_what_a_store_refuses_is_one_line(
     store: Store, tmp_path: Path, tiny_onnx: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

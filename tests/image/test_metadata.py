@@ -229,8 +229,8 @@ def test_every_page_keeps_its_resolution(first: tuple[float, float] | None, tmp_
     write_picture(Picture(PIXELS, metadata=pages[0].metadata, more=tuple(pages[1:])), path)
     assert [page.metadata.dpi for page in read_picture(path).frames] == [first, (300, 150.5), None]
     with tifffile.TiffFile(path) as file:
-        assert file.pages[1].tags["XResolution"].value == (300_000, 1000)
-        assert file.pages[1].tags["ResolutionUnit"].value == 2
+        tags = file.pages[1].aspage().tags
+        assert (tags["XResolution"].value, tags["ResolutionUnit"].value) == ((300_000, 1000), 2)
     write_picture(read_picture(path), tmp_path / "stripped.tif", WriteOptions(strip=True))
     assert [page.metadata.dpi for page in read_picture(tmp_path / "stripped.tif").frames] == [None] * 3
 

@@ -134,7 +134,7 @@ def test_what_is_cut_out_has_no_dark_fringe(kind: type, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 def test_an_edge_has_no_ghosts_at_any_size(scale: float, kind: type, network: Nearest) -> None:
     most = 1 if kind is np.float32 else np.iinfo(kind).max
-    alpha = np.zeros((24, 24), kind)
+    alpha: NDArray[Any] = np.zeros((24, 24), kind)
     alpha[:, 12:] = most
     picture = Picture(np.zeros((24, 24, 3), kind), alpha)
     made = Upscaler(str(network.card["name"]), size=scale).upscale_picture(picture).alpha
@@ -502,12 +502,12 @@ def test_a_picture_may_be_begun_within_anothers_progress(noise: NDArray[np.uint8
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
 def test_a_forked_process_goes_on_with_its_parents_network(tiny_onnx: Path, runtime: str) -> None:
-    model = "srresnet" if runtime == "torch" else str(tiny_onnx)
+    model = "srgan-fast" if runtime == "torch" else str(tiny_onnx)
     program = f"""
 import os, threading, numpy as np, srgan
 from srgan.image.picture import Picture
 upscaler = srgan.Upscaler({model!r}, runtime={runtime!r})
-levels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+levels = np.arange(120 * 96 * 3).astype(np.uint8).reshape(120, 96, 3)  # from 32,768 on PyTorch converts by OpenMP
 pictures = levels, levels / np.float32(255)
 before = [upscaler.upscale(picture) for picture in pictures]
 begun, ended = threading.Event(), threading.Event()

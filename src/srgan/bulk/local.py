@@ -192,7 +192,7 @@ class _Crew:
         if self._deaths >= STILLBORN and not self._works:
             raise BulkError(f"{STILLBORN} workers, one after the other, were ended by {how} before they did anything")
         for flight in flights.values():
-            settled = flight.task.settled | set(map(clean, flight.told - {flight.task.name}))
+            settled = flight.task.settled | set(map(clean, flight.told - {flight.task.key}))
             if flight.suspect:
                 yield self._failed(flight.at or flight.task, how, hint)
                 if flight.task.kind == "file" or flight.at is None:
@@ -203,9 +203,8 @@ class _Crew:
 
     def _failed(self, task: Task, how: str, hint: str) -> Record:
         """Return the record of a picture that a second worker died with, or of an archive that it died of reading."""
-        target, archive = (task.target, task.archive) if task.kind == "file" else (task.name, "")
-        record = Record(task.source, target, "failed", settings=self._making.mark, version=task.version)
-        record.archive, record.stage = archive, "worker"
+        record = Record(task.source, task.key, "failed", settings=self._making.mark, version=task.version)
+        record.archive, record.stage = task.archive if task.kind == "file" else "", "worker"
         record.error = f"its process was ended by {how}, and so was the next{hint}"
         return record
 

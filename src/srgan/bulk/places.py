@@ -75,8 +75,8 @@ class Place:
     def files(self, errors: list[PictureError]) -> Iterator[File]:
         """Yield the files below, in order. Nothing there is no file.
 
-        Folders of this machine that cannot be searched are added to `errors`; raises BulkError where there is no
-        such place, or no access to it.
+        Folders of this machine that cannot be searched are added to `errors`, and objects whose names lead out of the
+        place; raises BulkError where there is no such place, or no access to it.
         """
         if self.kind == "local":
             yield from self._local_files(errors)
@@ -90,7 +90,11 @@ class Place:
             raise BulkError(f"{self.url}: {reason(error)}") from error
         start = len(self.base.rstrip("/")) + 1 if self.base else 0
         files = ((info.path[start:], info) for info in found if info.type == fs.FileType.File)
-        yield from (File(name, _version(info.size, info.mtime_ns)) for name, info in sorted(files, key=lambda f: f[0]))
+        for name, info in sorted(files, key=lambda file: file[0]):
+            if ".." in name.split("/"):
+                errors.append(PictureError(f"{self.url_of(name)}: a name with .. in it is that of no file below"))
+            else:
+                yield File(name, _version(info.size, info.mtime_ns))
 
     def _local_files(self, errors: list[PictureError]) -> Iterator[File]:
         if not os.path.isdir(self.base):  # noqa: PTH112

@@ -69,16 +69,15 @@ class RayEngine:
         with _connected(self.address):
             flow = self._flow(making)
             for together in (TOGETHER, 1):
-                told: set[str] = set()
+                told: dict[str, Record] = {}
                 for record in flow.run(tasks, together):
-                    told.add(record.target)
+                    told[record.target] = record
                     yield record
                 tasks = [left for task in tasks if (left := _left(task, told, making.ending)) is not None]
                 if not tasks:
                     return
         for task in tasks:
-            target = task.target if task.kind == "file" else task.name
-            record = Record(task.source, target, "failed", settings=making.mark, version=task.version, stage="worker")
+            record = Record(task.source, task.key, "failed", settings=making.mark, version=task.version, stage="worker")
             record.error = "every process that had it died; is there too little memory?"
             yield record
 
@@ -135,14 +134,17 @@ class _Flow:
             raise BulkError(f"Ray cannot go on: {text.splitlines()[-1]}") from error
 
 
-def _left(task: Task, told: set[str], ending: Ending) -> Task | None:
+def _left(task: Task, told: dict[str, Record], ending: Ending) -> Task | None:
     """Return what is left of a task when some results have been told of, None where that is all."""
+    whole = told.get(task.key)
     if task.kind == "file":
-        return None if task.target in told else task
-    if task.name in told:
+        return None if whole is not None else task
+    if whole is not None and whole.status == "failed":
         return None
     settled = task.settled | {clean(target) for target in told if target.startswith(f"{task.target}/")}
     if task.kind == "rows" and all(clean(row_target(task, row, ending)) in settled for row in task.rows):
+        return None
+    if task.kind == "tar" and whole is not None and len(settled) >= whole.members:
         return None
     return replace(task, settled=settled)
 

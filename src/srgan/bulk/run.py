@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from srgan.bulk.manifest import FOLDER, Known, Manifest, Record, Run, clean, known
+from srgan.bulk.places import Place
 from srgan.bulk.sources import Listing, Task, list_source, row_target, upward
 from srgan.bulk.stages import Making
 from srgan.errors import BulkError, PictureError
@@ -73,6 +74,7 @@ def run_bulk(
     listing = list_source(source, making.size, making.options.format, column)
     if listing.place is not None and listing.place.holds(destination):
         raise BulkError(f"{destination.url} is in {listing.place.url}: results would become pictures; choose another")
+    _refuse_own(listing, destination)
     manifest = Manifest(destination)
     manifest.tidy()
     plan = plan_bulk(listing, making, manifest, retry_failed=retry_failed)
@@ -82,7 +84,7 @@ def run_bulk(
     run = Run(listing.url, plan.total, plan.done, dict(plan.failed))
     if not plan.tasks:
         last = manifest.last()
-        if last is not None and (last.ended is None or last.total != run.total):
+        if last is not None and (last.ended is None or (last.source, last.total) != (run.source, run.total)):
             manifest.end(run)  # else --status would tell of what is no longer so
         return outcome
     manifest.begin(run)
@@ -109,6 +111,17 @@ def run_bulk(
         manifest.flush()
         destination.remove_leftovers(results, folders)  # of workers that were killed
     return outcome
+
+
+def _refuse_own(listing: Listing, destination: Place) -> None:
+    """Raise BulkError where a result would take the place of a picture that a list names."""
+    pictures = [task for task in listing.tasks if task.kind == "file"]
+    own = {task.place.path_of(task.name) for task in pictures if task.place.system == destination.system}
+    for task in pictures:
+        if destination.path_of(task.target) in own:
+            raise BulkError(
+                f"{destination.url_of(task.target)}: a picture of {listing.url}, as well as its result's place"
+            )
 
 
 def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_failed: bool = False) -> Plan:
@@ -151,9 +164,9 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
         done = {target: last for target in targets if (last := settled(clean(target), task.version)) is not None}
         for last in done.values():
             count(last)
-        whole = found.get(clean(task.name))
+        whole = found.get(clean(task.key))
         if task.kind == "rows":
-            complete = len(done) == len(targets)
+            complete = len(done) == len(targets) and not (whole is not None and whole.failed)
         else:
             complete = (
                 whole is not None

@@ -42,6 +42,7 @@ class Task:
     present     whether something is in the result's place
     identity    the fingerprint that the result is known to have, "" where it is not known
     content     the picture's bytes, where they are in hand
+    problem     why there is no picture to be had, "" where nothing is known of one
     members     the results of an archive's pictures that are there, and their identities; `settled` are those that
                 nothing is to be done for; both by their names as a manifest holds them, see `srgan.bulk.manifest.clean`
     rows        of a Parquet file that are in this part of it, a row group, and the `column` with pictures
@@ -57,11 +58,17 @@ class Task:
     identity: str = ""
     archive: str = ""
     content: bytes | None = None
+    problem: str = ""
     members: tuple[tuple[str, str], ...] = ()
     settled: frozenset[str] = frozenset()
     rows: range = range(0)
     group: int = 0
     column: str = ""
+
+    @property
+    def key(self) -> str:
+        """What its last row in the manifest goes by: its result, or the archive, of Parquet the part of it."""
+        return {"file": self.target, "tar": self.name, "rows": f"{self.name}#{self.group}"}[self.kind]
 
 
 @dataclass
@@ -133,7 +140,7 @@ def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
     members = _in_tar(task, ending) if task.kind == "tar" else _in_table(task, ending)
     known = dict(task.members)
     try:
-        for name, target, content in members:
+        for name, target, content, problem in members:
             key = clean(target)
             yield replace(
                 task,
@@ -145,6 +152,7 @@ def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
                 identity=known.get(key, ""),
                 archive=task.name,
                 content=content,
+                problem=problem,
                 members=(),
                 settled=frozenset(),
                 rows=range(0),
@@ -284,16 +292,21 @@ def _versions(places: list[_Listed]) -> list[str]:
     return [found[place.url, name] for place, name, _ in places]
 
 
+_Member: TypeAlias = tuple[str, str, bytes, str]
+"""Of an archive: a picture's name, that of its result, its bytes, and the problem where there are none."""
+
+
 def _of_tar(file: File, place: Place) -> Task:
     folder = file.name[: -len(_suffix(file.name))]
     return Task("tar", place, file.name, place.url_of(file.name), folder, file.version, archive=file.name)
 
 
-def _in_tar(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
+def _in_tar(task: Task, ending: Ending) -> Iterator[_Member]:
     used: set[str] = set()
     with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
         for member in tar:
-            if not member.isfile() or _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
+            link = member.islnk() or member.issym()
+            if not (member.isfile() or link) or _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
                 continue
             name = posixpath.normpath("/" + member.name).lstrip("/")
             folder, last = posixpath.split(name)
@@ -303,9 +316,12 @@ def _in_tar(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
                     break
             used.add(target)
             if clean(target) not in task.settled:
+                if link:
+                    yield name, target, b"", f"a link, to {member.linkname}, and tars are read from front to back alone"
+                    continue
                 content = tar.extractfile(member)
                 assert content is not None
-                yield name, target, content.read()
+                yield name, target, content.read(), ""
 
 
 def _of_tables(files: Iterable[File], place: Place, text: str, ending: Ending, column: str | None) -> list[Task]:
@@ -318,8 +334,9 @@ def _of_tables(files: Iterable[File], place: Place, text: str, ending: Ending, c
             try:
                 table = parquet.ParquetFile(opened)
                 name = column or _find_column(table.schema_arrow, where)
-                if name not in table.schema_arrow.names:
-                    raise BulkError(f"{where}: no column {name!r}: {', '.join(table.schema_arrow.names)}")
+                if (there := table.schema_arrow.names.count(name)) != 1:
+                    several = f"{there or 'no'} column{'s' * (there > 1)} {name!r}"
+                    raise BulkError(f"{where}: {several}: {', '.join(table.schema_arrow.names)}")
                 kind = table.schema_arrow.field(name).type
                 if _is_text(kind):
                     beside = replace_base(place, posixpath.dirname(file.name))
@@ -356,7 +373,7 @@ def row_target(task: Task, row: int, ending: Ending) -> str:
     return f"{task.target}/{row:08d}{ending.of('')}"
 
 
-def _in_table(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
+def _in_table(task: Task, ending: Ending) -> Iterator[_Member]:
     targets = ((row, row_target(task, row, ending)) for row in task.rows)
     wanted = {row: target for row, target in targets if clean(target) not in task.settled}
     if not wanted:
@@ -370,7 +387,7 @@ def _in_table(task: Task, ending: Ending) -> Iterator[tuple[str, str, bytes]]:
                     content = value.as_py()
                     if isinstance(content, dict):
                         content = content.get("bytes")
-                    yield f"{row}", wanted[row], content or b""
+                    yield f"{row}", wanted[row], content or b"", ""
                 row += 1
 
 

@@ -139,7 +139,7 @@ def expand(task: Task, making: Making) -> Iterator[Task | Record]:
     if task.kind == "file":
         yield task
         return
-    record = Record(task.source, task.name, "listed", settings=making.mark, version=task.version, worker=whoami())
+    record = Record(task.source, task.key, "listed", settings=making.mark, version=task.version, worker=whoami())
     record.members = len(task.settled)
     try:
         for picture in pictures_in(task, making.ending):
@@ -148,8 +148,7 @@ def expand(task: Task, making: Making) -> Iterator[Task | Record]:
     except SrganError as error:
         record.status, record.stage = "failed", "read"
         record.error = str(error).removeprefix(f"{task.source}: ")
-    if task.kind == "tar" or record.status == "failed":
-        yield record
+    yield record
 
 
 class Reader:
@@ -172,6 +171,8 @@ class Reader:
         work = Work(task, record)
         content = b""
         with work.part("read"):
+            if task.problem:
+                raise PictureError(f"{task.source}: {task.problem}")
             content = task.place.read(task.name) if task.content is None else task.content
             record.bytes_in = len(content)
             record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))

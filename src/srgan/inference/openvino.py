@@ -76,7 +76,11 @@ class OpenVinoNetwork:
         return sr
 
     def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return sr for lr in levels, see `Network`."""
+        """Return sr for lr in levels, see `Network`.
+
+        Clipped inside, values that are not finite go unseen. As the weights are finite, it takes a network of another
+        program, with divisions or logarithms, to give some.
+        """
         self._follow_fork()
         sr: NDArray[np.uint8] = _infer(self._levels, np.ascontiguousarray(lr)[np.newaxis])[0].copy()
         return sr

@@ -58,12 +58,14 @@ class TorchNetwork:
 
     def __call__(self, lr: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return sr for lr, see `Network`."""
+        self._hold_threads()
         with torch.inference_mode():
             sr: NDArray[np.float32] = self._run(torch.from_numpy(lr).to(self._device)).cpu().numpy()
         return sr
 
     def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return sr for lr in levels, see `Network`: the levels alone travel between processor and device."""
+        self._hold_threads()
         with torch.inference_mode():
             x = torch.from_numpy(np.array(lr)).to(self._device)
             sr = self._run(x.permute(2, 0, 1)[None].float() / 255)
@@ -73,11 +75,13 @@ class TorchNetwork:
             raise NotFiniteError("the network gives values that are not finite")
         return np.ascontiguousarray(result)
 
-    def _run(self, lr: Tensor) -> Tensor:
-        # OpenMP's threads do not come along with a fork, and it waits for them
+    def _hold_threads(self) -> None:
+        """Before anything is computed: OpenMP's threads do not come along with a fork, and it waits for them."""
         limit = self._limit if self._process == os.getpid() else 1
         if limit is not None and torch.get_num_threads() != limit:
             torch.set_num_threads(limit)  # here, as it holds for the thread that says it
+
+    def _run(self, lr: Tensor) -> Tensor:
         bf16 = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with bf16, self._exact_fp32():
             sr: Tensor = self._generator(lr.contiguous(memory_format=torch.channels_last))

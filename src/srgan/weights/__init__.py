@@ -184,7 +184,7 @@ def parse_card(text: str | None, where: str) -> Card:
         raise WeightsError(f"{where}: holds no card under the metadata key {METADATA_KEY!r}: not a file of srgan's")
     try:
         card = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{where}: its card is not JSON") from error
     if not isinstance(card, dict):
         raise WeightsError(f"{where}: its card is not a JSON object")
@@ -209,7 +209,7 @@ def read_card(path: Path) -> Card:
             text = _card_of_onnx(file) if kind == "an ONNX model" else _card_of_safetensors(file, path.stat().st_size)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged, or not {kind}") from error
     return parse_card(text, str(path))
 
