@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from given import positive, shape
 from srgan.bulk.manifest import SCHEMA, Manifest, Record, Run
 from srgan.bulk.places import File, open_place
 from srgan.bulk.run import plan_bulk
@@ -38,7 +39,7 @@ from srgan.errors import SrganError
 from srgan.image.colour import to_network
 from srgan.image.picture import Limits
 from srgan.image.size import Size
-from srgan.image.writing import WriteOptions
+from srgan.image.writing import FORMATS, WriteOptions
 from srgan.inference.runtime import load_network
 
 PICTURE = Path(__file__).parents[1] / "examples" / "pictures" / "friends.jpg"
@@ -48,16 +49,23 @@ STAGES = ("read", "decode", "network", "encode", "write")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=["workers", "stages", "batches", "manifest"])
-    parser.add_argument("--size", default="320x240", help="of the pictures for workers")
-    parser.add_argument("--pictures", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--sizes", nargs="+", default=["320x240", "640x480"], help="of the pictures for stages")
-    parser.add_argument("--formats", nargs="+", default=["png", "jpeg"])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--size", type=shape, default="320x240", help="of the pictures for workers")
+    parser.add_argument("--pictures", type=positive, default=20)
+    parser.add_argument("--rounds", type=positive, default=2)
+    parser.add_argument(
+        "--sizes", type=shape, nargs="+", default=["320x240", "640x480"], help="of the pictures for stages"
+    )
+    parser.add_argument("--formats", choices=FORMATS, nargs="+", default=["png", "jpeg"])
+    parser.add_argument("--rows", type=positive, default=1_000_000)
     parser.add_argument("--model", default="srgan")
     parser.add_argument("--out", type=Path, help="JSON file for the results, to which others are added")
     arguments = parser.parse_args()
-    found: dict[str, Any] = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.exists() else {}
+    found: dict[str, Any] = {}
+    if arguments.out is not None and arguments.out.exists():
+        try:
+            found = json.loads(arguments.out.read_text())
+        except ValueError as error:
+            parser.error(f"--out {arguments.out}: is there, and holds no results: {error}")
     found["machine"] = f"{load_network(arguments.model).device}, {os.cpu_count()} cores, {platform.platform()}"
     parts: dict[str, Callable[[argparse.Namespace, Path], Any]] = {
         "workers": workers,

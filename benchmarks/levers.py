@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from given import positive
 from srgan.atomic import written_whole
 from srgan.errors import SrganError, TrainingError
 from srgan.training import checkpoint
@@ -138,8 +139,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--recipe", type=Path, default=RECIPES / "srgan-plus-small.toml", help="the base")
     parser.add_argument("--smoke", type=Path, default=RECIPES / "smoke.toml", help="the start's recipe")
     parser.add_argument("--start", type=Path, help="a checkpoint or .safetensors file to start from instead")
-    parser.add_argument("--start-patches", type=int, default=60_000)
-    parser.add_argument("--patches", type=int, default=4_000, help="of each lever's run")
+    parser.add_argument("--start-patches", type=positive, default=60_000)
+    parser.add_argument("--patches", type=positive, default=4_000, help="of each lever's run")
     parser.add_argument("--only", nargs="+", metavar="PART", help="levers whose names contain one of these")
     parser.add_argument("--set", dest="settings", nargs="+", default=[], metavar="KEY=VALUE", help="for every lever")
     return parser.parse_args()

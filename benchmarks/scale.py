@@ -129,6 +129,8 @@ def main() -> None:
         Node("1 H100, 24 processors", 24, 1, given.gpu_price, 12.5e9, 50_000),
         Node("8 H100, 192 processors", 192, 8, 8 * given.gpu_price, 100e9, 50_000 / 8),
     ]
+    if given.days <= 0:
+        parser.error(f"--days {given.days:g} are too few")
     found = json.loads(given.measured.read_text())
     print(f"Stages measured on {found['machine']}; a GPU's {given.gpu_ms:g} ms, prices and failures assumed.\n")
     head = (
@@ -183,3 +185,5 @@ if __name__ == "__main__":
         main()
     except OSError as error:
         sys.exit(f"scale: {error}")
+    except (ValueError, LookupError, TypeError) as error:
+        sys.exit(f"scale: not what benchmarks/bulk.py wrote: {type(error).__name__}: {error}")

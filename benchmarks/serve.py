@@ -37,6 +37,7 @@ import openvino
 import torch
 from PIL import Image
 
+from given import positive
 from plain import device_name
 
 PICTURE = Path(__file__).parents[1] / "examples" / "pictures" / "friends.jpg"
@@ -277,7 +278,7 @@ class Service:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--clients", type=positive, default=64)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--warm-up", type=int, default=200, help="pictures of the same load before it counts")
     parser.add_argument("--out", type=Path, help="Markdown file for the results")

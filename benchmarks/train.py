@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from given import positive
 from plain import PlainGenerator, device_name, matrix_peaks, synchronise
 from srgan.data.store import Store, prepare_store
 from srgan.errors import SrganError
@@ -59,7 +60,7 @@ class Speed:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=[str(PICTURES)], help="photographs, as for srgan train")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--batch-size", type=positive, default=16)
     parser.add_argument("--patch-size", type=int, default=96)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each loop is timed, warm-up besides")
     parser.add_argument("--networks", nargs="+", choices=LOSSES, default=list(LOSSES))

@@ -34,6 +34,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from given import positive, shape
 from plain import PlainGenerator, device_name, matrix_peaks, synchronise
 from srgan.errors import SrganError
 from srgan.evaluation.meters import Meters
@@ -77,8 +78,10 @@ def main() -> None:
     cuda = torch.cuda.is_available()
     papers = [name for name in NAMES if name not in (FAST, FAST_REPAIRING)]
     parser.add_argument("--model", default="srgan", choices=papers, help="a shipped one that is the paper's generator")
-    parser.add_argument("--sizes", nargs="+", default=["480x270", "960x540"] if cuda else ["320x240", "1020x678"])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--sizes", type=shape, nargs="+", default=["480x270", "960x540"] if cuda else ["320x240", "1020x678"]
+    )
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--data", nargs="*", default=[], help="folders of test pictures")
     parser.add_argument("--out", type=Path, help="Markdown file for the results")
     options = parser.parse_args()

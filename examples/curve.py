@@ -21,8 +21,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.run / "log.jsonl").is_file():
         parser.error(f"{arguments.run} is no run: it has no log.jsonl")
-    validations = [line for line in read_log(arguments.run) if line["kind"] == "validation"]
-    curves = {title: [(v["patches"], v[name]) for v in validations if name in v] for name, title in TITLES.items()}
+    validations = [line for line in read_log(arguments.run) if line.get("kind") == "validation"]
+    curves = {
+        title: [(v["patches"], v[name]) for v in validations if v.get(name) is not None]
+        for name, title in TITLES.items()
+    }
     drawn = [(title, points) for title, points in curves.items() if points]
     if not drawn:
         parser.error(f"{arguments.run} has no scores yet")

@@ -51,12 +51,12 @@ def main() -> None:
         store = prepare_store(arguments.data, default_cache(), min_side=LEAST, sizes=arguments.sizes)
     except SrganError as error:
         parser.error(str(error))
-    folders = [arguments.output / name for name in ("lr", "sr")]
-    for folder in folders:
-        folder.mkdir(parents=True)
     entries = [entry for entry in store.entries if entry.size in arguments.sizes]
     if not entries:
         parser.error(f"no photograph has {LEAST} pixels a side in any of --sizes {arguments.sizes}")
+    folders = [arguments.output / name for name in ("lr", "sr")]
+    for folder in folders:
+        folder.mkdir(parents=True)
     for number, entry in enumerate(tqdm(entries, unit=" pictures")):
         height, width = entry.lr_shape
         lr = imresize(store.picture(entry)[: SCALE * height, : SCALE * width], scale=1 / SCALE)

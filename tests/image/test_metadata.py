@@ -20,7 +20,7 @@ from srgan.image.picture import Maker, Metadata, Picture
 from srgan.image.profiles import srgb
 from srgan.image.reading import read_picture
 from srgan.image.writing import FORMATS, WriteOptions, write_picture
-from srgan.image.xmp import ENHANCED, find_fingerprint, true_xmp
+from srgan.image.xmp import ENHANCED, find_fingerprint, is_marked, true_xmp
 
 MAKER = Maker("srgan 9.9", "srresnet", "ab" * 32)
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -395,6 +395,30 @@ def test_a_fingerprint_is_found_wherever_it_lies(before: int) -> None:
     assert find_fingerprint(io.BytesIO(content)) == "a1" * 16
     assert find_fingerprint(io.BytesIO(content + b"x" * 2**20)) == "a1" * 16
     assert find_fingerprint(io.BytesIO(content[:-1])) is None
+
+
+@pytest.mark.parametrize(
+    "mark", ["srgan:fingerprint = 'ab12'", "<srgan:fingerprint>ab12</srgan:fingerprint>", 'srgan:fingerprint="ab12"']
+)
+def test_a_fingerprint_is_known_however_it_is_written_and_one_is_left(mark: str) -> None:
+    """As elements exiftool 12.57 writes all that there is when it adds a title."""
+    assert find_fingerprint(io.BytesIO(mark.encode())) == "ab12"
+    inside = f"<rdf:Description {mark}/>" if "=" in mark else f"<rdf:Description>{mark}</rdf:Description>"
+    maker = Maker("srgan", None, None, "cd" * 16)
+    made = true_xmp(XMP.replace(b"</rdf:RDF>", inside.encode() + b"</rdf:RDF>"), width=1, height=1, maker=maker)
+    assert made is not None
+    assert made.count(b"srgan:fingerprint") == 1
+    assert find_fingerprint(io.BytesIO(made)) == "cd" * 16
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_result_with_a_long_packet_is_known_by_its_mark(name: str, tmp_path: Path) -> None:
+    long = XMP.replace(b"a shelf", b"s" * 500_000)
+    noise = np.random.default_rng(3).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    maker = Maker("srgan", None, None, "ab" * 16)
+    file = tmp_path / f"a.{name}"
+    write_picture(Picture(noise, metadata=Metadata(None, long), maker=maker), file, WriteOptions(name))
+    assert is_marked(file)
 
 
 def test_thumbnails_in_xmp_go_and_what_is_around_them_stays() -> None:

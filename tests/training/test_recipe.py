@@ -149,11 +149,11 @@ def test_it_is_frozen() -> None:
         ),
         (PLAIN + "[discriminator]\nwidth = 0\n", "discriminator.width: 0 is not a positive number"),
         (
-            PLAIN + "[discriminator]\nkind = 'patch'\n[data]\npatch_size = 20\n",
+            PLAIN + "adversarial = 1.0\n[discriminator]\nkind = 'patch'\n[data]\npatch_size = 20\n",
             "data.patch_size: a patch discriminator needs 24, not 20",
         ),
         (
-            PLAIN + "[discriminator]\nkind = 'unet'\n[data]\npatch_size = 4\n",
+            PLAIN + "adversarial = 1.0\n[discriminator]\nkind = 'unet'\n[data]\npatch_size = 4\n",
             "data.patch_size: a U-Net discriminator needs 8, not 4",
         ),
         (PLAIN + "[data]\npatch_size = 30\n", "data.patch_size: 30 is not a multiple of the scale, 4"),
@@ -189,6 +189,10 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[data]\nblur = 16.0\n", "data.blur: 16.0 is not under 16"),
         (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),
         (PLAIN + "[optimiser]\nclip = 1.0\n", "optimiser.clip: 1.0 is neither 0 nor above 1"),
+        (PLAIN + "[optimiser]\nclip = 1e308\n", "optimiser.clip: 1e+308 is not under 1000000.0"),
+        (PLAIN + f"[discriminator]\nwidth = {2**62}\n", f"discriminator.width: {2**62} is not under 4096"),
+        (PLAIN + f"[optimiser]\nbatch_size = {10**18}\n", f"optimiser.batch_size: {10**18} is not under 1048576"),
+        (PLAIN + f"[optimiser]\nseed = {'1' * 5000}\n", "not TOML: Exceeds the limit (4300 digits)"),
         (
             PLAIN + "[run]\nseed = 9223372036854775808\n",
             "run.seed: 9223372036854775808 is not under 9223372036854775808",
@@ -224,6 +228,12 @@ def test_what_is_not_said_is_the_papers() -> None:
     assert recipe.loss.adversarial_kind == "paper"
     assert recipe.discriminator == Discriminator("srgan", 64, spectral=False, learning_rate_factor=1.0)
     assert (recipe.run.seed, recipe.run.average_over, recipe.run.best) == (0, 10_000, "psnr_y")
+
+
+def test_a_discriminator_that_is_not_built_needs_no_patches() -> None:
+    for kind in ("unet", "patch"):
+        tree = {"name": "a", "loss": {"pixel": 1.0}, "discriminator": {"kind": kind}, "data": {"patch_size": 4}}
+        assert recipe_from(tree).data.patch_size == 4
 
 
 def test_blur_noise_or_jpeg_alone_degrades_lr() -> None:
@@ -281,6 +291,7 @@ def test_a_setting_overrides_a_key_with_its_type(tmp_path: Path, setting: str, v
         ("optimiser.batch=3", "unknown key optimiser.batch; did you mean batch_size?"),
         ("optimiser.=3", "unknown key optimiser.; known are kind, patches,"),
         ("optimiser.batch_size=many", "optimiser.batch_size: 'many' is not a whole number"),
+        (f"optimiser.patches={'1' * 5000}", "11' is not a whole number"),
         ("name.first=3", "name is not a group of keys"),
     ],
 )

@@ -290,6 +290,22 @@ def test_zoom_and_move(page: Page, photo: Path) -> None:
     expect(zoom).to_have_text("100%")
 
 
+def test_the_zoom_is_told_after_a_result_of_another_size_and_in_another_window(page: Page, photo: Path) -> None:
+    give(page, photo)
+    compared(page)
+    page.get_by_role("button", name="200%").click()
+    page.locator("#size").select_option("8")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#facts")).to_have_text(re.compile("960 × 640"))
+    wait_for(page, "done")
+    expect(page.locator("#zoom")).to_have_text("100%")
+    expect(page.locator("#full")).to_have_attribute("aria-pressed", "true")
+    page.locator("#fit").click()
+    expect(page.locator("#fit")).to_have_attribute("aria-pressed", "true")
+    page.set_viewport_size({"width": 1100, "height": 700})
+    expect(page.locator("#fit")).to_have_attribute("aria-pressed", "false")
+
+
 def test_two_fingers_zoom(opened: Open, photo: Path) -> None:
     page = opened(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, reduced_motion="no-preference"

@@ -16,8 +16,8 @@ ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanc
 _EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystemVersionUsed")
-_FINGERPRINT = re.compile(rb'srgan:fingerprint="([0-9a-f]+)"')
-_ENDS = 1 << 17  # bytes at either end of a file that XMP is looked for in
+_FINGERPRINT = re.compile(rb"""srgan:fingerprint(?:\s*=\s*["']|>)([0-9a-f]+)["'<]""")  # as other programs write it too
+_ENDS = 1 << 20  # bytes at either end of a file that XMP is looked for in, which may be as long itself
 _END = "</rdf:RDF>"
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -46,7 +46,8 @@ def true_xmp(packet: bytes | None, *, width: int, height: int, maker: Maker | No
             text = re.sub(rf"({name}\s*=\s*)([\"'])\d*\2", rf"\g<1>\g<2>{value}\g<2>", text)
             text = re.sub(rf"(<{name}>)[\s\d]*(</{name}>)", rf"\g<1>{value}\g<2>", text)
         text = _without(text, "<xmp:Thumbnails>", "</xmp:Thumbnails>")
-        text = re.sub(r"\ssrgan:fingerprint=\"[^\"]*\"", "", text)  # where a result is enlarged again
+        text = re.sub(r"\ssrgan:fingerprint\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)  # where a result is enlarged again
+        text = re.sub(r"<srgan:fingerprint>[^<]*</srgan:fingerprint>", "", text)
     if maker is not None:
         text = _signed(text if text is not None and _END in text else _EMPTY, maker)
     assert text is not None

@@ -242,6 +242,10 @@ class Recipe:
         for name, number, limit in [
             ("optimiser.beta1", self.optimiser.beta1, 1),
             ("optimiser.beta2", self.optimiser.beta2, 1),
+            ("optimiser.clip", self.optimiser.clip, 1e6),
+            ("optimiser.batch_size", self.optimiser.batch_size, 1 << 20),
+            ("discriminator.width", self.discriminator.width, 1 << 12),
+            ("data.patch_size", self.data.patch_size, 1 << 14),
             ("data.candidates", self.data.candidates, 1_000),
             ("data.grain", self.data.grain, 256),
             ("data.blur", self.data.blur, 16),
@@ -275,8 +279,8 @@ class Recipe:
             (2 ** (deepest - 1), bool(loss.content), f"a content layer before max-pooling {deepest}"),
             (16, bool(loss.lpips), "loss.lpips"),
             (16, bool(loss.dists), "loss.dists"),
-            (8, self.discriminator.kind == "unet", "a U-Net discriminator"),
-            (24, self.discriminator.kind == "patch", "a patch discriminator"),
+            (8, bool(loss.adversarial) and self.discriminator.kind == "unet", "a U-Net discriminator"),
+            (24, bool(loss.adversarial) and self.discriminator.kind == "patch", "a patch discriminator"),
             (24, bool(loss.consistency), "loss.consistency"),
             (32, bool(loss.grid), "loss.grid"),
         ]:
@@ -295,7 +299,7 @@ def read_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of what is no TOML, or no UTF-8, or has a number of more digits than Python reads
         raise RecipeError(f"{path}: not TOML: {error}") from error
     for setting in settings:
         _override(tree, setting)
@@ -318,7 +322,7 @@ def _override(tree: dict[str, Any], setting: str) -> None:
         raise RecipeError(f"{setting!r}: a setting is written key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # see `read_recipe`
         value = text
     *groups, last = _parts(key.strip())
     for group in groups:

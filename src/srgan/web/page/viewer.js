@@ -162,7 +162,8 @@ class PictureViewer extends HTMLElement {
     if (this.#home && resized) this.#first();
     this.#fill(this.#panes.before, before);
     this.#fill(this.#panes.after, after);
-    this.#draw();
+    if (!this.#home && resized) this.#looked(); // at another zoom
+    else this.#draw();
   }
 
   /** Draw a frame around a part of the picture, named, or none; busy while what belongs into it is made. */
@@ -223,7 +224,7 @@ class PictureViewer extends HTMLElement {
   #resized() {
     this.#box = { width: this.clientWidth || 1, height: this.clientHeight || 1 };
     if (this.#home) this.#first();
-    this.#draw();
+    else this.#looked();
   }
 
   async #fill(place, pieces) {
