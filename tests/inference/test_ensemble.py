@@ -5,11 +5,18 @@ import pytest
 from numpy.typing import NDArray
 
 from fakes import Array, Broken, Nearest, Shift, eight_by_hand
+from srgan.image.picture import Picture
 from srgan.image.size import Size
 from srgan.inference.ensemble import Ensemble
 from srgan.inference.network import NotFiniteError
 from srgan.inference.runtime import load_network
 from srgan.inference.upscaler import Upscaler
+
+
+class Larger(Shift):
+    """Twice as large, and one pixel of that to the right."""
+
+    scale = 2
 
 
 def test_the_mean_of_eight_orientations_is_told_by_hand() -> None:
@@ -52,14 +59,44 @@ def test_tiles_are_exact_and_values_that_are_not_finite_are_computed_again(
         return Ensemble(network)
 
     monkeypatch.setattr("srgan.inference.upscaler.load_network", loaded)
-    network: Nearest = Shift()
-    whole, tiled = (Upscaler(size=Size(scale=1), ensemble=True, tile=tile).upscale(noise) for tile in (0, 6))
+    network: Nearest = Larger()
+    whole, tiled = (Upscaler(size=Size(scale=2), ensemble=True, tile=tile).upscale(noise) for tile in (0, 6))
+    assert len(network.shapes) > 2 * 8
     np.testing.assert_array_equal(whole, tiled)
+    np.testing.assert_array_equal(whole, Ensemble(Larger()).levels(noise))
     network = Broken(since=3, fp32_too=False)
     with pytest.raises(NotFiniteError):
         Ensemble(network).levels(noise)
     network = Broken(since=3, fp32_too=False)
     np.testing.assert_array_equal(Upscaler(ensemble=True).upscale(noise), Nearest().levels(noise))
+
+
+def test_after_each_of_the_eight_it_is_asked_whether_to_go_on(
+    noise: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Larger()
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Ensemble(network))
+    upscaler = Upscaler(size=Size(scale=2), ensemble=True, tile=0)
+    picture, told, inside = Picture(noise), list[float](), list[NDArray[Any]]()
+
+    def progress(fraction: float) -> None:
+        told.append(fraction)
+        if fraction == 0.5:
+            inside.append(upscaler.upscale_picture(picture).pixels)
+
+    result = upscaler.upscale_picture(picture, progress)
+    assert told == [part / 8 for part in range(1, 9)]
+    np.testing.assert_array_equal(inside, [result.pixels])
+
+    def ends(fraction: float) -> None:
+        if fraction > 0.2:
+            raise LookupError("the client has gone")
+
+    before = len(network.shapes)
+    with pytest.raises(LookupError, match="the client has gone"):
+        upscaler.upscale_picture(picture, ends)
+    assert len(network.shapes) - before == 2
+    np.testing.assert_array_equal(upscaler.upscale_picture(picture).pixels, result.pixels)
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])

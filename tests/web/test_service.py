@@ -558,6 +558,9 @@ def test_the_page_is_served_with_its_types(running: Running) -> None:
     assert script.headers["content-type"].startswith("text/javascript")
     again = running.ask("GET", "/page/app.js", headers={"If-None-Match": script.headers["etag"]})
     assert again.status == 304
+    for path in ("/", "/page/app.js"):
+        for part in ("bytes=0-9", "bytes=9999999-", "items=a"):
+            assert running.ask("GET", path, headers={"Range": part}).status == 200
 
 
 class Slow(Nearest):
@@ -981,7 +984,9 @@ def test_what_is_no_http_is_400(running: Running) -> None:
 def test_too_many_connections_are_503(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
     with running.connect(), running.connect() as second:
-        assert everything(second).startswith(b"HTTP/1.1 503 ")
+        answer = everything(second)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 5\r\n" in answer.lower()
 
 
 @pytest.mark.usefixtures("weights")

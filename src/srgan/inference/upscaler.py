@@ -30,7 +30,7 @@ from srgan.image.tiles import Plan, plan_tiles
 from srgan.inference.network import Network
 from srgan.inference.pipeline import held_bytes
 from srgan.inference.runtime import load_network
-from srgan.inference.windows import upscale_pixels
+from srgan.inference.windows import steps, upscale_pixels
 from srgan.weights import AUTO, NAMES, Choice, choose, counterpart
 
 Progress: TypeAlias = Callable[[float], None]
@@ -158,6 +158,7 @@ class Upscaler:
         plans = [self._plans_for(frame, network) for frame, network in zip(picture.frames, networks, strict=True)]
         planes = [1 if frame.alpha is None or _is_flat(frame.alpha) else 2 for frame in picture.frames]
         total = sum(len(plan) * count for several, count in zip(plans, planes, strict=True) for plan in several)
+        total *= steps(chosen)
         done = 0
 
         def step() -> None:

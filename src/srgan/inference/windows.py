@@ -10,15 +10,28 @@ from srgan.errors import InferenceError, SrganError
 from srgan.image.colour import Pixels, from_network, to_network
 from srgan.image.large import allocate, release
 from srgan.image.tiles import Plan, Tile
+from srgan.inference.ensemble import ORIENTATIONS, Ensemble
 from srgan.inference.network import Network, NotFiniteError, require_finite
 
 
 def upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], None]) -> Pixels:
     """Return pixels (H, W, 3) or (H, W) upscaled tile by tile, of the same type; calls `step` after each tile.
 
-    A result that is too large for memory lies in a file: see `srgan.image.large`. Raises InferenceError that names
-    the tile, OutputError where there is no room for such a file.
+    An ensemble calls it `steps` times for each. A result that is too large for memory lies in a file: see
+    `srgan.image.large`. Raises InferenceError that names the tile, OutputError where there is no room for such a file.
     """
+    if isinstance(network, Ensemble):
+        with network.asking(step):
+            return _upscale_pixels(network, lr, plan, lambda: None)
+    return _upscale_pixels(network, lr, plan, step)
+
+
+def steps(network: Network) -> int:
+    """Return how often `upscale_pixels` calls its step for a tile."""
+    return ORIENTATIONS if isinstance(network, Ensemble) else 1
+
+
+def _upscale_pixels(network: Network, lr: Pixels, plan: Plan, step: Callable[[], None]) -> Pixels:
     scale = network.scale
     height, width = lr.shape[:2]
     sr = cast(Pixels, allocate((height * scale, width * scale, *lr.shape[2:]), lr.dtype))

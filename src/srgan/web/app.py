@@ -322,7 +322,11 @@ def make_app(service: Service) -> ASGIApp:
 
 
 class _Page(StaticFiles):
-    """The page's files, asked for anew each time."""
+    """The page's files, asked for anew each time, and whole: they are small."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        return await super().get_response(path, scope)
 
     def file_response(self, *args: Any, **how: Any) -> Response:
         response = super().file_response(*args, **how)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from types import FrameType
 
@@ -119,7 +120,7 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
-            self._complain(Problem("stopping", "too many connections are open"))
+            self._complain(Problem("stopping", "too many connections are open", {"Retry-After": "5"}))
         else:
             self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self._late)
 
@@ -160,6 +161,7 @@ class _Protocol(H11Protocol):
         """Answer with a problem what is no request, and close the connection when the client does, or soon."""
         body = json.dumps(problem.as_json("")).encode()
         headers = [("content-type", MEDIA_TYPE), ("content-length", str(len(body))), ("connection", "close")]
+        headers += problem.headers.items()
         reason = HTTPStatus(problem.status).phrase
         try:
             for event in (
@@ -172,5 +174,6 @@ class _Protocol(H11Protocol):
             self.transport.abort()
         else:
             self._complained = True
-            self.transport.write_eof()
+            with suppress(OSError):  # of a client that has gone already
+                self.transport.write_eof()
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
