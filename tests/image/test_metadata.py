@@ -290,6 +290,11 @@ def test_a_wide_gamut_stays_wide(tmp_path: Path) -> None:
         assert written(picture, name).info["icc_profile"] == bytes(wide)
 
 
+def test_a_profile_that_ends_too_early_is_dropped(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "in.png", icc_profile=srgb()[:200])
+    assert read_picture(tmp_path / "in.png").icc is None
+
+
 def ink_profile(*darkest: int, kind: bytes = b"prtr") -> bytes:
     """Return a CMYK profile whose every colour is L* = 100 - 100 K, without hue: what no plain conversion gives.
 

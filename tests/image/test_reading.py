@@ -3,6 +3,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, ImageCms
 from srgan.errors import ArgumentError, OutputError, PictureError, TooLargeError
 from srgan.image.measure import gif_canvas
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
-from srgan.image.reading import picture_from_image, read_picture
+from srgan.image.reading import picture_from_image, read_picture, without_limits
 from srgan.image.size import Size
 from srgan.image.writing import check_result, write_picture
 
@@ -121,6 +122,31 @@ def test_gray_stays_gray_and_sixteen_bits_sixteen(tmp_path: Path) -> None:
         pixels = read_picture(tmp_path / name).pixels
         assert pixels.dtype == np.uint16
         assert np.array_equal(pixels, values)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_that_is_forked_while_another_thread_reads_has_the_limits_of_before() -> None:
+    entered, leave = Event(), Event()
+
+    def read() -> None:
+        with without_limits():
+            entered.set()
+            leave.wait()
+
+    before = Image.MAX_IMAGE_PIXELS
+    thread = Thread(target=read)
+    thread.start()
+    entered.wait()
+    if not (child := os.fork()):
+        there = Image.MAX_IMAGE_PIXELS
+        with without_limits():
+            inside = Image.MAX_IMAGE_PIXELS
+        os._exit(3 if (there, inside, Image.MAX_IMAGE_PIXELS) == (before, None, before) else 4)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    leave.set()
+    thread.join()
+    assert status == 3
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_one_bit_and_gray_with_alpha(tmp_path: Path) -> None:

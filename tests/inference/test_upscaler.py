@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -466,6 +467,34 @@ def test_doubt_needs_a_network_to_compare_with(tiny_onnx: Path, noise: NDArray[n
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.usefixtures("network")
+def test_an_upscaler_of_another_size_is_as_consistent() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    corrected = Upscaler(size=2, consistent=True).upscale(noise)
+    assert not np.array_equal(corrected, Upscaler(size=2).upscale(noise))
+    np.testing.assert_array_equal(Upscaler(consistent=True).making(2).upscale(noise), corrected)
+    np.testing.assert_array_equal(Upscaler().making(2, consistent=True).upscale(noise), corrected)
+
+
+@pytest.mark.usefixtures("network")
+def test_subclasses_of_arrays_and_paths_in_bytes_are_taken(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler()
+    gray = noise[..., 0]
+    with warnings.catch_warnings(action="ignore"):
+        np.testing.assert_array_equal(upscaler.upscale(np.matrix(gray)), upscaler.upscale(gray))
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    (entry,) = os.scandir(os.fsencode(tmp_path))
+    np.testing.assert_array_equal(np.asarray(upscaler.upscale(entry)), upscaler.upscale(noise))  # type: ignore[arg-type]
+    with (tmp_path / "a.png").open() as text, pytest.raises(PictureError, match="the file: is closed, or not open for"):
+        upscaler.upscale(text)  # type: ignore[call-overload]
+    with (tmp_path / "a.png").open("rb") as file:
+        pass
+    with pytest.raises(PictureError, match=r"the file: is closed, or not open for bytes: read of closed file"):
+        upscaler.upscale(file)
+    with pytest.raises(PictureError, match=r"the file: is not open for bytes"):
+        upscaler.upscale(io.StringIO("text"))  # type: ignore[call-overload]
+
+
 def test_one_network_makes_several_sizes(noise: NDArray[np.uint8]) -> None:
     upscaler = Upscaler()
     double = upscaler.making(Size(scale=2), consistent=True)
@@ -525,6 +554,23 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     several = os.environ | {"OMP_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False, env=several)
     assert done.returncode == 1, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_loads_what_another_picture_asks_for(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    Image.fromarray(noise).save(tmp_path / "poor.jpg", quality=50)
+    program = f"""
+import os, numpy as np, srgan
+upscaler = srgan.Upscaler("auto-fast", runtime="torch")
+upscaler.upscale(np.zeros((60, 60, 3), np.uint8))
+if not (child := os.fork()):
+    upscaler.upscale({str(tmp_path / "poor.jpg")!r})
+    os._exit(3)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    several = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False, env=several)
+    assert done.returncode == 3, done.stderr
 
 
 @pytest.mark.usefixtures("network")

@@ -115,7 +115,7 @@ def picture_from_array(array: NDArray[Any]) -> Picture:
     shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if not shape_fits or 0 in array.shape:
         raise ArgumentError(f"an array of shape {array.shape} is no picture: (H, W), (H, W, 3) or (H, W, 4)")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = np.asarray(array, array.dtype.newbyteorder("="))
     if array.dtype not in (np.uint8, np.uint16, np.float32):
         raise ArgumentError(f"a picture is an array of uint8, uint16 or float32, not {array.dtype}")
     if array.dtype == np.float32 and not (array.min() >= 0 and array.max() <= 1):

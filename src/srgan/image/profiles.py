@@ -53,4 +53,5 @@ def _transformed(image: Image.Image, icc: bytes | None, space: bytes) -> Image.I
 
 
 def _space(icc: bytes) -> bytes:
-    return icc[16:20] if len(icc) >= 132 and icc[36:40] == b"acsp" else b""
+    whole = len(icc) >= 132 and icc[36:40] == b"acsp" and int.from_bytes(icc[:4], "big") <= len(icc)
+    return icc[16:20] if whole else b""

@@ -99,7 +99,7 @@ def read_picture(
         if isinstance(source, Path):
             with source.open("rb") as file:
                 return _read(file, limits or Limits())
-        return _read(io.BytesIO(source.read()), limits or Limits())
+        return _read(io.BytesIO(_all_of(source)), limits or Limits())
     except MemoryError:
         raise
     except PictureError as error:
@@ -113,6 +113,16 @@ def read_picture(
         raise PictureError(f"{where}: {reason}") from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes happen
         raise PictureError(f"{where}: damaged: {error}") from error
+
+
+def _all_of(file: BinaryIO) -> bytes:
+    try:
+        content = file.read()
+    except ValueError as error:
+        raise PictureError(f"is closed, or not open for bytes: {error}") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise PictureError("is not open for bytes")
+    return content
 
 
 def picture_from_image(image: Image.Image) -> Picture:
@@ -156,6 +166,20 @@ def without_limits() -> Iterator[None]:
             if _reading == 0:
                 _outside[0].__exit__(None, None, None)
                 Image.MAX_IMAGE_PIXELS = _outside[1]
+
+
+def _forget_readers() -> None:
+    """Restore these settings in a process that was forked while another thread was reading, which is not in it."""
+    global _lock, _reading
+    _lock = threading.Lock()
+    if _reading > 0:
+        _reading = 0
+        _outside[0].__exit__(None, None, None)
+        Image.MAX_IMAGE_PIXELS = _outside[1]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_readers)
 
 
 def _read(file: BinaryIO, limits: Limits) -> Picture:

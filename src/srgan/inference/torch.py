@@ -16,6 +16,9 @@ from srgan.models.tensors import load_generator
 from srgan.threads import thread_limit
 from srgan.weights import checksum
 
+_process = os.getpid()
+"""The one that this was imported in. OpenMP's threads do not come along with a fork, and it waits for them."""
+
 
 class TorchNetwork:
     """A generator from a safetensors file; see `srgan.inference.network.Network`."""
@@ -37,11 +40,12 @@ class TorchNetwork:
 
         Raises WeightsError for a damaged file, or one whose card names a network that is not known here.
         """
+        self._limit = thread_limit(threads)
+        self._hold_threads()
         generator, self.card = load_generator(model)
         if towards is not None:
             generator = blend_folded(generator, load_generator(towards[0])[0], towards[1])
         self.checksum = checksum(model)
-        self._limit, self._process = thread_limit(threads), os.getpid()
         self._source, self._threads, self._towards = model, threads, towards
         cuda = torch.cuda.is_available()
         self.scale, self.halo = generator.scale, generator.halo
@@ -76,8 +80,8 @@ class TorchNetwork:
         return np.ascontiguousarray(result)
 
     def _hold_threads(self) -> None:
-        """Before anything is computed: OpenMP's threads do not come along with a fork, and it waits for them."""
-        limit = self._limit if self._process == os.getpid() else 1
+        """Before anything is computed: see `_process`."""
+        limit = self._limit if _process == os.getpid() else 1
         if limit is not None and torch.get_num_threads() != limit:
             torch.set_num_threads(limit)  # here, as it holds for the thread that says it
 

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from numbers import Integral
-from os import PathLike
+from os import PathLike, fsdecode
 from pathlib import Path
 from threading import RLock
 from typing import Any, BinaryIO, TypeAlias, TypeVar, overload
@@ -111,10 +111,11 @@ class Upscaler:
         """
         return self._locks.setdefault(os.getpid(), RLock())
 
-    def making(self, size: Size | float, *, consistent: bool = False) -> "Upscaler":
-        """Return an upscaler for results of another size with the same network, loaded once."""
+    def making(self, size: Size | float, *, consistent: bool | None = None) -> "Upscaler":
+        """Return an upscaler for results of another size with the same network, loaded once; all else as here."""
         other = copy(self)
-        other.size, other._consistent = _size(size), consistent
+        other.size = _size(size)
+        other._consistent = self._consistent if consistent is None else consistent
         other.__dict__.pop("_other", None)
         return other
 
@@ -125,7 +126,7 @@ class Upscaler:
     def upscale(self, picture: Any) -> Any:
         """Return a picture enlarged, as what it came: see `srgan.upscale`."""
         if isinstance(picture, (str, PathLike)):
-            return image_from_picture(self._first_of(_read(Path(picture))))
+            return image_from_picture(self._first_of(_read(Path(fsdecode(picture)))))
         if isinstance(picture, Image.Image):
             return image_from_picture(self._first_of(picture_from_image(picture)))
         if isinstance(picture, np.ndarray):
@@ -271,9 +272,9 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
     profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray,
     and transparency is kept. This loads the network anew; for several pictures keep an `Upscaler`.
 
-    Raises PictureError where a file cannot be read, TooLargeError for a result of over 3000 million pixels,
-    ArgumentError (a ValueError) for what is no picture, WeightsError for an unknown model, InferenceError where the
-    network fails.
+    Raises PictureError where a file cannot be read, TooLargeError for a file of over 200 million pixels or a result of
+    over 3000 million, ArgumentError (a ValueError) for what is no picture, WeightsError for an unknown model,
+    InferenceError where the network fails.
     """
     return Upscaler(model, size=size).upscale(picture)
 
