@@ -27,7 +27,15 @@ from torch.utils._pytree import keystr, tree_flatten_with_path
 import runs
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
-from srgan.errors import ArgumentError, CheckpointError, DataError, OutputError, TrainingError, WeightsError
+from srgan.errors import (
+    ArgumentError,
+    CheckpointError,
+    DataError,
+    OutputError,
+    RecipeError,
+    TrainingError,
+    WeightsError,
+)
 from srgan.image.resize import imresize
 from srgan.losses import ContentLoss, Distance, adversarial_loss, discriminator_loss
 from srgan.metrics import DISTS, LPIPS, as_tensor, lr_psnr, luma, psnr
@@ -736,6 +744,12 @@ def test_a_discriminator_of_another_kind_or_size_is_not_taken_over(store: Store,
     recipe = replace(adversarial(data={"patch_size": 24}), initial=str(first))
     last = train(recipe, store, tmp_path / "third", content=content())
     assert checkpoint.load(last)[1]["discriminator"]["classifier.1.weight"].shape == (8, 8 * 6 * 6)
+
+
+def test_a_score_that_is_not_measured_chooses_nothing(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"run\.best: lpips is not among the scores of this run"):
+        train(runs.recipe(run={"best": "lpips"}), store, tmp_path / "run", scored={"dists": DISTS()})
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_networks_that_validate_give_their_scores_and_the_best_checkpoint(store: Store, tmp_path: Path) -> None:

@@ -41,10 +41,13 @@ def test_what_is_to_be_added_to_the_initial_network_is_looked_at_before_the_work
         files[network] = str(
             checkpoint.save(tmp_path / network, of_one, state | {"average": build().state_dict()}, keep=1)
         )
-    good, other, none = files["tiny_x4"], files["tiny_plain_x4"], str(tmp_path / "none.pt")
-    check_initial(replace(runs.recipe(), initial=good, shift=[good, good]))
+    good, normed, none = files["tiny_plain_x4"], files["tiny_x4"], str(tmp_path / "none.pt")
+    recipe = replace(runs.recipe(), network="tiny_plain_x4", initial=good)
+    check_initial(replace(recipe, shift=[good, normed]))
     for shift in ([none, good], [good, none]):
         with pytest.raises(CheckpointError, match=r"none\.pt: no such checkpoint"):
-            check_initial(replace(runs.recipe(), initial=good, shift=shift))
-    with pytest.raises(WeightsError, match="a tiny_plain_x4, where the recipe trains a tiny_x4"):
-        check_initial(replace(runs.recipe(), initial=good, shift=[good, other]))
+            check_initial(replace(recipe, shift=shift))
+    with pytest.raises(WeightsError, match="srresnet: a srresnet_plain_x4, where the recipe trains a tiny_plain_x4"):
+        check_initial(replace(recipe, shift=[good, "srresnet"]))
+    with pytest.raises(WeightsError, match=r"\.pt: shift adds no variances of batch norm"):
+        check_initial(replace(runs.recipe(), initial=normed, shift=[normed, normed]))

@@ -242,6 +242,22 @@ def test_what_is_half_transparent_is_so_on_both_sides_and_in_a_part(page: Page, 
     assert np.abs(sides()[1] - after).max() < 3
 
 
+def test_each_label_stays_on_its_side(opened: Open, tmp_path: Path) -> None:
+    page = opened(viewport={"width": 390, "height": 844})
+    with Image.open(PICTURES / "friends.jpg") as image:
+        image.convert("RGB").crop((0, 0, 60, 90)).save(tmp_path / "tall.png")
+    give(page, tmp_path / "tall.png")
+    compared(page)
+    page.locator("#map").check(force=True)
+    expect(page.locator(".label.after")).to_have_text(re.compile("invented"))
+    line, before, after = (page.locator(name).bounding_box() for name in (".divider", ".label.before", ".label.after"))
+    assert line is not None
+    assert before is not None
+    assert after is not None
+    middle = line["x"] + line["width"] / 2
+    assert before["x"] + before["width"] < middle < after["x"]
+
+
 def test_zoom_and_move(page: Page, photo: Path) -> None:
     give(page, photo)
     compared(page)

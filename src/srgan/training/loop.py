@@ -87,8 +87,11 @@ def train(
     CheckpointError where `out` holds a run that is not to be resumed, one of another recipe, or one that another
     process is at, OutputError where it cannot be written to, DataError where the store has too few pictures that are
     large enough, WeightsError or CheckpointError for what the recipe begins with, RecipeError for a batch that the
-    processes cannot share evenly, or whose parts are too small, and TrainingError where a term is no longer finite.
+    processes cannot share evenly, or whose parts are too small, and where the score that chooses is not measured, and
+    TrainingError where a term is no longer finite.
     """
+    if recipe.run.best == "lpips" and "lpips" not in scored:
+        raise RecipeError("run.best: lpips is not among the scores of this run")
     _make(out)
     with ExitStack() as stack:
         if ranks.rank == 0 and not stack.enter_context(alone_in(out)):

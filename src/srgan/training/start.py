@@ -102,6 +102,10 @@ def _initial(name: str, recipe: Recipe) -> tuple[dict[str, Tensor], tuple[Recipe
         if not wanted.plain or generator.shape != wanted.shape:
             raise WeightsError(f"{name}: a {network}, where the recipe trains a {recipe.network}")
         generator = folded(generator)
+    if recipe.shift and not generator.plain:
+        raise WeightsError(
+            f"{name}: shift adds no variances of batch norm: train a network without, which this becomes"
+        )
     return (balanced(generator) if generator.plain else generator).state_dict(), run
 
 

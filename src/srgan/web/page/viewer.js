@@ -284,8 +284,13 @@ class PictureViewer extends HTMLElement {
       this.#labels[name].style[edge] = `${(edge === "left" ? start : this.#box.width - right) + 10}px`;
       this.#labels[name].style.bottom = `${this.#box.height - low + 10}px`;
     }
-    this.#labels.before.classList.toggle("faint", split && line - start < 90);
-    this.#labels.after.classList.toggle("faint", right - line < 90);
+    for (const [name, room] of [
+      ["before", split ? line - start : right - start],
+      ["after", right - line],
+    ]) {
+      this.#labels[name].style.maxWidth = `${Math.max(0, room - 20)}px`; // each on its own side
+      this.#labels[name].classList.toggle("faint", room < 90);
+    }
     this.#stage.classList.toggle("squares", this.#zoom >= PIXELS_FROM);
     this.#stage.classList.toggle("loose", this.#movable());
     const part = this.#part;
