@@ -18,7 +18,7 @@ test: $(VENV)/dev.done
 	$(BIN)/python -m pytest
 
 test-web: $(VENV)/dev.done
-	command -v chromium || (apt-get update -q && apt-get install -qy chromium)
+	command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -q && apt-get install -qy chromium)
 	SRGAN_TEST_BROWSER=1 $(BIN)/python -m pytest tests/web/test_page.py
 
 test-bulk: $(VENV)/dev.done

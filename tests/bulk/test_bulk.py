@@ -1,10 +1,12 @@
 import codecs
+import errno
 import gzip
 import os
 import re
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -19,7 +21,7 @@ from pyarrow import parquet
 from stores import write_tar
 
 from srgan.bulk import manifest as manifests
-from srgan.bulk.manifest import Manifest, Record, Run
+from srgan.bulk.manifest import FOLDER, Manifest, Record, Run
 from srgan.bulk.places import Place, open_place
 from srgan.bulk.stages import _model_file, plan_making
 from srgan.bulk.status import failures, lines_of, status_of
@@ -511,6 +513,30 @@ def test_links_in_tars_are_told_of(tmp_path: Path, tiny_onnx: Path) -> None:
     assert first.error.startswith("a link, to in/")
     assert second.target == "t/in/c_x4.png"
     assert second.error == "a link, to a.png, and tars are read from front to back alone"
+
+
+def test_a_destination_that_cannot_be_searched_is_not_taken_for_an_empty_one(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "in/sub/a.png", tmp_path / "in/b.png")
+    (tmp_path / "out/sub").mkdir(parents=True)
+    (tmp_path / "out/sub/a_x4.png").write_text("somebody's")
+
+    def closed(place: str, *_: object) -> Iterator[os.DirEntry[str]]:
+        if str(place).endswith(("out/sub", FOLDER)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    scandir = os.scandir
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", closed)
+        with pytest.raises(BulkError, match=r"out/sub: Permission denied: what is there already cannot be told"):
+            run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out/sub/a_x4.png").read_text() == "somebody's"
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(BulkError, match=r"out/_srgan/\w+: Permission denied"):
+        status_of(Manifest(open_place(str(tmp_path / "out"))))
 
 
 def test_no_result_takes_the_place_of_a_picture_of_a_list(tmp_path: Path, tiny_onnx: Path) -> None:

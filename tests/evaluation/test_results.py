@@ -64,7 +64,7 @@ def test_the_tables_by_hand() -> None:
     b = SetScores("srgan", "Set5", "openvino", (Score("a", {"psnr_y": 29.0}), Score("b", {"psnr_y": 29.5})), "f" * 64)
     lines = tables([a, b], pictures=True, checksums={"lpips_alex.safetensors": "e" * 64}).splitlines()
     cells = [line.split() for line in lines]
-    assert lines[0] == "Set5: 2 pictures, lr by imresize"
+    assert lines[0] == "Set5: 2 pictures, lpips of 1, lr by imresize"
     assert cells[1:5] == [
         ["psnr_y", "lpips"],
         ["bicubic", "28.00", "0.3000"],

@@ -299,6 +299,7 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path, setting: str, message:
     with pytest.raises(RecipeError) as caught:
         read_recipe(written(tmp_path, PLAIN), [setting])
     assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{setting!r}: "), "and not as if the file said so"
 
 
 def test_the_learning_rate_by_hand() -> None:

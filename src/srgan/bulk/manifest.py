@@ -138,7 +138,7 @@ class Manifest:
     def names(self) -> list[str]:
         """Return the names of the files. Raises BulkError."""
         below = Place(self._place.url, self._place.system, self._place.path_of(FOLDER), self._place.kind)
-        return [f"{FOLDER}/{file.name}" for file in below.files([]) if file.name.endswith(".parquet")]
+        return [f"{FOLDER}/{file.name}" for file in below.all_files() if file.name.endswith(".parquet")]
 
     def read(self, columns: list[str] | None = None, names: Iterable[str] | None = None) -> tuple[pa.Table, list[Run]]:
         """Return the rows of all files, oldest first, and what the files say of their runs. Raises BulkError.

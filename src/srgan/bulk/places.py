@@ -97,7 +97,12 @@ class Place:
                 yield File(name, _version(info.size, info.mtime_ns))
 
     def _local_files(self, errors: list[PictureError]) -> Iterator[File]:
-        if not os.path.isdir(self.base):  # noqa: PTH112
+        try:
+            if not stat.S_ISDIR(os.stat(self.base).st_mode):  # noqa: PTH116 - as elsewhere here
+                return
+        except PermissionError:  # of a folder above, which the search tells of
+            pass
+        except OSError:
             return
         broken: dict[str, PictureError] = {}
         start = len(self.base.rstrip("/")) + 1
@@ -107,6 +112,14 @@ class Place:
             if version or not os.path.exists(path):  # noqa: PTH110 - a link to nothing: an error when it is read
                 yield File(name, version)
         errors += broken.values()
+
+    def all_files(self) -> list[File]:
+        """Return the files below, as `files` does. Raises BulkError where a folder cannot be searched as well."""
+        errors: list[PictureError] = []
+        found = list(self.files(errors))
+        if errors:
+            raise BulkError(f"{errors[0]}: what is there already cannot be told")
+        return found
 
     def versions(self, names: list[str]) -> list[str]:
         """Return the versions of files, "" of those that are not there. Raises BulkError."""

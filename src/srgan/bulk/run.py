@@ -127,7 +127,7 @@ def _refuse_own(listing: Listing, destination: Place) -> None:
 def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_failed: bool = False) -> Plan:
     """Return what is to be done of a listing, by the manifest and what is in the destination."""
     found, archives = known(manifest)
-    present = {clean(file.name) for file in making.destination.files([]) if not file.name.startswith(f"{FOLDER}/")}
+    present = {clean(file.name) for file in making.destination.all_files() if not file.name.startswith(f"{FOLDER}/")}
     below = _in_folders(present, {clean(task.target) for task in listing.tasks if task.kind == "tar"})
     plan = Plan([], errors=listing.errors)
 

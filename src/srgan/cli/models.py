@@ -17,8 +17,8 @@ Examples:
 """
 
 _WIDTH = 100
-_SET, _SCORES = "Set14", ("psnr_y", "lpips")
-"""The scores in the list: of a set in the middle."""
+_SET, _SCORES = "Set14", {"psnr_y": 2, "lpips": 4}
+"""The scores in the list, and their digits: of a set in the middle."""
 
 
 @click.command(epilog=EPILOG)
@@ -41,7 +41,7 @@ def models(names: tuple[str, ...]) -> None:
 
 def _row(card: Card, size: int) -> tuple[str, ...]:
     found = card["scores"].get(_SET, {})
-    measured = (f"{found[score]:.4g}" if score in found else "-" for score in _SCORES)
+    measured = (f"{found[score]:.{digits}f}" if score in found else "-" for score, digits in _SCORES.items())
     return (
         card["name"],
         f"{card['parameters']:,}",

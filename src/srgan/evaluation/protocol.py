@@ -18,7 +18,7 @@ PROTOCOL = {
     "lpips_vgg": "v0.1, VGG16, RGB in -1..1 (gray: three times the same), the whole picture",
     "dists": "RGB in 0..1 at full size (gray: three times the same), the whole picture",
     "niqe": "Y of BT.601 rounded, border cut, 96x96 blocks; pictures with less than two blocks have none",
-    "mean": "over pictures; the interval is of 95 percent, by bootstrap over pictures, 10000 samples, seed 0",
+    "mean": "over pictures that have it; the interval is of 95 percent, by bootstrap over them, 10000 samples, seed 0",
 }
 """What goes with every table and every file of scores."""
 

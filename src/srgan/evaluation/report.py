@@ -25,7 +25,7 @@ from srgan.evaluation.published import Published, published
 from srgan.evaluation.results import SetScores, differences, metrics_of, protocol_lines
 from srgan.evaluation.run import Shot
 from srgan.evaluation.statistics import Interval
-from srgan.evaluation.tables import labels, number
+from srgan.evaluation.tables import counted, labels, number
 from srgan.image.resize import imresize
 
 CROP = 160
@@ -166,7 +166,7 @@ def _means(results: Sequence[SetScores]) -> str:
             _cell(m, mean.get(m), limits.get(m), best=len(results) > 1 and mean.get(m) == best[m]) for m in metrics
         )
         rows.append(f"<tr><td>{escape(called[r.model])}</td>{''.join(cells)}</tr>")
-    return _table(f"{len(results[0].scores)} pictures, low resolution by {escape(results[0].lr)}", rows)
+    return _table(f"{counted(results)}, low resolution by {escape(results[0].lr)}", rows)
 
 
 def _changes(results: Sequence[SetScores]) -> str:

@@ -84,6 +84,15 @@ def left_out(results: Sequence[SetScores], metrics: Sequence[str]) -> list[tuple
     return [(name, folder) for folder in folders for name in metrics if (name, folder) not in measured]
 
 
+def fewer(results: Sequence[SetScores]) -> dict[str, int]:
+    """Return the metrics of one folder that some pictures have no value of, and how many have one.
+
+    The fewest of a model; one that was not measured by it at all does not count.
+    """
+    counts = {name: min(len(r.column(name)) for r in results if name in r.metrics) for name in metrics_of(results)}
+    return {name: count for name, count in counts.items() if count < len(results[0].scores)}
+
+
 def differences(results: Sequence[SetScores]) -> list[Difference]:
     """Return the differences of every two models that were measured on the same folder, the later less the earlier."""
     return [_difference(b, a) for a, b in combinations(results, 2) if a.folder == b.folder]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from srgan.evaluation.results import SetScores, differences, metrics_of, protocol_lines
+from srgan.evaluation.results import SetScores, differences, fewer, metrics_of, protocol_lines
 from srgan.evaluation.statistics import Interval
 
 DECIBEL = frozenset({"psnr_y", "psnr_rgb", "lr_psnr"})
@@ -25,6 +25,12 @@ def number(metric: str, value: float, *, signed: bool = False) -> str:
     """Return a value as tables have it: decibels, NIQE and levels with 2 digits, the others with 4."""
     digits = 2 if metric in DECIBEL or metric in ("niqe", "grid") else 4
     return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def counted(results: Sequence[SetScores]) -> str:
+    """Return how many pictures a folder has, and of how many some means are."""
+    some = "".join(f", {name} of {count}" for name, count in fewer(results).items())
+    return f"{len(results[0].scores)} pictures{some}"
 
 
 def labels(models: Iterable[str]) -> dict[str, str]:
@@ -55,7 +61,7 @@ def _one_folder(folder: str, results: list[SetScores], *, pictures: bool) -> Ite
             yield line("  95 % from", {m: i[0] for m, i in known.items()}, signed=signed)
             yield line("         to", {m: i[1] for m, i in known.items()}, signed=signed)
 
-    yield f"{folder}: {len(results[0].scores)} pictures, lr by {results[0].lr}"
+    yield f"{folder}: {counted(results)}, lr by {results[0].lr}"
     yield " " * width + "".join(f"{name:>10}" for name in metrics)
     for title, r in zip(shown, results, strict=True):
         yield line(title, r.mean())

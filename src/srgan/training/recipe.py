@@ -303,7 +303,14 @@ def read_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: not TOML: {error}") from error
     for setting in settings:
         _override(tree, setting)
-    return recipe_from(tree, where=str(path))
+    try:
+        return recipe_from(tree, where=str(path))
+    except RecipeError as error:
+        told = str(error).removeprefix(f"{path}: ")
+        for setting in settings:
+            if setting.partition("=")[0].strip() in told:  # which is of no file
+                raise RecipeError(f"{setting!r}: {told}") from error
+        raise
 
 
 def recipe_from(tree: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
