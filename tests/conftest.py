@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,20 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def held_by_permissions() -> Iterator[Path]:
+    """A folder of a user whom permissions hold, as whom the test runs: root, whom they do not, is nobody meanwhile."""
+    user, folder = os.geteuid(), Path(tempfile.mkdtemp())
+    if user == 0:
+        os.chown(folder, 65534, -1)
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        os.seteuid(user)
+        shutil.rmtree(folder)
 
 
 def randomised(generator: Generator, seed: int) -> Generator:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from srgan.atomic import cache_folder, filled_whole, remove_leftovers, written_whole
+from srgan import atomic
+from srgan.atomic import cache_folder, check_place, filled_whole, remove_leftovers, written_whole
 from srgan.errors import OutputError
 from srgan.inference import compiled
 
@@ -19,6 +20,43 @@ def test_the_file_has_what_was_written_and_nothing_lies_beside_it(tmp_path: Path
         assert not path.exists()
     assert path.read_bytes() == b"abc"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_all_of_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda opened: sizes.append(os.fstat(opened).st_size))
+    with written_whole(tmp_path / "result.bin") as file:
+        file.write(b"0123456789")
+    assert sizes == [10]
+    assert not atomic._open, "nothing to remove when the process ends"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_what_another_process_takes_for_a_leftover_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    lock, removed = fcntl.flock, list[Path]()
+
+    def late(opened: int, how: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
+        lock(opened, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with written_whole(tmp_path / "result.bin") as file:
+        file.write(b"abc")
+    assert len(removed) == 1
+    assert (tmp_path / "result.bin").read_bytes() == b"abc"
+
+
+def test_a_place_is_looked_at_and_nothing_left_there(tmp_path: Path) -> None:
+    check_place(tmp_path / "new/scores.json")
+    assert [*(tmp_path / "new").iterdir()] == []
+    with pytest.raises(OutputError, match=r"new: cannot be written: Is a directory"):
+        check_place(tmp_path / "new")
 
 
 def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

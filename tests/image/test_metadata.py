@@ -235,6 +235,38 @@ def test_every_page_keeps_its_resolution(first: tuple[float, float] | None, tmp_
     assert [page.metadata.dpi for page in read_picture(tmp_path / "stripped.tif").frames] == [None] * 3
 
 
+def test_results_keep_the_colours_of_every_pixel() -> None:
+    """Of red and blue in columns of one pixel 4:2:0 leaves purple."""
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::2, 0], stripes[:, 1::2, 2] = 255, 255
+    for name in ("jpeg", "avif"):
+        found = np.asarray(written(Picture(stripes), name, quality=100).convert("RGB")).astype(int)
+        assert np.abs(found - stripes).max() < 40, name
+
+
+def test_sides_that_have_more_than_16_bits_and_the_last_that_have_not() -> None:
+    edited = Exif(exif())
+    edited.describe(width=65_536, height=65_535, dpi=None, software=None)
+    inner = tags_of(edited.tobytes()).get_ifd(IFD.Exif)
+    assert (inner[0xA002], inner[0xA003]) == (65_536, 65_535)
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0"])
+def test_a_thumbnail_at_the_end_takes_no_bytes(behind: bytes) -> None:
+    before = exif()
+    edited = Exif(before + behind)
+    edited.describe(width=160, height=120, dpi=None, software=None)
+    assert len(edited.data) == before.index(b"\xff\xd8 small")
+
+
+def test_a_resolution_in_metres_is_rounded() -> None:
+    file = io.BytesIO()
+    write_picture(Picture(PIXELS, metadata=Metadata(dpi=(72, 300))), file)
+    content = file.getvalue()
+    place = content.index(b"pHYs") + 4
+    assert struct.unpack_from(">IIB", content, place) == (2835, 11811, 1)  # 2834.6 and 11811.02
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_exif_data_are_written_once(name: str) -> None:
     told = Exif()

@@ -312,8 +312,9 @@ def test_a_folder_in_the_place_of_a_result_is_an_error(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not hold root")
-def test_folders_without_permission_are_errors_and_the_others_go_on(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="permission bits of POSIX")
+def test_folders_without_permission_are_errors_and_the_others_go_on(held_by_permissions: Path) -> None:
+    tmp_path = held_by_permissions
     draw(tmp_path / "closed/a.png", tmp_path / "open/b.png")
     (tmp_path / "closed").chmod(0o500)
     results = run(tmp_path)

@@ -21,7 +21,7 @@ from fakes import Array, Box, Broken, Nearest
 from made import chunk
 from srgan.errors import ArgumentError, InferenceError, PictureError, TooLargeError
 from srgan.image.colour import to_network, to_uint8
-from srgan.image.picture import Maker, Picture, Timing
+from srgan.image.picture import Maker, Metadata, Picture, Timing
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size
@@ -431,6 +431,29 @@ def test_what_a_picture_asks_for_is_loaded_when_it_comes(tmp_path: Path, noise: 
     assert made_by(Upscaler(detail=0.5), pictures[60]) == "srgan-plus, detail 0.5"
     assert made_by(Upscaler(repair=0.2), pictures[60]) == made_by(Upscaler(repair=0.2), Picture(noise))
     assert upscaler.doubt(pictures[60], upscaler.upscale_picture(pictures[60])).pixels.shape == (52, 68, 3)
+
+
+def test_networks_that_a_picture_does_not_ask_for_rest(
+    noise: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Resting(Nearest):
+        rests = 0
+
+        def rest(self) -> None:
+            self.rests += 1
+
+    made: list[Resting] = []
+
+    def load(*_: Any, **__: Any) -> Resting:
+        made.append(Resting())
+        return made[-1]
+
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", load)
+    upscaler = Upscaler("auto")
+    upscaler.upscale_picture(Picture(noise))
+    assert [network.rests for network in made] == [0]
+    upscaler.upscale_picture(Picture(noise, metadata=Metadata(jpeg_quality=50)))
+    assert [network.rests for network in made] == [1, 0]
 
 
 def test_a_jpeg_is_upscaled_as_by_the_network_that_it_gets(tmp_path: Path) -> None:
