@@ -8,7 +8,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -751,6 +751,28 @@ def test_the_status_is_of_now_where_a_run_finds_nothing_to_do(tmp_path: Path, ti
     assert status_of(Manifest(place)).run.source == f"{tmp_path}/in/0.png"
 
 
+def test_what_a_clock_that_was_ahead_told_does_not_stay_the_last_word(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(time.time() + 10_000, tz)
+
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").write_bytes(b"no picture")
+    with monkeypatch.context() as patch:
+        patch.setattr(manifests, "datetime", Ahead)
+        assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    draw(tmp_path / "in/b.png")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1, "done": 1}
+    manifest = Manifest(open_place(str(tmp_path / "out")))
+    status = status_of(manifest)
+    assert (status.run.total, status.done, status.failed) == (2, 2, 0)
+    assert list(failures(manifest)) == []
+    assert run(tiny_onnx, tmp_path / "in", tmp_path / "out")[1] == []
+
+
 def test_a_failure_is_one_line_whatever_its_picture_is_called(tmp_path: Path, tiny_onnx: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a\tb\nc\rd.png").write_bytes(b"no picture")
@@ -792,8 +814,8 @@ def test_many_files_of_a_manifest_become_one(tmp_path: Path, tiny_onnx: Path, mo
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second goes by each time that a manifest looks at the clock."""
     ticks, start = count(), datetime(2026, 1, 1, tzinfo=UTC)
-    now = SimpleNamespace(now=lambda _: start + timedelta(seconds=next(ticks)))
-    monkeypatch.setattr(manifests, "datetime", now)
+    told = {"now": lambda _: start + timedelta(seconds=next(ticks)), "fromtimestamp": datetime.fromtimestamp}
+    monkeypatch.setattr(manifests, "datetime", SimpleNamespace(**told))
 
 
 def test_files_of_runs_that_came_to_nothing_become_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

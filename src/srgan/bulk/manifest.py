@@ -11,11 +11,12 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from srgan.bulk.places import Place, reason
@@ -33,6 +34,7 @@ MANY = 200
 Status: TypeAlias = Literal["done", "remade", "skipped", "failed", "listed"]
 
 _KEY = b"srgan"
+_MOMENT = timedelta(milliseconds=1)  # that times are told apart by
 
 
 @dataclass
@@ -128,6 +130,7 @@ class Manifest:
     def __init__(self, destination: Place) -> None:
         self._place = destination
         self._rows: list[Record] = []
+        self._newest = datetime.fromtimestamp(0, UTC)
         self._last = time.monotonic()
 
     @property
@@ -165,6 +168,10 @@ class Manifest:
                         f"{self._place.url_of(name)}: damaged: {reason(error)}; results have marks of their own"
                     ) from error
         table = pa.concat_tables(tables)
+        times = [datetime.fromtimestamp(max(run.started, run.ended or 0), UTC) for run in runs]
+        if "time" in table.column_names and len(table):
+            times.append(pc.max(table["time"]).as_py())
+        self._newest = max([self._newest, *times])
         return (table.sort_by("time") if "time" in table.column_names else table), runs
 
     def last(self) -> Run | None:
@@ -174,6 +181,7 @@ class Manifest:
 
     def begin(self, run: Run) -> None:
         """Let rows be those of a run from now on, and say so in a file. Raises OutputError."""
+        run.started = max(run.started, (self._newest + _MOMENT).timestamp())
         self._run = run
         self._write([])
 
@@ -191,7 +199,7 @@ class Manifest:
 
     def add(self, record: Record) -> None:
         """Add a row, and write a file where it is time for one. Raises OutputError."""
-        record.time = datetime.now(UTC)  # by one clock, whatever those of the workers' machines say
+        record.time = self._later()  # by one clock, whatever those of the workers' machines say
         self._rows.append(record)
         if len(self._rows) >= ROWS or time.monotonic() - self._last > SECONDS:
             self.flush()
@@ -205,9 +213,14 @@ class Manifest:
 
     def end(self, run: Run) -> None:
         """Write what is left, and that the run has come to its end."""
-        self._run, run.ended = run, time.time()
+        self._run, run.ended = run, self._later().timestamp()
         self._write(self._rows)
         self._rows = []
+
+    def _later(self) -> datetime:
+        """Return the time, later than all that was read or told here, as where a clock was ahead once."""
+        self._newest = max(datetime.now(UTC), self._newest + _MOMENT)
+        return self._newest
 
     def _write(self, rows: list[Record]) -> None:
         columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA.names}
@@ -218,7 +231,7 @@ class Manifest:
     def _put(self, table: pa.Table, run: Run) -> None:
         whole = BytesIO()
         parquet.write_table(table.replace_schema_metadata({_KEY: json.dumps(asdict(run))}), whole)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        stamp = self._later().strftime("%Y%m%dT%H%M%S%f")
         self._place.write(f"{FOLDER}/{stamp}-{uuid.uuid4().hex[:8]}.parquet", whole.getvalue())
 
 
