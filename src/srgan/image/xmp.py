@@ -17,8 +17,9 @@ _EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystemVersionUsed")
 _FINGERPRINT = re.compile(rb"""srgan:fingerprint(?:\s*=\s*["']|>)([0-9a-f]+)["'<]""")  # as other programs write it too
-_ENDS = 1 << 20  # bytes at either end of a file that XMP is looked for in, which may be as long itself
-_END = "</rdf:RDF>"
+_ENDS = 1 << 17  # bytes at either end of a file that XMP is looked for in
+_LONGEST = 1 << 23  # bytes of a packet that begins there and goes on
+_BEGIN, _END = "<rdf:RDF", "</rdf:RDF>"
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">{_END}</x:xmpmeta>'
@@ -111,7 +112,10 @@ def is_marked(path: Path) -> bool:
     Raises OSError.
     """
     with path.open("rb") as file:
-        if find_fingerprint(BytesIO(file.read(_ENDS))) is not None:
+        head = file.read(_ENDS)
+        if _BEGIN.encode() in head and _END.encode() not in head:
+            head += file.read(_LONGEST)
+        if find_fingerprint(BytesIO(head)) is not None:
             return True
         file.seek(max(_ENDS - 100, os.fstat(file.fileno()).st_size - _ENDS))
         return find_fingerprint(BytesIO(file.read(_ENDS))) is not None
