@@ -244,3 +244,19 @@ def test_the_two_files_are_of_the_same_weights_of_16_bits(trained: Path, tmp_pat
     model = build_onnx(generator, card)
     assert (tmp_path / "a.onnx").read_bytes() == model.SerializeToString()
     assert parity(model, generator) == difference
+
+
+def test_scores_by_the_path_of_a_file_come_before_those_by_its_name(trained: Path, tmp_path: Path) -> None:
+    scores, file = tmp_path / "scores.json", tmp_path / "a.onnx"
+    results = [{"model": name, "set": "Set5", "mean": {"psnr_y": y}} for name, y in (("mine", 9.0), (str(file), 30.0))]
+    scores.write_text(json.dumps({"results": results}))
+    export(trained, [file], scores=scores, name="mine")
+    assert read_card(file)["scores"] == {"Set5": {"psnr_y": 30.0}}
+
+
+def test_a_score_that_is_no_number_is_left_out_of_the_card(trained: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    result = {"model": "mine", "set": "Set5", "mean": {"psnr_y": None, "ssim_y": 0.9}}
+    scores.write_text(json.dumps({"results": [result]}))
+    export(trained, [tmp_path / "a.onnx"], scores=scores, name="mine")
+    assert read_card(tmp_path / "a.onnx")["scores"] == {"Set5": {"ssim_y": 0.9}}

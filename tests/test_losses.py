@@ -388,3 +388,9 @@ def test_the_grid_loss_lets_texture_be() -> None:
     noise = torch.randn_like(hr)
     expected = (2 / torch.pi) ** 0.5 / 8 * (15 / 16) ** 0.5
     assert float(grid_loss(hr + noise / 2, hr)) == pytest.approx(expected, rel=0.03)
+
+
+def test_the_grid_loss_lets_be_what_differs_from_window_to_window() -> None:
+    hr = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    drift = torch.tensor([[0.1, -0.2], [0.3, 0.0]]).repeat_interleave(32, 0).repeat_interleave(32, 1)
+    assert losses.grid_loss(hr + drift, hr).item() == pytest.approx(0, abs=1e-6)

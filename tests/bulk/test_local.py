@@ -22,6 +22,7 @@ from srgan.bulk.places import open_place
 from srgan.bulk.run import run_bulk
 from srgan.bulk.sources import list_source
 from srgan.cli import main
+from srgan.cli.bulk import _ended_by_signals
 from srgan.errors import ArgumentError, BulkError, WeightsError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -322,3 +323,13 @@ def test_a_full_disk_is_an_error_of_the_picture_and_the_rest_stays(
     assert len(Manifest(open_place(str(small_disk / "out"))).names()) == 2
     found, _ = known(Manifest(open_place(str(small_disk / "out"))))
     assert (found["a_x4.png"].final, found["large_x4.png"].final) == (True, False)
+
+
+def test_what_nohup_has_ignored_ends_no_run() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _ended_by_signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,14 +1,18 @@
 """srgan evaluate as a user runs it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from runs import photographs
+from srgan import evaluation
 from srgan.cli import main
 from srgan.cli.evaluate import evaluate
+from srgan.evaluation import SetScores
 
 
 @pytest.fixture
@@ -126,3 +130,19 @@ def test_a_metric_that_no_picture_is_large_enough_for_is_said_and_an_error_where
     assert err == f"srgan: error: {line}"
     assert [list(r["mean"]) for r in json.loads(scores.read_text())["results"]] == [["psnr_y"], ["psnr_y", "niqe"]]
     assert "\nProtocol\n" in out
+
+
+def test_what_is_measured_before_ctrl_c_is_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = evaluation.evaluate
+
+    def interrupted(*what: Any, **how: Any) -> Iterator[SetScores]:
+        yield from measured(*what, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("srgan.evaluation.evaluate", interrupted)
+    scores = tmp_path / "scores.json"
+    assert main(["evaluate", "bicubic", "--data", str(folder), "--metrics", "psnr_y", "--json", str(scores)]) == 130
+    assert capsys.readouterr().out.startswith("Set2: 2 pictures, lr by imresize\n")
+    assert [r["set"] for r in json.loads(scores.read_text())["results"]] == ["Set2"]

@@ -191,3 +191,9 @@ def test_a_command_that_is_none_is_met_with_the_one_that_was_meant(
     }.items():
         assert main([name]) == 2
         assert capsys.readouterr().err.endswith(f"Error: No such command '{name}'.{end}\n")
+
+
+def test_a_mistake_of_the_program_s_is_not_called_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "get_command", lambda *_: failing(RuntimeError("a mistake")))
+    with pytest.raises(RuntimeError, match="a mistake"):
+        main(["anything"])

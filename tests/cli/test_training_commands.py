@@ -2,7 +2,9 @@
 
 import json
 import runpy
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,25 @@ def test_recipes_one_after_the_other(
         f"{out}/recipe: 8 of 24 patches",
         f"{out}/second: 8 of 24 patches",
     ]
+
+
+def test_a_schedule_that_the_run_does_not_reach_is_said(train: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*train, "--set", "optimiser.patches=4", "--set", "optimiser.warmup=8"]) == 0
+    assert "srgan: the run ends after 4 patches, before optimiser.warmup 8\n" in capsys.readouterr().err
+
+
+def test_gray_photographs_are_left_out_where_the_recipe_says_so(
+    train: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (64, 48)).save(tmp_path / "photographs" / "gray.png")
+    assert main([*train, "--set", "data.gray=skip", "--set", "optimiser.patches=4"]) == 0
+    assert f"left out: {tmp_path}/photographs/gray.png: gray" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_has_failed_and_says_from_where_it_goes_on(
+    train: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("srgan.training.loop.stop_signals", lambda: nullcontext([signal.SIGTERM]))
+    assert main(train) == 1
+    last = tmp_path / "run" / "checkpoints" / "000000000004.pt"
+    assert capsys.readouterr().err.endswith(f"srgan: error: stopped; --resume goes on from {last}\n")

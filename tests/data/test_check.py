@@ -240,3 +240,17 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == f"srgan: error: {tmp_path}/none: no such folder\n"
     with pytest.raises(DataError):
         check(tmp_path / "none")
+
+
+def test_lr_is_the_bicubic_of_what_its_size_leaves_of_hr() -> None:
+    hr = photo("coffee")[:198, :299]
+    assert compare_lr(imresize(hr[:196, :296], scale=0.25), hr) is None
+
+
+def test_a_picture_with_two_findings_is_counted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.png", "b.png"):
+        save(photo("coffee")[:50, :50], tmp_path / name)
+    assert main(["data", "check", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "2 pictures, 2 with something to look at"

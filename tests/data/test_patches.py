@@ -215,3 +215,12 @@ def test_patches_that_do_not_fit_are_errors(store: Store) -> None:
     }.items():
         with pytest.raises(ArgumentError, match=f"{name} is under 1"):
             sampler(store, **options)
+
+
+@pytest.mark.parametrize(("options", "side"), [({"degradation": Degradation((), 8.0)}, 0), ({"grain": 8.0}, 1)])
+def test_noise_and_grain_are_drawn_anew_at_every_step(tmp_path: Path, options: dict[str, Any], side: int) -> None:
+    """Every patch of a flat picture is the same one, however turned: what differs in its levels was drawn."""
+    Image.new("RGB", (16, 16), (128,) * 3).save(tmp_path / "flat.png")
+    flat = sampler(prepare_store([str(tmp_path)], tmp_path / "cache", min_side=16), **options)
+    one, other = (flat.batch(step, 8)[side].flatten(1).sort().values for step in (0, 1))
+    assert not torch.equal(one, other)

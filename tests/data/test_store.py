@@ -493,3 +493,15 @@ def test_held_out_pictures_are_spread_evenly(tmp_path: Path) -> None:
     assert [Path(e.name).stem for e in inside] == ["00", "01", "03", "04", "05", "07"]
     with pytest.raises(DataError, match="8 pictures cannot be held out of 8"):
         store.split(8)
+
+
+def test_a_photograph_that_there_was_no_memory_for_is_not_left_out_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Image.Image) -> Image.Image:
+        raise MemoryError
+
+    monkeypatch.setattr("srgan.data.store.upright", fail)
+    with pytest.raises(MemoryError):
+        prepare(photographs(tmp_path / "in", count=1), cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []

@@ -188,3 +188,16 @@ def test_names_that_are_not_unicode_are_written_with_backslashes(tmp_path: Path)
     results = [SetScores("m", "Set5", "", (Score("caf\udce9.png", {"psnr_y": 28.0}),))]
     Report().write(tmp_path / "index.html", results, {})
     assert r"caf\udce9.png" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_names_are_no_markup(tmp_path: Path) -> None:
+    name = "<b>&.png"
+    values = {"psnr_y": 28.0, "lpips": 0.1}
+    results = [SetScores(f"{model}{name}", name, "", (Score(name, values),), lr=name) for model in ("m", "n")]
+    report, picture = Report(), scene(32, 32, seed=0)
+    pair = Pair(Path(name), imresize(picture, scale=0.25), picture)
+    report.add(Shot(name, pair, {r.model: picture for r in results}, {r.model: values for r in results}))
+    report.write(tmp_path / "index.html", results, {name: "c0ffee"})
+    content = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert content.count("&lt;b&gt;&amp;.png") > 10
+    assert "<b>" not in content

@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import made
+from fakes import Box
 from references import TEST_SETS, with_test_sets
 from runs import photographs, scene
 from srgan.errors import ArgumentError, DataError, PictureError, WeightsError
 from srgan.evaluation import Meters, Profile, Shot, evaluate
-from srgan.evaluation.meters import HIGHER_IS_BETTER, METRICS
+from srgan.evaluation.meters import HIGHER_IS_BETTER, METRICS, _distances
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
 from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, niqe, psnr, ssim
@@ -403,3 +405,44 @@ def test_threads_are_those_of_the_learned_metrics_too(folder: Path) -> None:
     finally:
         torch.set_num_threads(before)
     assert found == [before, before, before + 1, before + 1]
+
+
+def test_hidden_pictures_are_none_of_a_folder_s(folder: Path) -> None:
+    (folder / "._gray.png").write_bytes(b"what macOS leaves beside a picture")
+    (result,) = evaluate(["bicubic"], [folder], meters=Meters(metrics=["psnr_y"]))
+    assert [score.picture for score in result.scores] == ["00.png", "gray.png"]
+
+
+def test_pictures_of_16_bits_are_not_measured_as_if_they_had_8(tmp_path: Path) -> None:
+    (tmp_path / "deep.png").write_bytes(made.png(np.full((40, 40, 3), 300, np.uint16)))
+    with pytest.raises(DataError, match=r"deep\.png: measured are pictures of 8 bits"):
+        list(evaluate(["bicubic"], [tmp_path], meters=Meters(metrics=["psnr_y"])))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_network_of_another_scale_is_not_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Box())
+    with pytest.raises(DataError, match="srgan: of scale 2; the evaluation is for 4"):
+        list(evaluate(["srgan"], [folder], meters=Meters(metrics=["psnr_y"])))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_networks_compute_in_the_precision_and_threads_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, object]] = []
+
+    def upscaler(model: str, **how: object) -> Upscaler:
+        told.append(how)
+        return Upscaler(model)
+
+    monkeypatch.setattr("srgan.evaluation.sources.Upscaler", upscaler)
+    threads = torch.get_num_threads()
+    list(evaluate(["srgan"], [folder], meters=Meters(metrics=["psnr_y"]), precision="bf16", threads=threads))
+    assert told == [{"precision": "bf16", "threads": threads}]
+
+
+def test_a_picture_of_more_pixels_than_go_through_a_network_at_once_goes_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("srgan.evaluation.meters.BATCH_PIXELS", 32 * 32 - 1)
+    hr = scene(32, 32, seed=0)
+    assert _distances(DISTS(), [hr, hr], hr) == pytest.approx([0, 0], abs=1e-6)

@@ -136,3 +136,20 @@ def test_what_cannot_be_compared_is_refused() -> None:
         grid(np.zeros((64, 64)), np.zeros((64, 64)), period=5)
     with pytest.raises(DataError, match="a border of -1 pixels"):
         cropped(square, -1)
+
+
+def test_ssim_has_no_unit() -> None:
+    sr, hr = np.random.default_rng(0).integers(0, 256, (2, 32, 32)).astype(np.float64)
+    assert ssim(sr / 255, hr / 255, peak=1.0) == pytest.approx(ssim(sr, hr), rel=1e-9)
+
+
+def test_the_grid_of_one_window_and_of_three_of_which_two_are_flattest() -> None:
+    hr = np.random.default_rng(0).integers(0, 100, (32, 96)) * np.repeat([0.1, 0.2, 1.0], 32)
+    sr = hr + np.repeat([0, 8, 40], 32) * np.tile([1, 0, 0, 0], 24)  # sqrt(12) in the second
+    assert grid(sr[:, 32:64], hr[:, 32:64]) == pytest.approx(12**0.5)
+    assert grid(sr, hr) == pytest.approx(6**0.5)
+
+
+def test_a_border_of_half_a_side_leaves_nothing() -> None:
+    with pytest.raises(DataError, match="a border of 3 pixels leaves nothing of a picture of 7x6"):
+        cropped(np.zeros((6, 7)), 3)

@@ -200,3 +200,19 @@ def test_the_gradient_of_a_spectral_convolution_is_that_of_the_division() -> Non
     loss = (F.conv2d(x, conv.weight / sigma, conv.bias) * towards).sum()
     (expected,) = torch.autograd.grad(loss, conv.weight)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_u_net_s_first_convolution_is_never_normalised() -> None:
+    network = unet_discriminator(4, spectral=True)
+    spectral = [name for name, module in network.named_modules() if isinstance(module, SpectralConv2d)]
+    assert not [name for name in spectral if name.startswith("head")]
+    assert {name.split(".")[0] for name in spectral} == {"down", "up", "end"}
+
+
+def test_a_fresh_spectral_convolution_knows_its_largest_singular_value() -> None:
+    for seed in range(3):
+        torch.manual_seed(seed)
+        conv = SpectralConv2d(64, 64, 3)
+        left, right = conv._singular_vectors()
+        found = torch.dot(left, conv.weight.detach().flatten(1) @ right)
+        assert float(found / torch.linalg.matrix_norm(conv.weight.detach().flatten(1), 2)) > 0.97

@@ -103,3 +103,13 @@ def test_weights_of_another_network_are_named() -> None:
         network.load({k: v for k, v in state.items() if k != "features.2.bias"})
     with pytest.raises(WeightsError, match=r"features\.0\.weight is of shape \(2, 2\)"):
         network.load(state | {"features.0.weight": torch.zeros(2, 2)})
+
+
+def test_gradients_go_through_maps_before_their_relu_where_these_are_below_zero() -> None:
+    network = VGG19Features([Phi(1, 1)], activated=False)
+    picture = torch.rand(1, 3, 8, 8, requires_grad=True)
+    maps = network(picture)[Phi(1, 1)]
+    maps.clamp(max=0).sum().backward()
+    assert maps.min() < 0
+    assert picture.grad is not None
+    assert picture.grad.abs().min() > 0

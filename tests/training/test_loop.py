@@ -25,6 +25,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils._pytree import keystr, tree_flatten_with_path
 
 import runs
+from srgan.data.degradation import Degradation
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Store, prepare_store
 from srgan.errors import (
@@ -56,6 +57,7 @@ from srgan.training.steps import (
     step,
     update_average,
 )
+from srgan.training.stopping import stop_signals
 from srgan.training.validation import held_out_pairs, upscaled, validate
 from srgan.training.watch import Watch, read_log
 
@@ -995,3 +997,107 @@ def test_a_resumed_run_s_discriminator_learns_at_the_rate_of_its_own_recipe(stor
 def test_a_finished_run_that_is_resumed_stays_as_it_is(store: Store, tmp_path: Path) -> None:
     last = train(runs.recipe(), store, tmp_path / "run")
     assert train(runs.recipe(), store, tmp_path / "run", resume=True) == last
+
+
+def test_patches_are_cut_as_the_recipe_says(store: Store) -> None:
+    data = {"candidates": 3, "grain": 4.0, "blur": 1.0, "noise": 2.0, "jpeg": [40, 95]}
+    recipe = runs.recipe(data=data, run={"seed": 5})
+    ours = loop.patch_sampler(recipe, store, store.entries, scale=4, device=torch.device("cpu"))
+    how: dict[str, Any] = {"candidates": 3, "grain": 4.0, "degradation": Degradation((40, 95), 2.0, 1.0)}
+    theirs = PatchSampler(store, store.entries, patch_size=32, scale=4, seed=5, **how)
+    for found, wanted in zip(ours.batch(0, 8), theirs.batch(0, 8), strict=True):
+        assert torch.equal(found, wanted)
+
+
+def test_a_run_that_learns_to_repair_is_validated_on_lr_that_needs_it(store: Store, tmp_path: Path) -> None:
+    recipe = runs.recipe(data={"noise": 200.0}, optimiser={"patches": 4})
+    train(recipe, store, tmp_path / "run")
+    outside = store.split(1)[1]
+    noisy, clean = (
+        held_out_pairs(store, outside, crop=32, scale=4, degradation=degradation)[0]
+        for degradation in (recipe.data.degradation(), None)
+    )
+    assert not np.array_equal(noisy.lr, clean.lr)
+    bicubic = next(line for line in read_log(tmp_path / "run") if line["kind"] == "bicubic")
+    expected = psnr(*(luma(picture)[4:-4, 4:-4] for picture in (imresize(noisy.lr, scale=4.0), noisy.hr)))
+    assert bicubic["psnr_y"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_resumed_run_keeps_the_factor_of_its_content_loss_where_its_recipe_says_none(
+    store: Store, tmp_path: Path
+) -> None:
+    for resume, factor in ((False, 0.5), (True, 0.0)):
+        loss = {"pixel": 0.0, "content": 1.0, "content_layers": {"1,2": 1.0}, "content_factor": factor}
+        recipe = runs.recipe(loss=loss, optimiser={"patches": 8 if resume else 4})
+        last = train(recipe, store, tmp_path / "run", content=content(), resume=resume)
+        assert state_of(last)["content_factor"] == 0.5
+
+
+def test_pictures_that_are_too_small_to_train_on_make_no_other_photographs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = runs.photographs(tmp_path / "in")
+    for resume, patches in ((False, 4), (True, 8)):
+        pictures = prepare_store([str(folder)], tmp_path / "cache", min_side=32)
+        recipe = runs.recipe(data={"patch_size": 48}, optimiser={"patches": patches})
+        train(recipe, pictures, tmp_path / "run", resume=resume)
+        Image.new("RGB", (40, 40)).save(folder / "small.png")
+    said = capsys.readouterr().err
+    assert "left out: 1 of the pictures, with a side under 48 pixels" in said
+    assert "other photographs" not in said
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value", "said"),
+    [
+        ("run", "seed", 1, "another run.seed: 0, not 1"),
+        ("data", "held_out", 2, "other data: held_out 1, not 2"),
+        ("discriminator", "spectral", True, "another discriminator: spectral False, not True"),
+        ("", "network", "tiny_plain_x4", "another network: tiny_x4, not tiny_plain_x4"),
+    ],
+)
+def test_a_run_is_not_resumed_where_it_would_see_other_patches_or_be_another_network(
+    store: Store, tmp_path: Path, group: str, key: str, value: Any, said: str
+) -> None:
+    train(runs.recipe(optimiser={"patches": 4}), store, tmp_path / "run")
+    recipe = runs.recipe(**{group: {key: value}}) if group else replace(runs.recipe(), **{key: value})
+    with pytest.raises(CheckpointError, match=rf"of a run whose recipe, short, has {said}$"):
+        train(recipe, store, tmp_path / "run", resume=True)
+
+
+def test_the_average_begins_where_the_generator_does(store: Store, tmp_path: Path) -> None:
+    first = train(runs.recipe(optimiser={"patches": 4}), store, tmp_path / "first")
+    recipe = replace(runs.recipe(), initial=str(first))
+    networks = build_networks(recipe, None, Ranks())
+    load_initial(recipe, networks)
+    assert runs.differences(networks.average.state_dict(), state_of(first)["average"]) == []
+
+
+def test_the_megapixels_of_a_run_are_those_of_the_pictures_that_it_trains_on(tmp_path: Path) -> None:
+    large = runs.store(tmp_path, count=3, size=(320, 640))
+    _, state = checkpoint.load(train(runs.recipe(optimiser={"patches": 4}), large, tmp_path / "run"))
+    assert state["origin"]["pictures"] == 2
+    assert state["origin"]["megapixels"] == 0.4
+
+
+def test_bicubic_is_measured_at_the_start_of_a_run_alone(store: Store, tmp_path: Path) -> None:
+    for resume, patches in ((False, 4), (True, 8)):
+        train(runs.recipe(optimiser={"patches": patches}), store, tmp_path / "run", resume=resume)
+    assert [line["kind"] for line in read_log(tmp_path / "run")].count("bicubic") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP")
+def test_a_closed_terminal_that_nohup_has_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_score_without_bounds_leaves_the_log_json(tmp_path: Path) -> None:
+    with Watch(tmp_path, patches=0, total=4) as watch:
+        watch.values("validation", 4, {"psnr_y": float("inf"), "ssim_y": 1.0})
+    assert "Infinity" not in (tmp_path / "log.jsonl").read_text()
+    assert read_log(tmp_path) == [{"kind": "validation", "patches": 4, "psnr_y": None, "ssim_y": 1.0}]

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import runs
+from srgan.data.degradation import Degradation
 from srgan.data.store import prepare_store
 from srgan.image.resize import imresize
 from srgan.training.validation import held_out_pairs
@@ -25,3 +26,12 @@ def test_a_crop_is_the_middle_and_begins_at_a_pixel_of_lr_where_a_picture_has_it
     assert np.array_equal(pair.hr, hr)
     assert np.array_equal(pair.lr, lr[1:9, 3:11] if own else imresize(hr, scale=0.25))
     assert pair.scale == 4
+
+
+def test_each_picture_that_is_held_out_is_degraded_in_the_same_way_of_its_own_at_every_start(tmp_path: Path) -> None:
+    store, degradation = runs.store(tmp_path), Degradation(noise=20.0)
+    pairs = held_out_pairs(store, store.entries, crop=32, scale=4, degradation=degradation)
+    clean = [imresize(pair.hr, scale=0.25) for pair in pairs]
+    for number, (pair, lr) in enumerate(zip(pairs, clean, strict=True)):
+        assert np.array_equal(pair.lr, degradation(lr, np.random.default_rng(number)))
+    assert any(not np.array_equal(pair.lr, lr) for pair, lr in zip(pairs, clean, strict=True))

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,20 +31,25 @@ import made
 from conftest import card_of
 from fakes import Nearest
 from srgan.cli import main
-from srgan.errors import InferenceError
+from srgan.errors import ArgumentError, InferenceError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.resize import bicubic_taps, imresize
+from srgan.image.size import Size
+from srgan.image.writing import write_picture
 from srgan.image.xmp import find_fingerprint
 from srgan.models.generator import Generator
 from srgan.models.tensors import save_generator
 from srgan.web import app, body, server
 from srgan.web.app import Rules
-from srgan.web.costs import count_scans
+from srgan.web.body import GoneError
+from srgan.web.costs import bytes_of_bicubic, count_scans, network_pixels
 from srgan.web.frame import Frame, JsonLines, Traffic
 from srgan.web.metrics import Metrics
+from srgan.web.networks import Networks
 from srgan.web.parameters import Crop, read_order
-from srgan.web.work import Work, _cropped
+from srgan.web.problems import Problem
+from srgan.web.work import Made, Work, Workshop, _cropped
 from srgan.weights import NAMES, Choice
 
 
@@ -1211,3 +1217,337 @@ def test_a_network_that_cannot_be_loaded_ends_it(tiny_onnx: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert re.fullmatch(r"srgan: error: 1 MB of memory are too little: this network needs \d+ MB\n", ended.stderr)
+
+
+def test_a_body_has_no_longer_than_a_picture_may_take(weights: None) -> None:  # noqa: ARG001
+    with serving(Rules(seconds=0.3)) as running, running.connect() as connection:
+        connection.settimeout(3)  # and not the ten seconds that silence has, nor the five in which the rest is read
+        connection.sendall(b"POST /v1/upscale HTTP/1.1\r\nHost: here\r\nContent-Length: 999\r\n\r\nabc")
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_may_have_all_the_bytes_that_there_may_be(running: Running) -> None:
+    assert running.upscale(png().ljust(RULES.bytes, b"\0")).status == 200
+    assert running.upscale(png().ljust(RULES.bytes + 1, b"\0")).problem["status"] == 413
+
+
+def test_the_progress_of_what_fails_for_an_unknown_cause_says_where_it_is(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("srgan.web.work.check_result", fail)
+    assert running.upscale(png(), X_Request_ID="request-8").status == 500
+    told = events(running.ask("GET", "/v1/progress/request-8").body)
+    assert told == [{"state": "failed", "detail": "the cause is in the service's log"}]
+
+
+def test_progress_says_now_and_then_that_somebody_is_there(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_SILENCE", 0.1)
+    with serving() as running, running.connect() as watching:
+        asking = [Asking(running, name="request-1")]
+        assert slow.begun.acquire(timeout=10)
+        asking.append(Asking(running, name="request-2"))
+        watching.settimeout(5)
+        watching.sendall(b"GET /v1/progress/request-2 HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        try:
+            answer = b""
+            while b"\n: still there\n\n" not in answer:
+                answer += watching.recv(1 << 16)
+        finally:
+            slow.go.set()
+        for each in asking:
+            each.join()
+
+
+def test_formats_that_have_a_quality_say_so(running: Running) -> None:
+    formats = json.loads(running.ask("GET", "/v1/models").body)["formats"]
+    assert [each["name"] for each in formats if each["quality"]] == ["jpeg", "webp", "avif"]
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_network_that_is_used_again_is_not_the_one_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.web.networks.MOST_LOADED", 2)
+    networks = Networks()
+    first = networks.get(Choice("srresnet"))
+    for other in ("srgan", "srgan-fast"):
+        networks.get(Choice(other))
+        assert networks.get(Choice("srresnet")) is first
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_network_cannot_be_called_bicubic(tiny: Generator, tmp_path: Path) -> None:
+    save_generator(tiny, tmp_path / "a.safetensors", card_of(tiny, "bicubic", "tiny_x4"))
+    with pytest.raises(ArgumentError, match="there is a network bicubic already"):
+        Networks([str(tmp_path / "a.safetensors")])
+
+
+def test_a_name_that_a_request_may_not_have_is_not_repeated(running: Running) -> None:
+    for name in ("request-1 <b>", "request", "r" * 65):
+        said = running.ask("GET", "/healthz", headers={"X-Request-ID": name}).headers["x-request-id"]
+        assert said != name
+        assert re.fullmatch(r"[A-Za-z0-9_-]{16}", said)
+
+
+@pytest.mark.usefixtures("weights")
+def test_the_time_in_which_smaller_ones_pass_is_not_the_large_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that is moved by hand: two that pass, of four seconds each, and six between them."""
+    clock = [100.0]
+    monkeypatch.setattr("srgan.web.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    workshop = Workshop(Networks(), RULES.limits, Metrics())
+    large, *small = (Work(f"request-{i}", read_order([], NAMES, NAMES[0]), png(), 99.0, lambda: None) for i in range(3))
+    large.state, large.network_start, large.cost = "working", clock[0], 100
+    workshop._at_work |= dict.fromkeys([large, *small])
+
+    def four_seconds() -> None:
+        clock[0] += 4
+
+    for other in small:
+        other.turn = four_seconds
+        clock[0] += 3
+        workshop._step(large, 0.5)
+        other.turn = None
+    assert workshop.told(large) == {"state": "working", "fraction": 0.5, "seconds": 6.0, "seconds_left": 6.0}
+
+
+@pytest.mark.usefixtures("weights")
+def test_an_ensemble_costs_eight_times_as_much_and_a_map_takes_more_room_as_well() -> None:
+    workshop = Workshop(Networks(), RULES.limits, Metrics())
+    found = []
+    for asked in ([], [("ensemble", "true")], [("show", "confidence")]):
+        work = Work("request-1", read_order(asked, NAMES, NAMES[0]), png(), 99.0, lambda: None)
+        workshop._decode(work)
+        found.append((work.cost, work.needs))
+    (plain, room), (ensemble, _), (both, more) = found
+    assert (ensemble, both) == (8 * plain, 2 * plain)
+    assert more > 1.5 * room
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_network_keeps_no_memory_of_a_picture_whatever_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Resting(Nearest):
+        fails, rested = False, 0
+
+        def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            if self.fails:
+                raise InferenceError("not today")
+            return super().levels(lr)
+
+        def rest(self) -> None:
+            self.rested += 1
+
+    network = Resting()
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
+    with serving() as running:
+        assert running.upscale(png()).status == 200
+        assert network.rested == 1
+        network.fails = True
+        assert running.upscale(png()).status == 500
+        assert network.rested == 2
+
+
+def test_what_goes_away_is_counted_no_more_though_what_came_before_it_still_waits(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srgan.web.work.BYTES_IN_FLIGHT", 1)
+    size = len(png())
+    with serving() as running:
+        asking = [Asking(running, name="request-1")]
+        assert slow.begun.acquire(timeout=10)
+        asking.append(Asking(running, name="request-2"))
+        running.wait_for('srgan_stage_seconds_count{stage="decode"}', 2)
+        with begin(running, png()):
+            running.wait_for("srgan_body_bytes", size)
+        try:
+            running.wait_for("srgan_body_bytes", 0)
+        finally:
+            slow.go.set()
+        for each in asking:
+            each.join()
+
+
+def test_a_picture_that_memory_is_too_small_for_is_said_to_be_that(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("srgan.web.work.check_result", fail)
+    answer = running.upscale(png())
+    assert answer.status == 500
+    assert answer.problem["detail"] == "not enough memory for this picture and its result"
+
+
+def test_numbers_have_the_digits_of_json_alone() -> None:
+    for asked in (("width", "٤"), ("scale", "٤"), ("crop", "0,0,٤,٤")):
+        with pytest.raises(Problem) as caught:
+            read_order([asked], NAMES, NAMES[0])
+        assert caught.value.status == 422
+
+
+def test_a_name_has_nothing_that_a_file_or_a_header_cannot_have() -> None:
+    order = read_order([("name", 'C:\\photos\\a<b>:"c|d?*\r\n.jpg')], NAMES, NAMES[0])
+    assert order.file_name == "abcd_x4.png"
+
+
+def test_transparency_goes_through_the_network_and_takes_room_as_well() -> None:
+    opaque = Picture(np.zeros((10, 20, 3), np.uint8))
+    clear = replace(opaque, alpha=np.zeros((10, 20), np.uint8))
+    size = Size(scale=4)
+    assert network_pixels(clear, size, 4) == 2 * network_pixels(opaque, size, 4) == 400
+    assert bytes_of_bicubic(opaque, size) == 17 * 600
+    assert bytes_of_bicubic(clear, size) == 17 * 800
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        (("127.0.0.1", 80), "http://127.0.0.1:80"),
+        (("0.0.0.0", 80), "http://localhost:80"),
+        (("::", 80, 0, 0), "http://localhost:80"),
+        (("::1", 80, 0, 0), "http://[::1]:80"),
+    ],
+)
+def test_the_url_is_one_that_a_browser_finds(address: tuple[Any, ...], url: str) -> None:
+    assert server.url_of(SimpleNamespace(getsockname=lambda: address)) == url  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize(("cost", "passes"), [(10, True), (11, False)])
+def test_what_passes_is_an_eighth_or_less(cost: int, *, passes: bool) -> None:
+    workshop, passed = Workshop(Networks(), RULES.limits, Metrics()), []
+    large, small = (Work(f"request-{i}", read_order([], NAMES, NAMES[0]), png(), 99.0, lambda: None) for i in range(2))
+    large.cost, small.cost, small.turn = 80, cost, lambda: passed.append(True)
+    workshop._at_work |= dict.fromkeys([large, small])
+    workshop._step(large, 0.5)
+    assert bool(passed) is passes
+
+
+@pytest.mark.usefixtures("weights")
+def test_when_to_come_again_follows_what_the_network_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that is moved by hand: an eighth of 80 seconds and the rest of one, of which half are waited."""
+    clock = [time.monotonic()]
+
+    class Late(Nearest):
+        def levels(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            clock[0] += 80
+            return super().levels(lr)
+
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: Late())
+    now = SimpleNamespace(monotonic=lambda: clock[0], perf_counter=lambda: clock[0])
+    monkeypatch.setattr("srgan.web.work.time", now)
+    with serving() as running:
+        assert running.service.workshop.patience == 1
+        assert running.upscale(png(), "scale=4").status == 200
+        assert running.service.workshop.patience == 6
+
+
+def test_a_reader_that_takes_each_piece_but_all_too_slowly_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "GRACE", 0.2)
+    monkeypatch.setattr(app, "SLOWEST", 1e9)
+    monkeypatch.setattr(app, "_PIECE", 10)
+    released: list[bool] = []
+    made_ = Made(bytes(200), (1, 1), (4, 4), "m", None, None, 0.0, lambda: released.append(True))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        await asyncio.sleep(0.05)
+
+    with pytest.raises(GoneError):
+        asyncio.run(app._Result(made_, {}, "image/png")({"type": "http"}, receive, send))
+    assert released == [True]
+
+
+def test_the_progress_of_what_was_refused_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_UNSEEN", 0.0)
+    assert running.upscale(png(), "scal=3", X_Request_ID="refused-1").status == 422
+    assert running.ask("GET", "/v1/progress/refused-1").problem["status"] == 404
+
+
+def test_a_name_that_no_request_can_have_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_UNSEEN", 60.0)
+    assert running.ask("GET", "/v1/progress/short").problem["status"] == 404
+
+
+def test_pages_of_every_origin_may_ask_where_that_is_said(weights: None) -> None:  # noqa: ARG001
+    with serving(Rules(origins=("*",))) as running:
+        theirs = {"Origin": "https://example.org", "Sec-Fetch-Site": "cross-site"}
+        answer = running.ask("POST", "/v1/upscale", png(), theirs)
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+
+
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize("name", ["größer", "two\nlines"])
+def test_a_network_has_a_name_that_can_be_in_a_header(tiny: Generator, tmp_path: Path, name: str) -> None:
+    save_generator(tiny, tmp_path / "a.safetensors", card_of(tiny, name, "tiny_x4"))
+    with pytest.raises(ArgumentError, match="a name to ask for is of ASCII characters"):
+        Networks([str(tmp_path / "a.safetensors")])
+
+
+def test_the_progress_of_the_latest_requests_is_remembered_and_not_kept_by_caches(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_REMEMBERED", 2)
+    monkeypatch.setattr(app, "_UNSEEN", 0.0)
+    for name in ("latest-1", "latest-2", "latest-3"):
+        assert running.upscale(png(), X_Request_ID=name).status == 200
+    answers = [running.ask("GET", f"/v1/progress/latest-{i}") for i in (1, 2, 3)]
+    assert [answer.status for answer in answers] == [404, 200, 200]
+    assert answers[2].headers["cache-control"] == "no-store"
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_result_that_nobody_waits_for_any_more_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def write(*what: Any) -> None:
+        begun.set()
+        assert go.wait(30)
+        write_picture(*what)
+
+    monkeypatch.setattr("srgan.web.work.write_picture", write)
+    with serving(Rules(seconds=0.5)) as running:
+        asking = Asking(running)
+        assert begun.wait(10)
+        asking.join()
+        assert asking.answer.status == 504
+        assert running.count("srgan_picture_bytes") > 0
+        go.set()
+        running.wait_for('srgan_stage_seconds_count{stage="encode"}', 1)
+        running.wait_for("srgan_picture_bytes", 0)
+
+
+def test_a_queue_that_has_filled_while_a_picture_arrived_takes_it_no_more(slow: Slow) -> None:
+    picture = png()
+    with serving(Rules(waiting=1)) as running, running.connect() as arriving:
+        head = f"POST /v1/upscale HTTP/1.1\r\nHost: here\r\nContent-Length: {len(picture)}\r\n\r\n"
+        arriving.sendall(head.encode() + picture[:9])
+        running.wait_for("srgan_body_bytes", 9)
+        asking = [Asking(running, name="request-1")]
+        assert slow.begun.acquire(timeout=10)
+        asking.append(Asking(running, name="request-2"))
+        running.wait_for("srgan_waiting", 1)
+        arriving.sendall(picture[9:])
+        arriving.settimeout(5)
+        assert arriving.recv(100).startswith(b"HTTP/1.1 429 ")
+        slow.go.set()
+        for each in asking:
+            each.join()
+
+
+def test_pages_of_another_origin_may_say_a_token_and_a_name(weights: None) -> None:  # noqa: ARG001
+    asked = {
+        "Origin": "https://example.org",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
+    }
+    with serving(Rules(origins=("https://example.org",))) as running:
+        assert running.ask("OPTIONS", "/v1/upscale", headers=asked).status == 200
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+def test_a_page_beside_this_one_is_another_origin(running: Running, site: str) -> None:
+    assert running.upscale(png(), Sec_Fetch_Site=site).problem["status"] == 403
