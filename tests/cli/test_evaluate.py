@@ -146,3 +146,17 @@ def test_what_is_measured_before_ctrl_c_is_kept(
     assert main(["evaluate", "bicubic", "--data", str(folder), "--metrics", "psnr_y", "--json", str(scores)]) == 130
     assert capsys.readouterr().out.startswith("Set2: 2 pictures, lr by imresize\n")
     assert [r["set"] for r in json.loads(scores.read_text())["results"]] == ["Set2"]
+
+
+def test_every_option_reaches_the_evaluation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def measured(*_: Any, **how: Any) -> Iterator[SetScores]:
+        seen.append(how)
+        return iter(())
+
+    monkeypatch.setattr("srgan.evaluation.evaluate", measured)
+    options = ["--lr", "small", "--sr", "theirs", "--precision", "bf16", "--threads", "3"]
+    assert main(["evaluate", "srgan", "--data", str(folder), *options]) == 0
+    wanted = {"lr": Path("small"), "made": (Path("theirs"),), "precision": "bf16", "threads": 3}
+    assert {name: seen[0][name] for name in wanted} == wanted

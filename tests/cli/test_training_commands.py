@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -202,3 +203,37 @@ def test_a_run_that_was_stopped_has_failed_and_says_from_where_it_goes_on(
     assert main(train) == 1
     last = tmp_path / "run" / "checkpoints" / "000000000004.pt"
     assert capsys.readouterr().err.endswith(f"srgan: error: stopped; --resume goes on from {last}\n")
+
+
+def test_every_option_reaches_the_training_and_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def see(*what: Any, **how: Any) -> float:
+        seen.append((what, how))
+        return 0.0
+
+    monkeypatch.setattr("srgan.training.run.run", see)
+    monkeypatch.setattr("srgan.export.export", see)
+    places = ["--originals", "grain", "--lr", "small", "--perceptual", "weights", "--cache", "stores"]
+    assert main(["train", "a.toml", "--data", "in", "--out", "run", "--set", "a=1", "--resume", *places]) == 0
+    said = [
+        "--name",
+        "mine",
+        "--summary",
+        "a try",
+        "--trained-on",
+        "noise",
+        "--scores",
+        "s.json",
+        "--blend",
+        "b.pt",
+        "0.5",
+    ]
+    assert main(["export", "a.pt", "-o", "a.onnx", *said]) == 0
+    train, export = seen
+    folders = {"lr": Path("small"), "perceptual": Path("weights"), "cache": Path("stores")}
+    assert train[0] == (Path("a.toml"), ("in",), Path("run"))
+    assert train[1] == {"originals": ("grain",), "settings": ("a=1",), "resume": True, **folders}
+    card = {"name": "mine", "summary": "a try", "trained_on": "noise"}
+    assert export[0] == (Path("a.pt"), (Path("a.onnx"),))
+    assert export[1] == {**card, "scores": Path("s.json"), "blend": (Path("b.pt"), 0.5)}

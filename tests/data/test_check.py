@@ -254,3 +254,8 @@ def test_a_picture_with_two_findings_is_counted_once(tmp_path: Path, capsys: pyt
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[-1] == "2 pictures, 2 with something to look at"
+
+
+def test_the_shortest_side_that_is_of_use_is_ones_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(folder), "--min-side", "201"]) == 1
+    assert f"{folder}/coffee.png: small: 300x200, a side under 201 pixels\n" in capsys.readouterr().out

@@ -302,6 +302,7 @@ def test_a_run_whose_terminal_is_closed_saves_its_last_step(tmp_path: Path) -> N
     (last,) = checkpoint.found(tmp_path / "run" / "checkpoints")
     assert int(last.stem) == read_log(tmp_path / "run")[-1]["patches"]
     assert process.returncode == 1  # as by the other signals
+    assert (last.parent / checkpoint.BEST).is_file()  # it was not ended by what it could not write
 
 
 def test_lines_of_others_in_a_log_are_passed_over(store: Store, tmp_path: Path) -> None:
@@ -510,14 +511,17 @@ def test_with_every_lever_a_run_goes_on_as_if_it_had_not_died(
     judge: dict[str, Any] = {"kind": kind, "width": 4, "spectral": True, "learning_rate_factor": 2.0}
     recipe = runs.recipe(loss=EVERYTHING, optimiser={"clip": 1.1})
     recipe = replace(recipe, discriminator=Discriminator(**judge), network="tiny_plain_x4")
-    torch.manual_seed(2)
-    options = {"content": content(), "distances": {"lpips": LPIPS("vgg"), "dists": DISTS()}}
-    whole = train(recipe, store, tmp_path / "whole", **options)  # type: ignore[arg-type]
+
+    def options() -> dict[str, Any]:  # anew for each run, as the factor of the content loss is kept in it
+        torch.manual_seed(2)
+        return {"distances": {"lpips": LPIPS("vgg"), "dists": DISTS()}, "content": content()}
+
+    whole = train(recipe, store, tmp_path / "whole", **options())
     with monkeypatch.context() as patch:
         at_step(3, crash, patch)
         with pytest.raises(CrashError):
-            train(recipe, store, tmp_path / "broken", **options)  # type: ignore[arg-type]
-    resumed = train(recipe, store, tmp_path / "broken", resume=True, **options)  # type: ignore[arg-type]
+            train(recipe, store, tmp_path / "broken", **options())
+    resumed = train(recipe, store, tmp_path / "broken", resume=True, **options())
     assert runs.differences(state_of(whole), state_of(resumed)) == []
     line = next(line for line in reversed(read_log(tmp_path / "whole")) if line["kind"] == "train")
     terms = {name: weight for name, weight in EVERYTHING.items() if name in line}
@@ -1101,3 +1105,24 @@ def test_a_score_without_bounds_leaves_the_log_json(tmp_path: Path) -> None:
         watch.values("validation", 4, {"psnr_y": float("inf"), "ssim_y": 1.0})
     assert "Infinity" not in (tmp_path / "log.jsonl").read_text()
     assert read_log(tmp_path) == [{"kind": "validation", "patches": 4, "psnr_y": None, "ssim_y": 1.0}]
+
+
+def test_what_is_due_between_two_steps_is_done_after_the_second(store: Store, tmp_path: Path) -> None:
+    every = {"checkpoint_every": 10, "validate_every": 1000, "log_every": 6}
+    last = train(runs.recipe(run=every), store, tmp_path / "run")
+    assert [int(path.stem) for path in checkpoint.found(last.parent)] == [12, 20, 24]
+    lines = [line["patches"] for line in read_log(tmp_path / "run") if line["kind"] == "train"]
+    assert lines == [8, 12, 20, 24]
+
+
+def test_the_best_stays_until_one_is_better(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([9.0, 30.0, 20.0, 25.0, 30.0])  # bicubic's first
+
+    def scored(_: Any, pairs: Any, __: Any) -> tuple[dict[str, float], list[Any]]:
+        return {"psnr_y": next(scores)}, [pair.hr for pair in pairs]
+
+    monkeypatch.setattr("srgan.training.loop.validate", scored)
+    recipe = runs.recipe(optimiser={"patches": 32}, run={"validate_every": 1000})
+    last = train(recipe, store, tmp_path / "run")
+    assert state_of(last)["best"] == 30.0
+    assert state_of(last.parent / checkpoint.BEST)["patches"] == 8

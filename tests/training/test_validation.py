@@ -35,3 +35,10 @@ def test_each_picture_that_is_held_out_is_degraded_in_the_same_way_of_its_own_at
     for number, (pair, lr) in enumerate(zip(pairs, clean, strict=True)):
         assert np.array_equal(pair.lr, degradation(lr, np.random.default_rng(number)))
     assert any(not np.array_equal(pair.lr, lr) for pair, lr in zip(pairs, clean, strict=True))
+
+
+def test_a_picture_that_is_no_multiple_of_the_scale_is_cropped_to_one(tmp_path: Path) -> None:
+    store = runs.store(tmp_path, count=1, size=(46, 62))
+    (pair,) = held_out_pairs(store, store.entries, crop=192, scale=4)
+    assert (pair.hr.shape, pair.lr.shape) == ((44, 60, 3), (11, 15, 3))
+    assert np.array_equal(pair.hr, runs.scene(46, 62, seed=0)[1:45, 1:61])

@@ -635,7 +635,7 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
         network.shapes.clear()
         large = Asking(running, name="request-1", picture=png(60, 60))
         running.wait_for("srgan_working", 1)
-        middle = Asking(running, name="request-2", picture=png(30, 20))
+        middle = Asking(running, name="request-2", picture=png(30, 18))
         small = [Asking(running, name=f"request-{i}", picture=png(5, i)) for i in (3, 4)]
         for each in (large, middle, *small):
             each.join()
@@ -643,7 +643,7 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
         assert large.answer.body == alone
         places = {width: network.shapes.index((1, 3, 5, width)) for width in (3, 4)}
         assert max(places.values()) < 9, "of eleven windows, nine of the large one"
-        assert network.shapes[-1] == (1, 3, 20, 20), "the middle one waits, as it is a sixth"
+        assert network.shapes[-1] == (1, 3, 20, 18), "the middle one waits, as it is a seventh"
         assert len(network.shapes) == 13
 
 
@@ -1551,3 +1551,31 @@ def test_pages_of_another_origin_may_say_a_token_and_a_name(weights: None) -> No
 @pytest.mark.parametrize("site", ["same-site", "cross-site"])
 def test_a_page_beside_this_one_is_another_origin(running: Running, site: str) -> None:
     assert running.upscale(png(), Sec_Fetch_Site=site).problem["status"] == 403
+
+
+@pytest.mark.usefixtures("weights")
+def test_every_option_reaches_the_service(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[app.Service] = []
+    monkeypatch.setattr(
+        "srgan.cli.serve.Server", lambda service: SimpleNamespace(serve_on=lambda _: seen.append(service))
+    )
+    limits = ["--max-bytes", "1MB", "--max-input-pixels", "100", "--max-output-pixels", "200"]
+    others = ["--waiting", "3", "--time-limit", "9", "--allow-origin", "https://example.org", "--model", "srresnet"]
+    warned = []
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        monkeypatch.setattr("srgan.cli.serve.bind", lambda *_: bound)
+        for token in (["--token", " swordfish "], []):
+            assert main(["serve", "--host", "0.0.0.0", *limits, *others, *token]) == 0
+            warned.append("srgan: warning: anyone who reaches 0.0.0.0 may send pictures" in capsys.readouterr().err)
+    wanted = Rules(1_000_000, Limits(100, 200), 3, 9.0, "swordfish", ("https://example.org",))
+    assert [service.rules for service in seen] == [wanted, replace(wanted, token=None)]
+    assert warned == [False, True]
+    assert seen[0].networks.default == "srresnet"
+
+
+@pytest.mark.usefixtures("weights")
+def test_what_each_network_can_be_asked_for(tiny_onnx: Path) -> None:
+    said = Networks([str(tiny_onnx)]).describe()
+    assert said[0]["name"] == "tiny"
+    can = {what: {each["name"] for each in said if each[what]} for what in ("detail", "repair", "confidence")}
+    assert can == {"detail": {"srgan-plus"}, "repair": {"srgan-plus", "srgan-fast"}, "confidence": set(NAMES)}

@@ -19,13 +19,14 @@ def stop_signals() -> Iterator[Sequence[int]]:
     first one, which signals do not come to, the list stays empty.
     """
     received: list[int] = []
+    terminals = [number for number in (1, 2) if os.isatty(number)]  # none is one any more when it is gone
 
     def note(number: int, _: FrameType | None) -> None:
         received.append(number)
         if number == signal.SIGINT:
             signal.signal(number, earlier[signal.SIGINT])
         elif number != signal.SIGTERM:
-            _leave_terminal()
+            _leave(terminals)
 
     earlier: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -41,10 +42,9 @@ def stop_signals() -> Iterator[Sequence[int]]:
             signal.signal(number, handler)
 
 
-def _leave_terminal() -> None:
-    """Let standard streams that lead to a terminal lead nowhere: it is being closed, and writing to it would fail."""
+def _leave(streams: Sequence[int]) -> None:
+    """Let standard streams that led to a terminal lead nowhere: it is being closed, and writing to it would fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        if os.isatty(number):
-            os.dup2(nowhere, number)
+    for number in streams:
+        os.dup2(nowhere, number)
     os.close(nowhere)
