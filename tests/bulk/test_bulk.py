@@ -6,7 +6,8 @@ import re
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import count
@@ -23,10 +24,11 @@ from stores import write_tar
 from srgan.bulk import manifest as manifests
 from srgan.bulk.manifest import FOLDER, Manifest, Record, Run
 from srgan.bulk.places import Place, open_place
-from srgan.bulk.stages import _model_file, plan_making
-from srgan.bulk.status import failures, lines_of, status_of
+from srgan.bulk.sources import Listing, Task, list_source
+from srgan.bulk.stages import Making, _model_file, plan_making
+from srgan.bulk.status import Status, failures, lines_of, status_of
 from srgan.cli import main
-from srgan.errors import BulkError, OutputError
+from srgan.errors import BulkError, OutputError, PictureError
 from srgan.image.picture import Limits
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions
@@ -927,3 +929,97 @@ def test_what_is_secret_in_an_address_is_not_told(url: str) -> None:
         told = str(error)
     assert told.startswith((f"{url.partition(':')[0]}://127.0.0.1:1/x: ", "s3://bucket/x"))
     assert "secret" not in told
+
+
+def test_the_status_of_a_run_that_has_done_nothing_yet() -> None:
+    lines = list(lines_of(Status(Run("photos", total=3), 0, Counter(), 0.0, time.time())))
+    assert lines[0] == "photos, 3 pictures"
+    assert lines[-1].startswith("0.00 pictures/s; last word ")
+
+
+def test_an_archive_is_no_picture_of_the_rate(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    write_tar(tmp_path / "t/0.tar", {f"{name}.png": (tmp_path / "a.png").read_bytes() for name in "ab"})
+    run(tiny_onnx, tmp_path / "t", tmp_path / "out")
+    status = status_of(Manifest(open_place(str(tmp_path / "out"))))
+    assert status.rate * (status.last - status.run.started) == pytest.approx(2)
+
+
+def test_a_result_that_cannot_be_encoded_leaves_no_file(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OutputError("no")
+
+    draw(tmp_path / "in/a.png")
+    monkeypatch.setattr("srgan.bulk.stages.write_picture", refuse)
+    outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert (counts(outcome), records[0].stage, records[0].error) == ({"failed": 1}, "encode", "no")
+    assert results(tmp_path / "out") == {}
+
+
+def test_members_of_a_tar_that_are_called_alike_have_results_of_their_own(tmp_path: Path, tiny_onnx: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with tarfile.open(tmp_path / "in/t.tar", "w") as tar:
+        for seed in range(4):
+            draw(tmp_path / "a.png", seed=seed)
+            tar.add(tmp_path / "a.png", "./a.png")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 4}
+    made = results(tmp_path / "out")
+    assert made.keys() == {f"t/{name}_x4.png" for name in ("a", "a.png", "a.png~2", "a.png~3")}
+    assert len(set(made.values())) == 4
+
+
+def test_rows_are_written_after_some_seconds_however_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = Manifest(open_place(str(tmp_path)))
+    manifest.begin(Run("photos"))
+    manifest.add(Record("a.png", "a_x4.png"))
+    assert Manifest(open_place(str(tmp_path))).read()[0].num_rows == 0
+    monkeypatch.setattr(manifests, "SECONDS", -1)
+    manifest.add(Record("b.png", "b_x4.png"))
+    assert Manifest(open_place(str(tmp_path))).read()[0]["target"].to_pylist() == ["a_x4.png", "b_x4.png"]
+
+
+def test_files_of_a_manifest_stay_until_the_one_of_them_all_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OutputError("no room")
+
+    manifest = Manifest(open_place(str(tmp_path)))
+    manifest.begin(Run("photos"))
+    before = manifest.names()
+    monkeypatch.setattr(manifests, "MANY", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", refuse)
+        with pytest.raises(OutputError, match="no room"):
+            manifest.tidy()
+    assert manifest.names() == before
+
+
+def test_a_folder_that_could_not_be_searched_is_no_picture_of_the_total(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listing(*of: object) -> Listing:
+        found = list_source(*of)  # type: ignore[arg-type]
+        found.errors.append(PictureError("closed: Permission denied"))
+        return found
+
+    monkeypatch.setattr("srgan.bulk.run.list_source", listing)
+    draw(tmp_path / "in/a.png")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    status = status_of(Manifest(open_place(str(tmp_path / "out"))))
+    assert (status.run.total, status.done, status.left) == (1, 1, 0)
+
+
+def test_what_workers_that_were_killed_in_this_run_were_writing_is_removed(tmp_path: Path, tiny_onnx: Path) -> None:
+    left = tmp_path / "out/.srgan-0123456789abcdef.part"
+
+    class Killed(Inline):
+        def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
+            yield from super().run(making, tasks)
+            left.touch()
+
+    draw(tmp_path / "in/a.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out", engine=Killed())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["_srgan", "a_x4.png"]

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from inline import DeadlyModel, counts, deadly, draw, hanging, making, results, run
@@ -16,11 +19,11 @@ from PIL import Image
 from stores import write_tar
 
 from srgan.bulk import local
-from srgan.bulk.local import LocalEngine, gpu_environments
+from srgan.bulk.local import LocalEngine, _Crew, _Flight, gpu_environments
 from srgan.bulk.manifest import Manifest, Record, known
 from srgan.bulk.places import open_place
 from srgan.bulk.run import run_bulk
-from srgan.bulk.sources import list_source
+from srgan.bulk.sources import Task, list_source
 from srgan.cli import main
 from srgan.cli.bulk import _ended_by_signals
 from srgan.errors import ArgumentError, BulkError, WeightsError
@@ -333,3 +336,36 @@ def test_what_nohup_has_ignored_ends_no_run() -> None:
             assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def crew_of_one(monkeypatch: pytest.MonkeyPatch, timeout: float | None = None) -> tuple[_Crew, Any, dict[int, _Flight]]:
+    """Return a crew, the line to its only worker, which is no process, and what that has in hand."""
+    monkeypatch.setattr(_Crew, "_hire", lambda *_: None)
+    crew = _Crew(SimpleNamespace(mark="m"), 1, 2, [], timeout)  # type: ignore[arg-type]
+    line, flights = Pipe()[0], dict[int, _Flight]()
+    worker = SimpleNamespace(exitcode=-9, join=lambda: None, kill=lambda: pytest.fail("it is ended"))
+    crew._crew[line] = (worker, flights, 0)  # type: ignore[assignment]
+    return crew, line, flights
+
+
+def test_a_worker_that_had_nothing_to_do_has_its_time_from_when_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, line, flights = crew_of_one(monkeypatch, timeout=10.0)
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    assert list(crew._hear(line, None)) == []
+    now[0] = 100.0
+    assert crew._end_silent() is None
+    picture = Task("file", open_place("."), "b.png", "/b.png", "b_x4.png", "v")
+    crew._suspects.append(_Flight(picture))
+    crew._give(line, flights, crew._suspects)
+    assert crew._end_silent() == 10.0
+
+
+def test_a_worker_that_dies_after_a_picture_of_an_archive_did_not_die_of_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, line, flights = crew_of_one(monkeypatch)
+    archive = Task("tar", open_place("."), "a.tar", "/a.tar", "a", "v", archive="a.tar")
+    picture = Task("file", archive.place, "b.png", "/a.tar/b.png", "a/b_x4.png", "v", archive="a.tar")
+    flights[1] = _Flight(archive, suspect=True)
+    assert list(crew._hear(line, (1, picture))) == []
+    assert [record.target for record in crew._hear(line, (1, Record(picture.source, picture.target)))] == ["a/b_x4.png"]
+    assert [(record.target, record.status) for record in crew._bury(line)] == [("a.tar", "failed")]

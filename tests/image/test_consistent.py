@@ -122,3 +122,7 @@ def test_heat_is_of_luma(channel: int, weight: float) -> None:
     tinted[..., channel] = 51
     gray = heat(np.zeros((4, 4), np.float32), np.full((4, 4), weight / 5, np.float32))
     np.testing.assert_allclose(heat(black, tinted).astype(int), gray.astype(int), atol=1)
+
+
+def test_heat_of_a_picture_smaller_than_a_place() -> None:
+    assert (heat(np.zeros((3, 2), np.uint8), np.full((3, 2), 255, np.uint8)) == (252, 255, 164)).all()

@@ -172,3 +172,8 @@ def test_floats_are_written_with_16_bits_and_lossy_formats_with_8() -> None:
         file = io.BytesIO()
         write_picture(Picture(deep), file, WriteOptions(format=name))
         assert np.abs(read(file.getvalue()).pixels.astype(int) - 128).max() <= 1
+
+
+def test_a_sample_above_the_maximum_of_a_pixmap_is_full_intensity() -> None:
+    content = b"P6 2 1 1000\n" + struct.pack(">6H", 2000, 1000, 999, 0, 500, 65535)
+    assert read_picture(io.BytesIO(content)).pixels.tolist() == [[[65535, 65535, 65469], [0, 32768, 65535]]]

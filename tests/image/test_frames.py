@@ -12,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.errors import OutputError, PictureError
+from srgan.errors import OutputError, PictureError, TooLargeError
 from srgan.image.picture import Limits, Picture, Timing
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
@@ -244,3 +244,19 @@ def test_a_chain_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -
         content += struct.pack("<I", 8 + step * (number + 1))
     with pytest.raises(PictureError, match="too large: more than 300 frames or pages"):
         read_picture(io.BytesIO(content))
+
+
+def test_as_many_pages_as_are_allowed_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.image.reading._MOST_FRAMES", 3)
+    pages = [Image.new("L", (2, 2), number) for number in range(4)]
+    pages[0].save(tmp_path / "three.tif", save_all=True, append_images=pages[1:3])
+    assert len(read_picture(tmp_path / "three.tif").frames) == 3
+    pages[0].save(tmp_path / "four.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(TooLargeError, match="more than 3 frames or pages"):
+        read_picture(tmp_path / "four.tif")
+
+
+@pytest.mark.parametrize("subfile", [1, 4])
+def test_the_only_page_of_a_tiff_is_read_whatever_it_calls_itself(tmp_path: Path, subfile: int) -> None:
+    Image.new("L", (3, 2), 7).save(tmp_path / "a.tif", tiffinfo={254: subfile})
+    assert read_picture(tmp_path / "a.tif").pixels.tolist() == [[7, 7, 7], [7, 7, 7]]

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from PIL.ExifTags import IFD
 
 from made import chunk, exif, png
-from srgan.image.exif import Exif
+from srgan.image.exif import X_RESOLUTION, Y_RESOLUTION, Exif
 from srgan.image.picture import Maker, Metadata, Picture
 from srgan.image.profiles import srgb
 from srgan.image.reading import read_picture
@@ -505,3 +505,21 @@ def test_a_value_that_ends_with_the_data_is_whole(order: str, mark: bytes) -> No
     assert data[26:] == b"Camera\0"
     assert tags_of(Exif(data).tobytes())[0x010F] == "Camera"
     assert Exif(data[:-1]).entries() == ()
+
+
+def test_what_exif_data_says_of_the_resolution_goes_before_that_of_the_file() -> None:
+    said = Image.Exif()
+    said[X_RESOLUTION], said[Y_RESOLUTION], said[0x0128] = 300.0, 300.0, 2
+    file = io.BytesIO()
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    metadata = Metadata(exif=said.tobytes().removeprefix(b"Exif\0\0"), dpi=(72.0, 72.0))
+    write_picture(Picture(pixels, metadata=metadata), file, WriteOptions(format="tiff"))
+    with Image.open(file) as image:
+        assert image.info["dpi"] == (300, 300)
+
+
+@pytest.mark.parametrize("dots", [(0, 0), (0, 2835), (2835, 0)])
+def test_a_resolution_of_nothing_is_none(dots: tuple[int, int]) -> None:
+    samples = np.zeros((2, 2, 3), dtype=np.uint8)
+    content = png(samples, chunk(b"pHYs", struct.pack(">IIB", *dots, 1)))
+    assert read_picture(io.BytesIO(content)).metadata.dpi is None

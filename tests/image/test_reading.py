@@ -450,3 +450,56 @@ def test_the_channels_of_a_tiff_count_once(tmp_path: Path, apart: Any) -> None:
     assert np.array_equal(read_picture(tmp_path / "in.tif", Limits(input_pixels=10_000)).pixels, samples)
     with pytest.raises(TooLargeError, match="10,000 pixels, more than the limit of 9,999"):
         read_picture(tmp_path / "in.tif", Limits(input_pixels=9_999))
+
+
+def test_a_palette_without_colours_keeps_its_profile(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 10, 10, 200, 200, 200])
+    image.putdata([0, 1])
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "a.png", icc_profile=profile)
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.icc == profile
+    assert np.array_equal(picture.pixels, [[[10] * 3, [200] * 3]])
+
+
+def test_too_little_memory_is_no_damage_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def starving(*_: Any) -> None:
+        raise MemoryError
+
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    monkeypatch.setattr("srgan.image.reading._eight_bits", starving)
+    with pytest.raises(MemoryError):
+        read_picture(tmp_path / "a.png")
+    with pytest.raises(MemoryError):
+        picture_from_image(Image.new("RGB", (2, 2)))
+
+
+def test_a_gif_of_just_the_limit_is_read(tmp_path: Path) -> None:
+    Image.new("P", (4, 4)).save(tmp_path / "a.gif")
+    assert read_picture(tmp_path / "a.gif", Limits(input_pixels=16)).pixel_count == 16
+    with pytest.raises(TooLargeError):
+        read_picture(tmp_path / "a.gif", Limits(input_pixels=15))
+
+
+def test_a_gif_says_how_often_it_is_shown_before_its_first_frame_alone() -> None:
+    """Later, Pillow takes such a block for any other, and the huge frame behind it for one."""
+    small, huge = (b"\x2c\0\0\0\0" + 2 * side.to_bytes(2, "little") + b"\0\2\2\x4c\1\0" for side in (1, 60_000))
+    content = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + small + b"!\xff\x0bNETSCAPE2.0\0" + huge + b";"
+    assert gif_canvas(io.BytesIO(content)) == (60_000, 60_000)
+
+
+def test_strips_of_one_bit_a_pixel_lie_one_behind_the_other() -> None:
+    one_bit = strips(8, 208, 224).replace(struct.pack("<HHII", 258, 3, 1, 8), struct.pack("<HHII", 258, 3, 1, 1))
+    assert read_picture(io.BytesIO(one_bit)).pixels.shape == (16, 16)
+
+
+@pytest.mark.parametrize("length", [4, 0])
+def test_a_box_of_a_jpeg_2000_that_leads_back_is_refused(length: int) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG2000")
+    content = file.getvalue()
+    place = content.index(b"jp2c") - 4
+    damaged = content[:place] + length.to_bytes(4) + b"free" + content[place:]
+    with pytest.raises(PictureError, match="damaged: a box without an end"):
+        read_picture(io.BytesIO(damaged))

@@ -10,7 +10,9 @@ from PIL import Image
 from srgan.errors import ArgumentError, OutputError
 from srgan.image.colour import Pixels
 from srgan.image.picture import Limits, Metadata, Picture, array_from_picture
+from srgan.image.reading import read_picture
 from srgan.image.size import Size
+from srgan.image.tiff import TiffWriter
 from srgan.image.writing import FORMATS, RESULT_FORMATS, WriteOptions, check_result, write_picture
 
 X4 = Size(scale=4)
@@ -166,3 +168,22 @@ def test_a_stream_that_takes_a_part_at_a_time_gets_all(noise: NDArray[np.uint8])
     assert stream.content == whole.getvalue()
     with pytest.raises(BlockingIOError):
         write_picture(picture, Partly(150))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["png", "tiff"])
+def test_a_row_of_more_bytes_than_a_band_is_written(name: str) -> None:
+    pixels = np.arange(3 * 1_100_000, dtype=np.uint32).astype(np.uint8).reshape(3, 1_100_000)
+    file = io.BytesIO()
+    write_picture(Picture(pixels), file, WriteOptions(format=name))
+    file.seek(0)
+    assert np.array_equal(read_picture(file).pixels, pixels)
+
+
+def test_rows_that_are_missing_of_a_tiff_are_an_error() -> None:
+    def three() -> None:
+        with TiffWriter(io.BytesIO()) as tiff:
+            tiff.begin_page(5, 4, channels=3, bits=8)
+            tiff.write(np.zeros((3, 5, 3), dtype=np.uint8))
+
+    with pytest.raises(ValueError, match="3 rows were written of 4"):
+        three()

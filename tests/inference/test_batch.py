@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fakes import Broken, Nearest
-from srgan.errors import ArgumentError, SrganError, WeightsError
+from srgan.errors import ArgumentError, SrganError, TooLargeError, WeightsError
 from srgan.image.picture import Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
@@ -23,7 +24,7 @@ from srgan.image.xmp import read_fingerprint
 from srgan.inference import batch, pipeline
 from srgan.inference.batch import Result, upscale_batch
 from srgan.inference.jobs import plan_batch
-from srgan.inference.pipeline import Pipeline
+from srgan.inference.pipeline import Pipeline, Room, held_bytes
 from srgan.inference.upscaler import Upscaler
 
 X4 = Size(scale=4)
@@ -418,3 +419,62 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert statuses(results) == ["failed", "done"]
     assert errors(results) == [f"{small_disk / 'large_x4.png'}: cannot be written: No space left on device"]
     assert [path.name for path in small_disk.iterdir()] == ["small_x4.png"]
+
+
+def test_what_is_being_written_at_the_end_is_waited_for_and_what_is_not_begun_is_dropped() -> None:
+    begun, wrote = Event(), list[int]()
+
+    def network(job: int) -> None:
+        if job == 2:
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+
+    def write(job: int) -> int:
+        begun.set()
+        time.sleep(0.1)
+        wrote.append(job)
+        return job
+
+    line = Pipeline[int, int, int](lambda job: job, lambda _: 0, network, write, writers=1)
+    with pytest.raises(KeyboardInterrupt):
+        list(line.run(range(9)))
+    assert wrote == [0]
+
+
+def test_no_more_jobs_are_asked_for_than_are_read_ahead() -> None:
+    asked: list[int] = []
+
+    def network(_: int) -> None:
+        time.sleep(0.02)
+        assert len(asked) - len(done) <= 2 + 3  # in their places; one with the feeder, one here, and one just done
+
+    done: list[int] = []
+    jobs = (asked.append(number) or number for number in range(20))  # type: ignore[func-returns-value]
+    line = Pipeline[int, int, None](lambda job: job, lambda _: 0, network, done.append, ahead=2)
+    list(line.run(jobs))
+    assert done == list(range(20))
+
+
+def test_a_picture_holds_its_transparency_as_well_and_may_make_just_the_limit() -> None:
+    pixels, alpha = np.zeros((3, 4, 3), np.uint8), np.zeros((3, 4), np.uint8)
+    size, limits = Size(scale=4), Limits(output_pixels=16 * 12)
+    assert held_bytes(Picture(pixels, alpha), size, 4, limits, "a") == 17 * (36 + 12)
+    with pytest.raises(TooLargeError, match="a: the network makes 192 pixels on the way to that size"):
+        held_bytes(Picture(pixels), size, 4, Limits(output_pixels=16 * 12 - 1), "a")
+
+
+def test_room_is_given_in_the_order_of_the_pictures_whichever_is_read_first() -> None:
+    room, taken = Room(10), list[int]()
+
+    def take(number: int) -> None:
+        room.take(number, 10)
+        taken.append(number)
+
+    second = Thread(target=take, args=(1,))
+    second.start()
+    time.sleep(0.05)
+    assert taken == []
+    take(0)
+    room.give_back(10)
+    second.join(10)
+    assert taken == [0, 1]

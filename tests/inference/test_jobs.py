@@ -1,5 +1,7 @@
 import errno
+import glob
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from srgan.image.picture import Maker, Picture
 from srgan.image.size import Size
 from srgan.image.writing import RESULT_FORMATS, write_picture
 from srgan.image.xmp import is_marked
-from srgan.inference.jobs import Ending, Job, name_results, plan_batch
+from srgan.inference.jobs import Ending, Job, files_below, fitting, name_results, plan_batch
 
 X4 = Size(scale=4)
 
@@ -435,3 +437,41 @@ def test_a_map_has_a_place_of_its_own(tmp_path: Path) -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             plan_batch(inputs, output, X4, confidence=confidence)
+
+
+def test_pictures_that_cannot_be_opened_are_pictures_all_the_same(held_by_permissions: Path) -> None:
+    for name in "ab":
+        (held_by_permissions / f"{name}.png").touch(0o000)
+    jobs, errors = plan_batch([str(held_by_permissions)], None, Size(scale=4))
+    assert ([job.source.name for job in jobs if job.source], errors) == (["a.png", "b.png"], {})
+
+
+def test_pictures_are_in_order_whatever_order_the_disk_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walk, find = os.walk, glob.glob
+
+    def backwards(*where: Any, **how: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        for place, folders, names in walk(*where, **how):
+            folders.sort(reverse=True)
+            yield place, folders, sorted(names, reverse=True)
+
+    monkeypatch.setattr(os, "walk", backwards)
+    monkeypatch.setattr(glob, "glob", lambda *what, **how: sorted(find(*what, **how), reverse=True))
+    places = [f"{folder}/{name}.png" for folder in "abc" for name in "xyz"]
+    for place in places:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+    assert [os.path.relpath(path, tmp_path) for path in files_below(tmp_path, {})] == places
+    jobs, _ = plan_batch([str(tmp_path / "*" / "*.png")], None, Size(scale=4))
+    assert [os.path.relpath(job.source, tmp_path) for job in jobs if job.source] == places
+
+
+def test_a_name_as_long_as_can_be_is_kept() -> None:
+    assert fitting("x" * 248, "_x4.png") == "x" * 248 + "_x4.png"
+    assert len(fitting("x" * 249, "_x4.png")) == 255
+
+
+def test_a_picture_of_a_folder_that_cannot_be_searched_has_a_result(held_by_permissions: Path) -> None:
+    (held_by_permissions / "a.png").touch()
+    held_by_permissions.chmod(0o300)
+    (job,) = plan_batch([str(held_by_permissions / "a.png")], None, Size(scale=4))[0]
+    assert job.target == held_by_permissions / "a_x4.png"

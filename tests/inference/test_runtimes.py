@@ -357,3 +357,29 @@ def test_nobody_is_told_that_a_network_was_loaded(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "CI"} | {"HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     assert not (tmp_path / "intel").exists()
+
+
+def test_a_compiled_network_that_is_used_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for number in range(compiled.KEPT):
+        compiled.keep(f"key{number}", "{}", b"blob")
+        os.utime(compiled.folder() / f"key{number}", (number, number))
+    assert compiled.recall("key0") is not None
+    compiled.keep("another", "{}", b"blob")
+    assert compiled.recall("key0") is not None
+    assert compiled.recall("key1") is None
+
+
+def test_a_compiled_network_of_another_openvino_is_compiled_anew(
+    tiny_onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lr = np.random.default_rng(9).integers(0, 256, (19, 31, 3), dtype=np.uint8)
+    first = OpenVinoNetwork(tiny_onnx)
+    expected = first.levels(lr)
+    (kept,) = compiled.folder().iterdir()
+    compiled.keep(kept.name, json.dumps(first.card), b"what this OpenVINO cannot import")
+    assert np.array_equal(OpenVinoNetwork(tiny_onnx).levels(lr), expected)
+    monkeypatch.setattr(openvino, "__version__", "another")
+    OpenVinoNetwork(tiny_onnx)
+    assert len(list(compiled.folder().iterdir())) == 2

@@ -20,7 +20,7 @@ import srgan
 from fakes import Array, Box, Broken, Nearest
 from made import chunk
 from srgan.errors import ArgumentError, InferenceError, PictureError, TooLargeError
-from srgan.image.colour import to_network, to_uint8
+from srgan.image.colour import Pixels, to_network, to_uint8
 from srgan.image.picture import Maker, Metadata, Picture, Timing
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
@@ -612,3 +612,31 @@ def test_a_file_that_is_too_large_gets_no_advice_of_the_command_line(tmp_path: P
         srgan.upscale(tmp_path / "large.png")
     size = "20000x10001 are 200.02 megapixels, more than the limit of 200 megapixels"
     assert str(caught.value) == f"{tmp_path / 'large.png'}: too large: {size}; a Pillow image may have more"
+
+
+def test_a_network_that_has_too_little_memory_has_not_failed() -> None:
+    class Starving(Nearest):
+        def __call__(self, lr: Array) -> Array:  # noqa: ARG002
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        upscale_pixels(Starving(), np.zeros((3, 4), np.uint8), plan_tiles(3, 4, halo=0, pixels=100), lambda: None)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_values_that_are_not_finite_are_seen_in_gray_and_in_16_bits_too(kind: type) -> None:
+    lr: Pixels = (np.arange(12).reshape(3, 4) / (12 if kind is np.float32 else 1)).astype(kind)
+    plan = plan_tiles(3, 4, halo=0, pixels=100)
+    sr = upscale_pixels(Broken(fp32_too=False), lr, plan, lambda: None)
+    assert np.allclose(sr, lr.repeat(4, 0).repeat(4, 1))
+    with pytest.raises(InferenceError, match="the network gives values that are not finite"):
+        upscale_pixels(Broken(fp32_too=True), lr, plan, lambda: None)
+
+
+@pytest.mark.usefixtures("network")
+def test_doubt_is_of_networks_that_are_asked_for_the_same(noise: NDArray[np.uint8]) -> None:
+    picture = Picture(noise)
+    upscaler = Upscaler()
+    assert (upscaler.doubt(picture, upscaler.upscale_picture(picture)).pixels == (0, 0, 4)).all()
+    double = upscaler.making(2, consistent=True)
+    assert (double.doubt(picture, double.upscale_picture(picture)).pixels == (0, 0, 4)).all()
