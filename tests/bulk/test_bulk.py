@@ -3,6 +3,7 @@ import errno
 import gzip
 import os
 import re
+import shutil
 import sys
 import tarfile
 import time
@@ -1023,3 +1024,16 @@ def test_what_workers_that_were_killed_in_this_run_were_writing_is_removed(tmp_p
     draw(tmp_path / "in/a.png")
     run(tiny_onnx, tmp_path / "in", tmp_path / "out", engine=Killed())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["_srgan", "a_x4.png"]
+
+
+def test_results_that_are_known_by_their_fingerprints_count_as_done(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out/_srgan")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1}
+    status = status_of(Manifest(open_place(str(tmp_path / "out"))))
+    assert (status.done, status.left) == (1, 0)
+
+
+def test_nothing_is_left_where_an_archive_had_more_than_the_one_that_it_counts_for() -> None:
+    assert Status(Run("shards", total=1), 3, Counter({"damaged": 1}), 0.0, 0.0).left == 0

@@ -100,7 +100,7 @@ def test_many_that_hang_do_not_end_the_run(tmp_path: Path, tiny_onnx: Path, monk
     made = making(tiny_onnx, tmp_path / "out")
     tasks = list_source(str(tmp_path / "photos"), made.size, "png", None).tasks
     tasks = [replace(task, place=hanging(task.place)) for task in tasks]
-    records = list(LocalEngine(1, timeout=1.0).run(made, tasks))
+    records = list(LocalEngine(1, timeout=2.0).run(made, tasks))
     assert sorted((record.target, record.status) for record in records) == [
         ("0 hanging_x4.png", "failed"),
         ("1 hanging_x4.png", "failed"),

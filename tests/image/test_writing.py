@@ -1,4 +1,5 @@
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,19 @@ def test_rows_that_are_missing_of_a_tiff_are_an_error() -> None:
 
     with pytest.raises(ValueError, match="3 rows were written of 4"):
         three()
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+def test_all_that_a_tiff_points_to_lies_at_even_places(width: int) -> None:
+    file = io.BytesIO()
+    pages = tuple(Picture(np.arange(3 * width, dtype=np.uint8).reshape(1, width, 3)) for _ in range(2))
+    write_picture(Picture(pages[0].pixels, more=pages[1:]), file, WriteOptions(format="tiff"))
+    content = file.getvalue()
+    place = 4
+    for _ in range(2):
+        (place,) = struct.unpack_from("<I", content, place)
+        (count,) = struct.unpack_from("<H", content, place)
+        entries = [struct.unpack_from("<HHII", content, place + 2 + 12 * number) for number in range(count)]
+        (bits,) = (value for tag, _, _, value in entries if tag == 258)
+        assert (place % 2, bits % 2) == (0, 0)
+        place += 2 + 12 * count

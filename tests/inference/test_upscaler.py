@@ -640,3 +640,19 @@ def test_doubt_is_of_networks_that_are_asked_for_the_same(noise: NDArray[np.uint
     assert (upscaler.doubt(picture, upscaler.upscale_picture(picture)).pixels == (0, 0, 4)).all()
     double = upscaler.making(2, consistent=True)
     assert (double.doubt(picture, double.upscale_picture(picture)).pixels == (0, 0, 4)).all()
+
+
+def test_windows_in_fp32_have_the_pixels_that_their_memory_is_enough_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wide(Nearest):
+        pixel_bytes = 4_000
+
+    class Narrow(Nearest):
+        def in_fp32(self) -> Nearest:
+            return wide
+
+    narrow, wide = Narrow(), Wide()
+    monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: narrow)
+    upscaler = Upscaler(memory=Nearest.own_bytes + 100 * Nearest.pixel_bytes)
+    for kind, network, pixels in ((np.uint8, narrow, 100), (np.uint16, wide, 25)):
+        upscaler.upscale(np.zeros((50, 50, 3), kind))
+        assert max(height * width for _, _, height, width in network.shapes) == pixels
