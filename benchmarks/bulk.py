@@ -63,8 +63,8 @@ def main() -> None:
     found: dict[str, Any] = {}
     if arguments.out is not None and arguments.out.exists():
         try:
-            found = json.loads(arguments.out.read_text())
-        except ValueError as error:
+            found = dict(json.loads(arguments.out.read_text()))
+        except (ValueError, TypeError) as error:
             parser.error(f"--out {arguments.out}: is there, and holds no results: {error}")
     found["machine"] = f"{load_network(arguments.model).device}, {os.cpu_count()} cores, {platform.platform()}"
     parts: dict[str, Callable[[argparse.Namespace, Path], Any]] = {

@@ -131,16 +131,20 @@ def main() -> None:
     ]
     if given.days <= 0:
         parser.error(f"--days {given.days:g} are too few")
-    found = json.loads(given.measured.read_text())
-    print(f"Stages measured on {found['machine']}; a GPU's {given.gpu_ms:g} ms, prices and failures assumed.\n")
+    try:
+        found = json.loads(given.measured.read_text())
+        machine = found["machine"]
+        measured = [(*map(int, row["size"].split("x")), row) for row in found["stages"]]
+    except (ValueError, LookupError, TypeError) as error:
+        parser.error(f"{given.measured}: not what benchmarks/bulk.py wrote: {type(error).__name__}: {error}")
+    print(f"Stages measured on {machine}; a GPU's {given.gpu_ms:g} ms, prices and failures assumed.\n")
     head = (
         *("result", "node", "pictures/s", "held back by", "processors busy", "GPUs busy"),
         *("nodes", "node hours", "machines", "failures", "done again"),
     )
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     stores = []
-    for row in found["stages"]:
-        width, height = map(int, row["size"].split("x"))
+    for width, height, row in measured:
         gpu = given.gpu_ms / 1000 * width * height / (320 * 240)
         # reading and writing are waiting, for the most part, and what they compute is counted with their neighbours
         stages = Stages(
@@ -185,5 +189,3 @@ if __name__ == "__main__":
         main()
     except OSError as error:
         sys.exit(f"scale: {error}")
-    except (ValueError, LookupError, TypeError) as error:
-        sys.exit(f"scale: not what benchmarks/bulk.py wrote: {type(error).__name__}: {error}")

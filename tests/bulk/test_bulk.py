@@ -385,6 +385,18 @@ def test_names_that_are_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
+def test_a_table_whose_name_is_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    file = tmp_path / os.fsdecode(b"caf\xe9.parquet")
+    parquet.write_table(pa.table({"image": [(tmp_path / "a.png").read_bytes(), b"no picture"]}), tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").rename(file)
+    assert counts(run(tiny_onnx, file, tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    outcome, records = run(tiny_onnx, file, tmp_path / "out", retry_failed=True)
+    assert (counts(outcome), len(records)) == ({"skipped": 1, "failed": 1}, 2)
+    assert records[0].target.endswith("/00000001_x4.png")
+
+
 def test_names_in_tars_that_are_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "a.png", tmp_path / "out/x/a_x4.png")
     name = os.fsdecode(b"\xff.png")
@@ -513,9 +525,24 @@ def test_links_in_tars_are_told_of(tmp_path: Path, tiny_onnx: Path) -> None:
     assert counts(outcome) == {"done": 1, "failed": 2}
     first, second = (record for record in records if record.status == "failed")
     assert first.source.startswith(f"{tmp_path}/t.tar/in/")
-    assert first.error.startswith("a link, to in/")
+    assert first.error.startswith("a link, and tars are read from front to back alone: to in/")
     assert second.target == "t/in/c_x4.png"
-    assert second.error == "a link, to a.png, and tars are read from front to back alone"
+    assert second.error == "a link, and tars are read from front to back alone: to a.png"
+    assert status_of(Manifest(open_place(str(tmp_path / "out")))).reasons == {
+        "a link, and tars are read from front to back alone": 2
+    }
+    assert run(tiny_onnx, tmp_path / "t.tar", tmp_path / "out")[1] == [], "a link stays one"
+
+
+def test_a_link_in_a_tar_takes_no_picture_s_name(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        link = tarfile.TarInfo("a.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "else.jpg"
+        tar.addfile(link)
+        tar.add(tmp_path / "a.png", arcname="a.png")
+    assert counts(run(tiny_onnx, tmp_path / "t.tar", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    assert results(tmp_path / "out").keys() == {"t/a_x4.png"}
 
 
 def test_a_destination_that_cannot_be_searched_is_not_taken_for_an_empty_one(
@@ -525,19 +552,20 @@ def test_a_destination_that_cannot_be_searched_is_not_taken_for_an_empty_one(
     (tmp_path / "out/sub").mkdir(parents=True)
     (tmp_path / "out/sub/a_x4.png").write_text("somebody's")
 
+    names: tuple[str, ...] = ("out/sub",)
+
     def closed(place: str, *_: object) -> Iterator[os.DirEntry[str]]:
-        if str(place).endswith(("out/sub", FOLDER)):
+        if str(place).endswith(names):
             raise PermissionError(errno.EACCES, "Permission denied", str(place))
         return scandir(place)
 
     scandir = os.scandir
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", closed)
-        with pytest.raises(BulkError, match=r"out/sub: Permission denied: what is there already cannot be told"):
-            run(tiny_onnx, tmp_path / "in", tmp_path / "out")
-    assert (tmp_path / "out/sub/a_x4.png").read_text() == "somebody's"
-    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
     monkeypatch.setattr(os, "scandir", closed)
+    outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert counts(outcome) == {"done": 1, "failed": 1}
+    assert next(record.error for record in records if record.status == "failed").endswith("--overwrite replaces it")
+    assert (tmp_path / "out/sub/a_x4.png").read_text() == "somebody's"
+    names = (*names, FOLDER)
     with pytest.raises(BulkError, match=r"out/_srgan/\w+: Permission denied"):
         status_of(Manifest(open_place(str(tmp_path / "out"))))
 
@@ -546,8 +574,11 @@ def test_no_result_takes_the_place_of_a_picture_of_a_list(tmp_path: Path, tiny_o
     draw(tmp_path / "b.png", tmp_path / "b_x4.png")
     before = (tmp_path / "b_x4.png").read_bytes()
     (tmp_path / "list.txt").write_text("b.png\nb_x4.png\n")
-    with pytest.raises(BulkError, match=r"b_x4\.png: a picture of .*/list\.txt, as well as its result's place"):
-        run(tiny_onnx, tmp_path / "list.txt", tmp_path, overwrite=True)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for listed, destination in (("b.png", "."), ("./b.png", "."), ("sub/../b.png", "."), ("b.png", "link")):
+        (tmp_path / "list.txt").write_text(f"{listed}\n{listed.replace('b', 'b_x4')}\n")
+        with pytest.raises(BulkError, match=r"b_x4\.png: the result of .*b\.png would go there, which is a picture of"):
+            run(tiny_onnx, tmp_path / "list.txt", tmp_path / destination, overwrite=True)
     assert (tmp_path / "b_x4.png").read_bytes() == before
     assert counts(run(tiny_onnx, tmp_path / "list.txt", tmp_path / "out")[0]) == {"done": 2}
 

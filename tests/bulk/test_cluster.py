@@ -211,15 +211,16 @@ def test_what_is_left_of_an_archive_is_what_has_not_been_told_of(tmp_path: Path)
     rows = Task("rows", place, "t.parquet", "t.parquet", "t", "1", rows=range(2, 4), group=1)
     png = Ending(Size(scale=4), None)
     listed = Record("a.tar", "a.tar", "listed", members=2)
-    done = {name: Record("", name) for name in ("a/1_x4.png", "t/00000002_x4.png", "t/00000003_x4.png")}
-    assert _left(tar, {"a.tar": listed}, png) == tar
-    assert _left(tar, done, png) == replace(tar, settled=tar.settled | {"a/1_x4.png"})
-    assert _left(tar, {"a.tar": listed} | done, png) is None
-    assert _left(tar, {"a.tar": replace(listed, status="failed")}, png) is None
-    assert _left(rows, {"t.parquet#1": replace(listed, target="t.parquet#1")}, png) == rows
-    assert _left(rows, {"t.parquet#0": Record("", "t.parquet#0", "failed")}, png) == rows
-    assert _left(rows, {"t.parquet#1": Record("", "t.parquet#1", "failed")}, png) is None
-    assert _left(rows, done, png) is None
+    done = {"a/1_x4.png", "t/00000002_x4.png", "t/00000003_x4.png"}
+    failed = replace(listed, status="failed")
+    assert _left(tar, set(), {"a.tar": listed}, png) == tar
+    assert _left(tar, done, {}, png) == replace(tar, settled=tar.settled | {"a/1_x4.png"})
+    assert _left(tar, done, {"a.tar": listed}, png) is None
+    assert _left(tar, set(), {"a.tar": failed}, png) is None
+    assert _left(rows, set(), {"t.parquet#1": listed}, png) == rows
+    assert _left(rows, set(), {"t.parquet#0": failed}, png) == rows
+    assert _left(rows, set(), {"t.parquet#1": failed}, png) is None
+    assert _left(rows, done, {}, png) is None
 
 
 def test_tars_tables_and_a_store(tmp_path: Path, tiny_onnx: Path, address: str, store: Store) -> None:

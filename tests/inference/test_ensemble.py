@@ -90,11 +90,12 @@ def test_after_each_of_the_eight_it_is_asked_whether_to_go_on(
 
     def ends(fraction: float) -> None:
         if fraction > 0.2:
-            raise LookupError("the client has gone")
+            raise LookupError("the client has gone") from KeyError("why")
 
     before = len(network.shapes)
-    with pytest.raises(LookupError, match="the client has gone"):
+    with pytest.raises(LookupError, match="the client has gone") as caught:
         upscaler.upscale_picture(picture, ends)
+    assert isinstance(caught.value.__cause__, KeyError)
     assert len(network.shapes) - before == 2
     np.testing.assert_array_equal(upscaler.upscale_picture(picture).pixels, result.pixels)
 

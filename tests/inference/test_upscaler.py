@@ -490,7 +490,6 @@ def test_doubt_needs_a_network_to_compare_with(tiny_onnx: Path, noise: NDArray[n
 
 
 @pytest.mark.usefixtures("network")
-@pytest.mark.usefixtures("network")
 def test_an_upscaler_of_another_size_is_as_consistent() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     corrected = Upscaler(size=2, consistent=True).upscale(noise)
@@ -518,6 +517,7 @@ def test_subclasses_of_arrays_and_paths_in_bytes_are_taken(tmp_path: Path, noise
         upscaler.upscale(io.StringIO("text"))  # type: ignore[call-overload]
 
 
+@pytest.mark.usefixtures("network")
 def test_one_network_makes_several_sizes(noise: NDArray[np.uint8]) -> None:
     upscaler = Upscaler()
     double = upscaler.making(Size(scale=2), consistent=True)

@@ -49,5 +49,5 @@ def test_what_is_to_be_added_to_the_initial_network_is_looked_at_before_the_work
             check_initial(replace(recipe, shift=shift))
     with pytest.raises(WeightsError, match="srresnet: a srresnet_plain_x4, where the recipe trains a tiny_plain_x4"):
         check_initial(replace(recipe, shift=[good, "srresnet"]))
-    with pytest.raises(WeightsError, match=r"\.pt: shift adds no variances of batch norm"):
+    with pytest.raises(WeightsError, match=r"\.pt: shift needs a network without batch norm"):
         check_initial(replace(runs.recipe(), initial=normed, shift=[normed, normed]))

@@ -1509,7 +1509,7 @@ def test_a_result_that_nobody_waits_for_any_more_takes_no_room(monkeypatch: pyte
         write_picture(*what)
 
     monkeypatch.setattr("srgan.web.work.write_picture", write)
-    with serving(Rules(seconds=0.5)) as running:
+    with serving(Rules(seconds=2)) as running:
         asking = Asking(running)
         assert begun.wait(10)
         asking.join()

@@ -130,6 +130,7 @@ class Manifest:
     def __init__(self, destination: Place) -> None:
         self._place = destination
         self._rows: list[Record] = []
+        self._run: Run | None = None
         self._newest = datetime.fromtimestamp(0, UTC)
         self._last = time.monotonic()
 
@@ -149,6 +150,7 @@ class Manifest:
         Where a run puts files together meanwhile, it looks for them again.
         """
         tables, runs = [SCHEMA.empty_table().select(columns or SCHEMA.names)], []
+        times = [self._newest]
         for name in names if names is not None else self.names():
             try:
                 opened = self._place.open(name, anywhere=True)
@@ -162,16 +164,16 @@ class Manifest:
                     if set(found.schema_arrow.names) != set(SCHEMA.names):
                         raise BulkError(f"{self._place.url_of(name)}: is of another version of srgan")
                     tables.append(found.read(columns).select(columns or SCHEMA.names).replace_schema_metadata(None))
-                    runs.append(Run(**json.loads(found.schema_arrow.metadata[_KEY])))
-                except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+                    runs.append(run := Run(**json.loads(found.schema_arrow.metadata[_KEY])))
+                    times.append(datetime.fromtimestamp(max(run.started, run.ended or 0), UTC))
+                except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
                     raise BulkError(
                         f"{self._place.url_of(name)}: damaged: {reason(error)}; results have marks of their own"
                     ) from error
         table = pa.concat_tables(tables)
-        times = [datetime.fromtimestamp(max(run.started, run.ended or 0), UTC) for run in runs]
         if "time" in table.column_names and len(table):
             times.append(pc.max(table["time"]).as_py())
-        self._newest = max([self._newest, *times])
+        self._newest = max(times)
         return (table.sort_by("time") if "time" in table.column_names else table), runs
 
     def last(self) -> Run | None:
@@ -181,8 +183,7 @@ class Manifest:
 
     def begin(self, run: Run) -> None:
         """Let rows be those of a run from now on, and say so in a file. Raises OutputError."""
-        run.started = max(run.started, (self._newest + _MOMENT).timestamp())
-        self._run = run
+        self._take(run)
         self._write([])
 
     def tidy(self) -> None:
@@ -199,7 +200,8 @@ class Manifest:
 
     def add(self, record: Record) -> None:
         """Add a row, and write a file where it is time for one. Raises OutputError."""
-        record.time = self._later()  # by one clock, whatever those of the workers' machines say
+        # by one clock, whatever those of the workers' machines say
+        record.time = self._newest = max(datetime.now(UTC), self._newest)
         self._rows.append(record)
         if len(self._rows) >= ROWS or time.monotonic() - self._last > SECONDS:
             self.flush()
@@ -213,9 +215,14 @@ class Manifest:
 
     def end(self, run: Run) -> None:
         """Write what is left, and that the run has come to its end."""
-        self._run, run.ended = run, self._later().timestamp()
+        if self._run is not run:  # it had nothing to do
+            self._take(run)
+        run.ended = self._later().timestamp()
         self._write(self._rows)
         self._rows = []
+
+    def _take(self, run: Run) -> None:
+        self._run, run.started = run, max(run.started, (self._newest + _MOMENT).timestamp())
 
     def _later(self) -> datetime:
         """Return the time, later than all that was read or told here, as where a clock was ahead once."""
@@ -226,6 +233,7 @@ class Manifest:
         columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA.names}
         for name in ("source", "target", "archive", "error"):
             columns[name] = [clean(text) for text in columns[name]]
+        assert self._run is not None
         self._put(pa.table(columns, SCHEMA), self._run)
 
     def _put(self, table: pa.Table, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import posixpath
 import random
 import re
 import stat
@@ -72,6 +73,11 @@ class Place:
         """Return the path of a file in its file system."""
         return f"{self.base.rstrip('/')}/{name}" if self.base else name
 
+    def real_path_of(self, name: str) -> str:
+        """Return the path of a file by which it is known as the same: without . and .. and links to its folder."""
+        folder, last = posixpath.split(posixpath.normpath(self.path_of(name)))
+        return posixpath.join(_real(folder) if self.kind == "local" else folder, last)
+
     def files(self, errors: list[PictureError]) -> Iterator[File]:
         """Yield the files below, in order. Nothing there is no file.
 
@@ -100,10 +106,10 @@ class Place:
         try:
             if not stat.S_ISDIR(os.stat(self.base).st_mode):  # noqa: PTH116 - as elsewhere here
                 return
-        except PermissionError:  # of a folder above, which the search tells of
-            pass
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError:  # as of a folder above: the search tells of it
+            pass
         broken: dict[str, PictureError] = {}
         start = len(self.base.rstrip("/")) + 1
         for path in files_below(Path(self.base), broken):
@@ -118,8 +124,12 @@ class Place:
         errors: list[PictureError] = []
         found = list(self.files(errors))
         if errors:
-            raise BulkError(f"{errors[0]}: what is there already cannot be told")
+            raise BulkError(f"{errors[0]}: what is there cannot be told")
         return found
+
+    def has(self, name: str) -> bool:
+        """Tell whether something is in a file's place, found by a search or not: on this machine, where it is cheap."""
+        return self.kind == "local" and os.path.lexists(self.path_of(name))
 
     def versions(self, names: list[str]) -> list[str]:
         """Return the versions of files, "" of those that are not there. Raises BulkError."""
@@ -244,6 +254,11 @@ class Place:
                     raise
                 time.sleep(2**number * random.uniform(0.25, 0.5))
         raise AssertionError
+
+
+@lru_cache(1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def open_place(text: str) -> Place:

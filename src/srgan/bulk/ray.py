@@ -69,11 +69,15 @@ class RayEngine:
         with _connected(self.address):
             flow = self._flow(making)
             for together in (TOGETHER, 1):
-                told: dict[str, Record] = {}
+                told: set[str] = set()
+                archives: dict[str, Record] = {}  # those that have been told of as a whole
+                keys = {task.key for task in tasks if task.kind != "file"}
                 for record in flow.run(tasks, together):
-                    told[record.target] = record
+                    told.add(record.target)
+                    if record.target in keys:
+                        archives[record.target] = record
                     yield record
-                tasks = [left for task in tasks if (left := _left(task, told, making.ending)) is not None]
+                tasks = [left for task in tasks if (left := _left(task, told, archives, making.ending)) is not None]
                 if not tasks:
                     return
         for task in tasks:
@@ -134,11 +138,11 @@ class _Flow:
             raise BulkError(f"Ray cannot go on: {text.splitlines()[-1]}") from error
 
 
-def _left(task: Task, told: dict[str, Record], ending: Ending) -> Task | None:
+def _left(task: Task, told: set[str], archives: dict[str, Record], ending: Ending) -> Task | None:
     """Return what is left of a task when some results have been told of, None where that is all."""
-    whole = told.get(task.key)
     if task.kind == "file":
-        return None if whole is not None else task
+        return None if task.key in told else task
+    whole = archives.get(task.key)
     if whole is not None and whole.status == "failed":
         return None
     settled = task.settled | {clean(target) for target in told if target.startswith(f"{task.target}/")}

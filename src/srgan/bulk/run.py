@@ -116,18 +116,19 @@ def run_bulk(
 def _refuse_own(listing: Listing, destination: Place) -> None:
     """Raise BulkError where a result would take the place of a picture that a list names."""
     pictures = [task for task in listing.tasks if task.kind == "file"]
-    own = {task.place.path_of(task.name) for task in pictures if task.place.system == destination.system}
+    own = {task.place.real_path_of(task.name) for task in pictures if task.place.system == destination.system}
     for task in pictures:
-        if destination.path_of(task.target) in own:
+        if destination.real_path_of(task.target) in own:
             raise BulkError(
-                f"{destination.url_of(task.target)}: a picture of {listing.url}, as well as its result's place"
+                f"{destination.url_of(task.target)}: the result of {task.source} would go there, which is a picture of"
+                f" {listing.url} itself: choose another destination"
             )
 
 
 def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_failed: bool = False) -> Plan:
     """Return what is to be done of a listing, by the manifest and what is in the destination."""
     found, archives = known(manifest)
-    present = {clean(file.name) for file in making.destination.all_files() if not file.name.startswith(f"{FOLDER}/")}
+    present = {clean(file.name) for file in making.destination.files([]) if not file.name.startswith(f"{FOLDER}/")}
     below = _in_folders(present, {clean(task.target) for task in listing.tasks if task.kind == "tar"})
     plan = Plan([], errors=listing.errors)
 
@@ -178,7 +179,7 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
             inside = below[clean(task.target)] if task.kind == "tar" else map(clean, targets)
             names = [name for name in inside if name in present]
             there = tuple((name, found[name].identity if name in found else "") for name in names)
-            plan.tasks.append(replace(task, settled=frozenset(done), members=there))
+            plan.tasks.append(replace(task, settled=frozenset(map(clean, done)), members=there))
     return plan
 
 

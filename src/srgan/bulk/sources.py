@@ -303,25 +303,34 @@ def _of_tar(file: File, place: Place) -> Task:
 
 def _in_tar(task: Task, ending: Ending) -> Iterator[_Member]:
     used: set[str] = set()
+    links: list[tarfile.TarInfo] = []
+
+    def named(member: tarfile.TarInfo) -> tuple[str, str]:
+        name = posixpath.normpath("/" + member.name).lstrip("/")
+        folder, last = posixpath.split(name)
+        for base in (posixpath.splitext(last)[0], last, *(f"{last}~{number}" for number in range(2, 10_000))):
+            target = posixpath.join(task.target, folder, fitting(base, ending.of(last)))
+            if target not in used:
+                break
+        used.add(target)
+        return name, target
+
     with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
         for member in tar:
-            link = member.islnk() or member.issym()
-            if not (member.isfile() or link) or _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
+            if _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
                 continue
-            name = posixpath.normpath("/" + member.name).lstrip("/")
-            folder, last = posixpath.split(name)
-            for base in (posixpath.splitext(last)[0], last, *(f"{last}~{number}" for number in range(2, 10_000))):
-                target = posixpath.join(task.target, folder, fitting(base, ending.of(last)))
-                if target not in used:
-                    break
-            used.add(target)
-            if clean(target) not in task.settled:
-                if link:
-                    yield name, target, b"", f"a link, to {member.linkname}, and tars are read from front to back alone"
-                    continue
-                content = tar.extractfile(member)
-                assert content is not None
-                yield name, target, content.read(), ""
+            if member.islnk() or member.issym():
+                links.append(member)
+            elif member.isfile():
+                name, target = named(member)
+                if clean(target) not in task.settled:
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    yield name, target, content.read(), ""
+    for link in links:  # whose results take no name from a picture's
+        name, target = named(link)
+        if clean(target) not in task.settled:
+            yield name, target, b"", f"a link, and tars are read from front to back alone: to {link.linkname}"
 
 
 def _of_tables(files: Iterable[File], place: Place, text: str, ending: Ending, column: str | None) -> list[Task]:

@@ -171,14 +171,14 @@ class Reader:
         work = Work(task, record)
         content = b""
         with work.part("read"):
-            if task.problem:
-                raise PictureError(f"{task.source}: {task.problem}")
             content = task.place.read(task.name) if task.content is None else task.content
             record.bytes_in = len(content)
             record.identity = fingerprint(hashlib.sha256(content).hexdigest(), making.settings_of(task.name))
             record.status, record.identity = self._status(task, record.identity)
         if record.status in ("done", "remade"):
             with work.part("decode"):
+                if task.problem:
+                    raise PictureError(f"{task.source}: {task.problem}")
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)
                 try:
                     check_result(None, picture, making.size, options_for(task.name, making.options), making.limits)
@@ -196,8 +196,9 @@ class Reader:
         Results without provenance do not say what they are: what the manifest knows of them counts, and what it does
         not know is kept, and stays unknown. Raises OutputError.
         """
-        if self._making.overwrite or not task.present:
-            return "remade" if task.present else "done", wanted
+        there = task.present or self._making.destination.has(task.target)
+        if self._making.overwrite or not there:
+            return "remade" if there else "done", wanted
         where = self._making.destination.url_of(task.target)
         if task.identity == wanted:
             return "skipped", wanted

@@ -163,7 +163,9 @@ def without_limits() -> Iterator[None]:
     finally:
         with _lock:
             _reading -= 1
-            if _reading == 0:
+            if _reading < 0:  # in a process that this thread forked inside
+                _reading = 0
+            elif _reading == 0:
                 _outside[0].__exit__(None, None, None)
                 Image.MAX_IMAGE_PIXELS = _outside[1]
 

@@ -57,10 +57,10 @@ def true_xmp(packet: bytes | None, *, width: int, height: int, maker: Maker | No
 
 def _text(packet: bytes) -> str | None:
     """Return the text of a packet, also of one in UTF-16 or, against the rules, in Latin-1; None where it has none."""
-    for encoding in ("utf-8", "utf-16", "latin-1"):
+    for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1"):
         with suppress(UnicodeDecodeError):
             text = packet.decode(encoding)
-            if encoding == "utf-8" or _END in text:
+            if _END in text or (encoding == "utf-8" and "\0" not in text):
                 return text
     return None
 
@@ -113,7 +113,7 @@ def is_marked(path: Path) -> bool:
     """
     with path.open("rb") as file:
         head = file.read(_ENDS)
-        if _BEGIN.encode() in head and _END.encode() not in head:
+        if head.rfind(_BEGIN.encode()) > head.rfind(_END.encode()):
             head += file.read(_LONGEST)
         if find_fingerprint(BytesIO(head)) is not None:
             return True

@@ -45,7 +45,7 @@ class Ensemble:
         try:
             yield
         except _EndedError as ended:
-            raise ended.error from None
+            raise ended.error from ended.error.__cause__
         finally:
             self._asked = before
 

@@ -34,7 +34,7 @@ from srgan.inference.windows import steps, upscale_pixels
 from srgan.weights import AUTO, NAMES, Choice, choose, counterpart
 
 Progress: TypeAlias = Callable[[float], None]
-"""Is told, after every tile, what fraction of the picture is done."""
+"""Is told, after every tile, of an ensemble after each of the eight times, what fraction of the picture is done."""
 
 _Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32])
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -307,8 +308,9 @@ def read_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
         return recipe_from(tree, where=str(path))
     except RecipeError as error:
         told = str(error).removeprefix(f"{path}: ")
-        for setting in settings:
-            if setting.partition("=")[0].strip() in told:  # which is of no file
+        for setting in reversed(settings):  # the last of a key counts
+            key = ".".join(_parts(setting.partition("=")[0].strip()))
+            if re.match(rf"(unknown key )?{re.escape(key)}(?![\w])", told):  # which is of no file
                 raise RecipeError(f"{setting!r}: {told}") from error
         raise
 

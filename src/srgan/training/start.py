@@ -103,9 +103,7 @@ def _initial(name: str, recipe: Recipe) -> tuple[dict[str, Tensor], tuple[Recipe
             raise WeightsError(f"{name}: a {network}, where the recipe trains a {recipe.network}")
         generator = folded(generator)
     if recipe.shift and not generator.plain:
-        raise WeightsError(
-            f"{name}: shift adds no variances of batch norm: train a network without, which this becomes"
-        )
+        raise WeightsError(f"{name}: shift needs a network without batch norm, which takes the weights of one with it")
     return (balanced(generator) if generator.plain else generator).state_dict(), run
 
 

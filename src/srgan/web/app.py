@@ -330,7 +330,7 @@ class _Page(StaticFiles):
 
     def file_response(self, *args: Any, **how: Any) -> Response:
         response = super().file_response(*args, **how)
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cache-Control"], response.headers["Accept-Ranges"] = "no-cache", "none"
         return response
 
 

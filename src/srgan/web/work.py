@@ -105,7 +105,7 @@ class Work:
         self.lent = 0.0  # seconds since then in which the network was another's
 
     def end(self) -> None:
-        """Let it go no further than to the end of the tile that it is at."""
+        """Let it go no further than to the end of the tile that it is at, of an ensemble once of the eight times."""
         self.ended = True
         if not self._used:
             self._drop()
@@ -206,7 +206,7 @@ class Workshop:
         await asyncio.wrap_future(done)
 
     def _step(self, work: Work, fraction: float) -> None:
-        """Be told what fraction the network has done of a picture: between two tiles a much smaller one may pass."""
+        """Be told what fraction the network has done of a picture: between two tells a much smaller one may pass."""
         work.progress(fraction)
         if self._passing or fraction == 1:
             return
