@@ -100,9 +100,7 @@ def train(
         batch_size = recipe.optimiser.batch_size
         if batch_size % ranks.world:
             raise RecipeError(f"optimiser.batch_size: {ranks.world} processes cannot share {batch_size} patches evenly")
-        if (
-            not recipe.run.share_batch_norm
-        ):  # complains where a process's part, which it normalises, does not do for a batch
+        if not recipe.run.share_batch_norm:  # complains where a process's part is too small to be normalised
             replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch_size // ranks.world))
         side = recipe.data.patch_size
         inside, outside = store.split(recipe.data.held_out, recipe.data.sizes, min_side=side)
