@@ -158,11 +158,11 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
                 plan.tasks.append(replace(task, present=key in present, identity=identity))
             continue
         if task.kind == "rows":
-            targets = [row_target(task, row, making.ending) for row in task.rows]
+            targets = [clean(row_target(task, row, making.ending)) for row in task.rows]
         else:
             folder = f"{clean(task.target)}/"
             targets = [target for target in archives.get(clean(task.name), []) if target.startswith(folder)]
-        done = {target: last for target in targets if (last := settled(clean(target), task.version)) is not None}
+        done = {target: last for target in targets if (last := settled(target, task.version)) is not None}
         for last in done.values():
             count(last)
         whole = found.get(clean(task.key))
@@ -176,10 +176,10 @@ def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_fai
                 and whole.members == len(done)
             )
         if not complete:
-            inside = below[clean(task.target)] if task.kind == "tar" else map(clean, targets)
+            inside = below[clean(task.target)] if task.kind == "tar" else targets
             names = [name for name in inside if name in present]
             there = tuple((name, found[name].identity if name in found else "") for name in names)
-            plan.tasks.append(replace(task, settled=frozenset(map(clean, done)), members=there))
+            plan.tasks.append(replace(task, settled=frozenset(done), members=there))
     return plan
 
 

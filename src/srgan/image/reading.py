@@ -166,8 +166,12 @@ def without_limits() -> Iterator[None]:
             if _reading < 0:  # in a process that this thread forked inside
                 _reading = 0
             elif _reading == 0:
-                _outside[0].__exit__(None, None, None)
-                Image.MAX_IMAGE_PIXELS = _outside[1]
+                _restore_limits()
+
+
+def _restore_limits() -> None:
+    _outside[0].__exit__(None, None, None)
+    Image.MAX_IMAGE_PIXELS = _outside[1]
 
 
 def _forget_readers() -> None:
@@ -176,8 +180,7 @@ def _forget_readers() -> None:
     _lock = threading.Lock()
     if _reading > 0:
         _reading = 0
-        _outside[0].__exit__(None, None, None)
-        Image.MAX_IMAGE_PIXELS = _outside[1]
+        _restore_limits()
 
 
 if hasattr(os, "register_at_fork"):
