@@ -3,20 +3,26 @@
 import io
 import struct
 import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 from PIL.ExifTags import IFD
+from PIL.IptcImagePlugin import getiptcinfo
+from PIL.PngImagePlugin import PngInfo
 
 from made import chunk, exif, png
 from srgan.image.exif import X_RESOLUTION, Y_RESOLUTION, Exif
 from srgan.image.picture import Maker, Metadata, Picture
+from srgan.image.png import read_chunks
 from srgan.image.profiles import srgb
 from srgan.image.reading import read_picture
 from srgan.image.writing import FORMATS, WriteOptions, write_picture
@@ -523,3 +529,178 @@ def test_a_resolution_of_nothing_is_none(dots: tuple[int, int]) -> None:
     samples = np.zeros((2, 2, 3), dtype=np.uint8)
     content = png(samples, chunk(b"pHYs", struct.pack(">IIB", *dots, 1)))
     assert read_picture(io.BytesIO(content)).metadata.dpi is None
+
+
+IPTC = (
+    b"\x1c\x02\x19\x00\x03one\x1c\x02\x19\x00\x03two\x1c\x02P\x00\x0fA. Photographer\x1c\x02x\x00\x08Ein Bild"
+    b"\x1c\x02\x00\x00\x02\x00\x04"
+)  # as ExifTool 12.57 wrote it; below, as ImageMagick 6.9.11 has it in a PNG
+IPTC_IN_PNG = (
+    "\niptc\n      56\n1c021900036f6e651c0219000374776f1c0250000f412e2050686f746f67726170686572\n"
+    "1c0278000845696e2042696c641c020000020004\n"
+)
+
+
+def jpeg_with(iptc: bytes) -> bytes:
+    file = io.BytesIO()
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
+    segment = b"Photoshop 3.0\0" + b"8BIM\x04\x25\0\0\0\0\0\x02no" + resource
+    extra = b"\xff\xed" + struct.pack(">H", 2 + len(segment)) + segment
+    Image.fromarray(PIXELS).save(file, "JPEG", extra=extra)
+    return file.getvalue()
+
+
+def tiff_with(iptc: bytes) -> bytes:
+    """As Photoshop does it: the bytes are told to be numbers of 32 bits."""
+    file = io.BytesIO()
+    numbers = np.frombuffer(iptc + bytes(-len(iptc) % 4), "<u4")
+    tifffile.imwrite(file, PIXELS, byteorder="<", extratags=[(33723, "I", len(numbers), numbers.tolist(), True)])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("source", [jpeg_with, tiff_with])
+def test_iptc_records_go_where_there_is_a_place_for_them(source: Callable[[bytes], bytes]) -> None:
+    picture = read_picture(io.BytesIO(source(IPTC)))
+    told = {(2, 25): [b"one", b"two"], (2, 80): b"A. Photographer", (2, 120): b"Ein Bild", (2, 0): b"\x00\x04"}
+    for name in ("jpeg", "tiff"):
+        found = written(picture, name)
+        assert getiptcinfo(cast(ImageFile.ImageFile, found)) == told
+        assert not getiptcinfo(cast(ImageFile.ImageFile, written(picture, name, strip=True)))
+    image = written(picture, "png")
+    assert image.info["Raw profile type iptc"] == IPTC_IN_PNG
+    again = io.BytesIO()
+    image.save(again, "PNG", pnginfo=text_of(image))
+    again.seek(0)
+    assert written(read_picture(again), "png").info["Raw profile type iptc"] == IPTC_IN_PNG
+    assert "Raw profile type iptc" not in written(picture, "png", strip=True).info
+
+
+def text_of(image: Image.Image) -> PngInfo:
+    info = PngInfo()
+    for name, value in image.info.items():
+        if isinstance(name, str) and isinstance(value, str):
+            info.add_text(name, value, zip=True)
+    return info
+
+
+@pytest.mark.parametrize(
+    "iptc",
+    [
+        b"",
+        b"\x1c\x02",
+        b"no records",
+        b"\x1c\x02\x78\xff\xff\xff",
+        b"\x1c\x02\xc8\x00\x02\x00\x0b\x1c\x02\xca\x00\x03jpg",  # a preview: of the picture that it was
+        b"\x1c\x09\x78\x00\x02no",
+        b"\x1c\x02\x78\x00\x00",
+    ],
+)
+def test_iptc_that_is_damaged_or_says_nothing_of_the_result_is_left_out(iptc: bytes) -> None:
+    assert read_picture(io.BytesIO(jpeg_with(iptc))).metadata.iptc is None
+
+
+def test_iptc_too_long_for_a_jpeg_leaves_the_fingerprint_where_it_is_looked_for(tmp_path: Path) -> None:
+    iptc = b"".join(b"\x1c\x02\x78\x27\x10" + b"n" * 10_000 for _ in range(3))
+    long = exif() + bytes(65_400 - len(exif()))
+    maker = replace(MAKER, fingerprint="ab" * 32)
+    for more in (0, 2_753, 2_754):
+        told = iptc + b"\x1c\x02\x78" + struct.pack(">H", more) + bytes(more)
+        picture = Picture(PIXELS, metadata=Metadata(long, XMP, iptc=told), maker=maker)
+        write_picture(picture, tmp_path / "out.jpg")
+        with Image.open(tmp_path / "out.jpg") as image:
+            assert ("photoshop" in image.info) == (len(told) <= 32_768)
+        with (tmp_path / "out.jpg").open("rb") as file:
+            assert find_fingerprint(file) == "ab" * 32
+
+
+TEXT = (
+    (b"tEXt", b"parameters\0a cat, masterpiece\nSteps: 20"),
+    (b"zTXt", b"prompt\0\0" + zlib.compress(b'{"3": {}}')),
+    (b"iTXt", "Titel\0\0\0de\0Überschrift\0Größe".encode()),
+)
+COLOURS = (
+    (b"cICP", bytes([12, 16, 0, 1])),
+    (b"gAMA", struct.pack(">I", 100_000)),
+    (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),
+)
+
+
+def png_saying(before: Sequence[tuple[bytes, bytes]], after: Sequence[tuple[bytes, bytes]] = ()) -> io.BytesIO:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "PNG")
+    whole = file.getvalue()
+    first, last = b"".join(chunk(*one) for one in before), b"".join(chunk(*one) for one in after)
+    return io.BytesIO(whole[:33] + first + whole[33:-12] + last + whole[-12:])
+
+
+def chunks_in(content: bytes) -> list[tuple[bytes, bytes]]:
+    found, place = [], 8
+    while place < len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        found.append((kind, content[place + 8 : place + 8 + length]))
+        place += 12 + length
+    return found
+
+
+def as_png(picture: Picture, **options: Any) -> list[tuple[bytes, bytes]]:
+    file = io.BytesIO()
+    write_picture(picture, file, WriteOptions(format="png", **options))
+    return chunks_in(file.getvalue())
+
+
+def test_what_a_png_says_of_its_colours_and_in_text_is_in_the_result_before_its_pixels() -> None:
+    picture = read_picture(png_saying((*COLOURS, *TEXT[:2]), TEXT[2:]))
+    assert (picture.colours, picture.metadata.text) == (COLOURS, TEXT)
+    found = as_png(replace(picture, maker=MAKER))
+    assert [one for one in found if one in (*COLOURS, *TEXT)] == [*COLOURS, *TEXT]
+    pixels = [kind for kind, _ in found].index(b"IDAT")
+    assert all(one in found[:pixels] for one in (*COLOURS, *TEXT))
+    stripped = as_png(picture, strip=True)
+    assert [one for one in stripped if one in (*COLOURS, *TEXT)] == [*COLOURS]
+    for name in ("jpeg", "webp", "avif", "tiff"):
+        written(picture, name)
+
+
+def test_text_that_is_told_otherwise_or_is_damaged_is_not_in_the_result_of_a_png() -> None:
+    file = png_saying(
+        [
+            (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+            (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n       2\n4949\n")),
+            (b"tEXt", b"no end of its name"),
+            (b"tEXt", b"Software\0Adobe ImageReady"),
+            (b"gAMA", struct.pack(">I", 45_455)),
+            (b"gAMA", struct.pack(">I", 100_000)),
+            (b"tEXt", b"Comment\0kept"),
+        ]
+    )
+    picture = read_picture(file)
+    assert picture.colours == ((b"gAMA", struct.pack(">I", 45_455)),)
+    assert picture.metadata.text == ((b"tEXt", b"Software\0Adobe ImageReady"), (b"tEXt", b"Comment\0kept"))
+    texts = [content for kind, content in as_png(replace(picture, maker=MAKER)) if kind in (b"tEXt", b"zTXt")]
+    assert texts == [b"Comment\0kept"]  # EXIF and XMP say what made it
+    texts = [content for kind, content in as_png(picture, provenance=False) if kind in (b"tEXt", b"zTXt")]
+    assert texts == [b"Software\0Adobe ImageReady", b"Comment\0kept"]
+
+
+def test_chunks_whose_sums_are_wrong_and_text_without_end_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.image.png._MOST_TEXT", 100)
+    many = [(b"tEXt", b"a\0" + bytes([number]) * 40) for number in range(4)]
+    whole = png_saying([*many, (b"tEXt", b"b\0short")], [(b"tEXt", b"c\0damaged")]).getvalue()
+    damaged = whole.replace(b"c\0damaged", b"c\0damagee").replace(b"b\0short", b"b\0shore")
+    assert read_chunks(io.BytesIO(damaged)) == ((), tuple(many[:2]))
+    assert read_chunks(io.BytesIO(whole)) == ((), (*many[:2], (b"tEXt", b"b\0short"), (b"tEXt", b"c\0damaged")))
+    assert read_chunks(io.BytesIO(whole[:50])) == ((), ())
+
+
+def test_an_animation_keeps_what_it_says() -> None:
+    file = io.BytesIO()
+    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    info = PngInfo()
+    info.add(*COLOURS[1])
+    info.add_text("Comment", "moves")
+    frames[0].save(file, "PNG", save_all=True, append_images=frames[1:], duration=40, pnginfo=info)
+    picture = read_picture(io.BytesIO(file.getvalue()))
+    assert len(picture.frames) == 2
+    found = as_png(picture)
+    assert COLOURS[1] in found
+    assert (b"tEXt", b"Comment\0moves") in found

@@ -36,12 +36,16 @@ class Metadata:
     exif          the EXIF data as in its file, a TIFF structure that begins with its byte order
     xmp           the XMP packet
     dpi           pixels an inch, horizontal and vertical
+    iptc          the records of IPTC-IIM
+    text          of a PNG, the chunks of text that people and programs wrote, kinds and contents as in its file
     jpeg_quality  of a JPEG: the quality, 1 to 100, at which libjpeg rounds brightness about as coarsely
     """
 
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    iptc: bytes | None = None
+    text: tuple[tuple[bytes, bytes], ...] = ()
     jpeg_quality: int | None = None
 
 
@@ -76,6 +80,7 @@ class Picture:
     pixels    (H, W, 3) RGB or (H, W) gray
     alpha     (H, W) of the same type, or None where the picture has no transparency
     icc       the ICC profile that says what the colours mean
+    colours   of a PNG, the chunks that say so, kinds and contents as in its file
     metadata  what else its file says of it
     more      the frames of an animation or the pages of a file after the first, which is this one
     timing    of an animation, one duration for this frame and each of `more`
@@ -85,6 +90,7 @@ class Picture:
     pixels: Pixels
     alpha: Pixels | None = None
     icc: bytes | None = None
+    colours: tuple[tuple[bytes, bytes], ...] = ()
     metadata: Metadata = Metadata()
     more: tuple["Picture", ...] = ()
     timing: Timing | None = None

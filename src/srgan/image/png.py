@@ -1,4 +1,4 @@
-"""PNG files of 8 or 16 bits a channel, written in bands of rows by several threads.
+"""PNG files: of 8 or 16 bits a channel, written in bands of rows by several threads, and what others say beside pixels.
 
 Bands are compressed one by one into blocks that together are one zlib stream. That takes the time of a band on
 every processor, and no memory that grows with the picture. Photographs are filtered by the average of the left
@@ -6,6 +6,7 @@ and the upper neighbour, and only runs are sought in what remains: that gives fi
 after filters chosen row by row, in a tenth of the time.
 """
 
+import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,6 +19,13 @@ from numpy.typing import NDArray
 
 from srgan.image.inorder import InOrder
 
+COLOURS = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+"""Kinds of chunks that say what colours mean, by how long they are."""
+
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PROFILES = (b"exif", b"APP1", b"xmp", b"icc", b"icm")
+_ELSEWHERE = (b"XML:com.adobe.xmp", *(b"Raw profile type " + kind for kind in _PROFILES))  # told again where it belongs
+_MOST_TEXT = 1 << 24
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray with alpha, RGB, RGBA
 _BAND_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 16
@@ -32,6 +40,33 @@ class _Band:
     deflated: bytes
     adler: int
     length: int
+
+
+def read_chunks(file: BinaryIO) -> tuple[tuple[tuple[bytes, bytes], ...], tuple[tuple[bytes, bytes], ...]]:
+    """Return the chunks by which a PNG says what its colours mean, its profile apart, and those of text, XMP apart.
+
+    Both are kinds and contents. Damaged chunks are left out, as are a second one about the same and text beyond 16 MB.
+    """
+    colours: dict[bytes, bytes] = {}
+    texts: list[tuple[bytes, bytes]] = []
+    room = _MOST_TEXT
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"IEND":
+            break
+        if not (COLOURS.get(kind) == length or (kind in _TEXTS and length <= room)):
+            file.seek(length + 4, os.SEEK_CUR)
+            continue
+        content = file.read(length)
+        if file.read(4) != struct.pack(">I", zlib.crc32(kind + content)):
+            continue
+        if kind in COLOURS:
+            colours.setdefault(kind, content)
+        elif b"\0" in content[1:80] and not content.startswith(_ELSEWHERE):
+            texts.append((kind, content))
+            room -= length
+    return tuple(colours.items()), tuple(texts)
 
 
 class PngWriter:

@@ -9,6 +9,7 @@ import importlib.util
 import io
 import logging
 import os
+import struct
 import sys
 import threading
 import warnings
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
+from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
@@ -32,6 +34,7 @@ from srgan.image.colour import Pixels, largest
 from srgan.image.exif import DESCRIPTIVE, X_RESOLUTION
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
 from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
+from srgan.image.png import read_chunks
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # by the orientation of EXIF
+_IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 _NO_PAGE = 1 | 4  # of _SUBFILE: a smaller copy of another page, a mask
 
 
@@ -234,6 +238,9 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         loops = _loops(image)
     if not frames:
         raise PictureError("a picture without pixels")
+    if image.format == "PNG":
+        colours, text = read_chunks(file)
+        frames[0] = replace(frames[0], colours=colours, metadata=replace(frames[0].metadata, text=text))
     if animated and len(frames) > 1:
         frames = _alike(frames)
         return replace(frames[0], more=tuple(frames[1:]), timing=Timing(tuple(milliseconds), loops))
@@ -469,7 +476,26 @@ def _metadata(image: Image.Image) -> Metadata:
         exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else None,
         xmp if isinstance(xmp, bytes) else None,
         _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
-        _jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None,
+        _iptc(image),
+        jpeg_quality=_jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None,
+    )
+
+
+def _iptc(image: Image.Image) -> bytes | None:
+    """Return what a JPEG's or TIFF's IPTC-IIM says of the picture (records 1 and 2), but for its preview."""
+    try:
+        found = getiptcinfo(cast(ImageFile.ImageFile, image)) or {}
+    except Exception:  # damaged
+        return None
+    return (
+        b"".join(
+            struct.pack(">BBBH", 28, record, number, len(value)) + value
+            for (record, number), values in found.items()
+            if record in (1, 2) and (record, number) not in _IPTC_PREVIEW
+            for value in (values if isinstance(values, list) else [values])
+            if value and len(value) < 1 << 15
+        )
+        or None
     )
 
 

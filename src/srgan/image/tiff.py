@@ -72,6 +72,7 @@ class TiffWriter:
         bits: int,
         icc: bytes | None = None,
         xmp: bytes | None = None,
+        iptc: bytes | None = None,
         dpi: tuple[float, float] | None = None,
     ) -> None:
         """Begin the first or next page: `channels` is 1 for gray, 3 for RGB, one more with alpha; `bits` 8 or 16.
@@ -86,7 +87,9 @@ class TiffWriter:
                 self._described[tag] = Entry(tag, _RATIONAL, 1, struct.pack(f"{self._order}I", place))
         self._page = _Page(width, height, channels, bits, icc)
         if xmp is not None:  # before the pixels, where it is looked for
-            self._page.xmp = self._entry(700, _BYTE, xmp)
+            self._page.entries.append(self._entry(700, _BYTE, xmp))
+        if iptc is not None:
+            self._page.entries.append(self._entry(33723, _UNDEFINED, iptc))
 
     def write(self, rows: NDArray[Any]) -> None:
         """Take the next rows, (h, W) or (h, W, C) of uint8 or uint16. Raises OSError where the file does."""
@@ -136,8 +139,7 @@ class TiffWriter:
             fields.append((338, _SHORT, [2]))  # colours are not multiplied by it
         if page.icc is not None:
             fields.append((34675, _UNDEFINED, page.icc))
-        if page.xmp is not None:
-            entries[page.xmp.tag] = page.xmp
+        entries |= {entry.tag: entry for entry in page.entries}
         for tag, kind, values in fields:
             entries[tag] = self._entry(tag, kind, values)
         place = self._append(directory(entries.values(), self._order))
@@ -166,7 +168,7 @@ class _Page:
     def __init__(self, width: int, height: int, channels: int, bits: int, icc: bytes | None) -> None:
         self.width, self.height, self.channels, self.bits = width, height, channels, bits
         self.icc = icc
-        self.xmp: Entry | None = None
+        self.entries: list[Entry] = []
         self.strip = max(1, min(height, _BAND_BYTES // (width * channels * bits // 8)))
         self.rows = 0
         self.waiting: NDArray[Any] | None = None

@@ -35,6 +35,7 @@ _IN_USE = 10 * _BAND_ROWS  # rows before a band that a thread may still be at
 _LONGEST_WEBP, _MOST_WEBP_LOOPS = (1 << 24) - 1, (1 << 16) - 1  # milliseconds of a frame, repetitions
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10  # where an animation's are, and which says that there is transparency
 _MOST_JPEG_EXIF, _MOST_JPEG_XMP = 65_527, 65_504
+_MOST_JPEG_IPTC = 32_768  # so that XMP behind it begins where it is looked for
 _MOST_JPEG_DPI = 65_535  # in a field of 16 bits; EXIF data hold more
 
 
@@ -236,6 +237,8 @@ class _Said:
     exif: Exif | None
     xmp: bytes | None
     dpi: tuple[float, float] | None
+    iptc: bytes | None
+    text: tuple[tuple[bytes, bytes], ...]
 
     @property
     def exif_bytes(self) -> bytes:
@@ -251,7 +254,8 @@ def _said(picture: Picture, metadata: Metadata, maker: Maker | None) -> _Said:
         exif = Exif()
     exif.describe(width=width, height=height, dpi=metadata.dpi, software=software)
     xmp = true_xmp(metadata.xmp, width=width, height=height, maker=maker)
-    return _Said(exif if exif.entries() else None, xmp, metadata.dpi)
+    text = tuple(chunk for chunk in metadata.text if software is None or not chunk[1].startswith(b"Software\0"))
+    return _Said(exif if exif.entries() else None, xmp, metadata.dpi, metadata.iptc, text)
 
 
 def _encode(picture: Picture, file: BinaryIO, result: ResultFormat, options: WriteOptions) -> None:
@@ -273,6 +277,7 @@ def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int)
     chunks = []
     if said.xmp is not None:  # first, where it is looked for
         chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + said.xmp))
+    chunks += picture.colours
     if picture.icc is not None:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
     if said.dpi is not None:
@@ -280,6 +285,9 @@ def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int)
         chunks.append((b"pHYs", struct.pack(">IIB", *metre, 1)))
     if said.exif is not None:
         chunks.append((b"eXIf", said.exif_bytes))
+    if said.iptc is not None:
+        chunks.append((b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(_in_hex(said.iptc))))
+    chunks += said.text
     timing = picture.timing
     with PngWriter(
         file,
@@ -302,6 +310,11 @@ def _encode_png(picture: Picture, file: BinaryIO, said: _Said, compression: int)
                     png.write(rows)
 
 
+def _in_hex(iptc: bytes) -> bytes:
+    """Return records of IPTC-IIM as ImageMagick and ExifTool have them in the text of a PNG."""
+    return b"\niptc\n%8d\n%b\n" % (len(iptc), iptc.hex("\n", -36).encode())
+
+
 def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said, *, strip: bool) -> None:
     with TiffWriter(file, exif=said.exif) as tiff:
         for page in picture.frames:
@@ -313,6 +326,7 @@ def _encode_tiff(picture: Picture, file: BinaryIO, said: _Said, *, strip: bool) 
                 bits=_bits(page),
                 icc=page.icc,
                 xmp=said.xmp if page is picture else None,
+                iptc=said.iptc if page is picture else None,
                 dpi=None if strip else page.metadata.dpi,
             )
             for rows in _bands(page):
@@ -333,6 +347,10 @@ def _encode_jpeg(picture: Picture, file: BinaryIO, said: _Said, brief: _Said, qu
         how["exif"] = b"Exif\0\0" + exif
     if said.dpi is not None and max(said.dpi) <= _MOST_JPEG_DPI:
         how["dpi"] = said.dpi
+    if said.iptc is not None and len(said.iptc) <= _MOST_JPEG_IPTC:
+        resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(said.iptc)) + said.iptc + bytes(len(said.iptc) % 2)
+        segment = b"Photoshop 3.0\0" + resource
+        how["extra"] = b"\xff\xed" + struct.pack(">H", 2 + len(segment)) + segment
     Image.fromarray(to_levels(picture.pixels)).save(file, "JPEG", **how)
 
 
