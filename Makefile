@@ -2,6 +2,7 @@
 # make test    the tests
 # make test-web  those of the page alone, in Chromium, installed where it lacks
 # make test-bulk  those that start clusters and stores
+# make test-lowest  the tests with the oldest versions that pyproject.toml allows
 # make fuzz    damaged pictures of every format for ten minutes
 # make lint    ruff, mypy, strict, and hadolint
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-web test-bulk fuzz lint clean
+.PHONY: demo test test-web test-bulk test-lowest fuzz lint clean
 
 demo: $(VENV)/run.done
 	$(BIN)/python examples/before_after.py examples/pictures/chelsea.png --crop 120,60,130,110 -o demo
@@ -23,6 +24,12 @@ test-web: $(VENV)/dev.done
 
 test-bulk: $(VENV)/dev.done
 	$(BIN)/python -m pytest -m cluster tests/bulk
+
+test-lowest: $(VENV)/dev.done
+	$(PYTHON) -m venv --clear $(VENV)/lowest
+	$(BIN)/python tests/lowest.py > $(VENV)/lowest/constraints.txt
+	$(VENV)/lowest/bin/python -m pip --disable-pip-version-check -q install -c $(VENV)/lowest/constraints.txt -e '.[dev]'
+	$(VENV)/lowest/bin/python -m pytest
 
 fuzz: $(VENV)/dev.done
 	$(BIN)/python tests/fuzz.py --seconds 600

@@ -4,7 +4,11 @@ import struct
 import zlib
 from typing import Any
 
+import PIL
+import pytest
 from numpy.typing import NDArray
+
+since_pillow_13 = pytest.mark.skipif(PIL.__version__ < "13", reason="Pillow 12 does not write or read it")
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
