@@ -34,6 +34,7 @@ def srgan_train(
     """Run `srgan train`, under torchrun where there are several processes."""
     (folder / "recipe.toml").write_text(runs.toml(RECIPE))
     several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    several += ["--monitor-interval", "2"]  # in which those that are left say what they lost, before torchrun ends them
     places = ["--data", str(runs.photographs(folder / "photographs")), "--cache", str(folder / "cache")]
     command = [sys.executable, *(several if processes > 1 else []), runs.__file__, "train"]
     command += [str(folder / "recipe.toml"), *places, "--out", str(folder / run), *more]
