@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 from PIL.ExifTags import IFD
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngInfo
@@ -326,6 +326,18 @@ def test_a_wide_gamut_stays_wide(tmp_path: Path) -> None:
     assert np.array_equal(picture.pixels, PIXELS)
     for name in EVERY:
         assert written(picture, name).info["icc_profile"] == bytes(wide)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_profile_of_megabytes_goes_through_and_its_result_can_be_read_again(tmp_path: Path, name: str) -> None:
+    """Printers have such; Pillow reads those of PNG up to a megabyte."""
+    table = np.random.default_rng(5).bytes(3_000_000)
+    icc = (len(srgb()) + len(table)).to_bytes(4) + srgb()[4:] + table
+    before = PngImagePlugin.MAX_TEXT_CHUNK
+    picture = Picture(PIXELS, icc=icc)
+    write_picture(picture, tmp_path / "result", WriteOptions(format=name))
+    assert read_picture(tmp_path / "result").icc == icc
+    assert before == PngImagePlugin.MAX_TEXT_CHUNK
 
 
 def test_a_profile_that_ends_too_early_is_dropped(tmp_path: Path) -> None:

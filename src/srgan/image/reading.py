@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, _imaging
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, _imaging
 from PIL.ExifTags import IFD
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
@@ -145,23 +145,24 @@ def picture_from_image(image: Image.Image) -> Picture:
 
 _lock = threading.Lock()
 _reading = 0
-_outside: tuple[warnings.catch_warnings, int | None]
+_outside: tuple[warnings.catch_warnings, int | None, int]
 
 
 @contextmanager
 def without_limits() -> Iterator[None]:
     """Keep Pillow from warning, as what matters is an error here, and from limits of its own.
 
-    Both are settings of the whole process: the first thread to come changes them, the last to go restores them.
+    These are settings of the whole process: the first thread to come changes them, the last to go restores them.
     """
     global _reading, _outside
     with _lock:
         _reading += 1
         if _reading == 1:
-            _outside = warnings.catch_warnings(), Image.MAX_IMAGE_PIXELS
+            _outside = warnings.catch_warnings(), Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
             _outside[0].__enter__()
             warnings.filterwarnings("ignore", module=r"PIL\.")
             Image.MAX_IMAGE_PIXELS = None
+            PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # ICC profiles count as texts
     try:
         yield
     finally:
@@ -175,7 +176,7 @@ def without_limits() -> Iterator[None]:
 
 def _restore_limits() -> None:
     _outside[0].__exit__(None, None, None)
-    Image.MAX_IMAGE_PIXELS = _outside[1]
+    Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = _outside[1:]
 
 
 def _forget_readers() -> None:
