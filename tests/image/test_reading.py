@@ -208,6 +208,15 @@ def test_floating_point_and_too_wide_integers_are_refused(tmp_path: Path) -> Non
         ("empty.png", b"", r"empty\.png: the file is empty"),
         ("text.jpg", b"hello", r"text\.jpg: not a picture, or not of a kind that can be read"),
         ("page.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"page\.png: not a picture"),
+        ("a.png", b"\x89PNG\r\n\x1a\n\0\0", r"a\.png: a PNG that is damaged, or of a rare kind"),
+        ("b.png", b"\xff\xd8\xff\xe0\0\2", r"b\.png: a JPEG that is damaged, or of a rare kind"),
+        ("d.png", b"RIFF\4\0\0\0WEBP", r"d\.png: a WebP that is damaged, or of a rare kind"),
+        ("e.png", b"\0\0\0\x20ftypavif\0\0\0\0", r"e\.png: an AVIF that is damaged, or of a rare kind"),
+        (
+            "f.png",
+            b"BM" + bytes(12) + b"\x28" + bytes(80),
+            r"f\.png: damaged, or of a rare kind: Unsupported BMP pixel",
+        ),
     ],
 )
 def test_what_is_no_picture_is_said_to_be_none(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -5,10 +5,12 @@ stay 16, transparency becomes a plane of its own, palettes, CMYK and other colou
 """
 
 import ctypes
+import errno
 import importlib.util
 import io
 import logging
 import os
+import re
 import struct
 import sys
 import threading
@@ -83,6 +85,13 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # by the orientation of EXIF
 _IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
+_SIGNATURES = re.compile(
+    rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)|(?P<WebP>RIFF....WEBP)"
+    rb"|....ftyp(?:(?P<AVIF>avi[fs])|(?P<HEIF>hei[cx]|hev[cx]|mif1|msf1))|(?P<JP2>....jP  \r\n\x87\n)",
+    re.DOTALL,
+)
+_UNREAD = re.compile("[Uu]nsupported|unknown raw mode|decoder error|Not implemented")
+"""What Pillow says of files that may well be whole, as it says of some that are not."""
 _NO_PAGE = 1 | 4  # of _SUBFILE: a smaller copy of another page, a mask
 
 
@@ -112,11 +121,11 @@ def read_picture(
         raise PictureError(f"{where}: no such file") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{where}: not a picture, or not of a kind that can be read") from error
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}" if error.strerror else f"damaged: {error}"
-        raise PictureError(f"{where}: {reason}") from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes happen
-        raise PictureError(f"{where}: damaged: {error}") from error
+        if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:  # of a place without sense
+            raise PictureError(f"{where}: cannot be read: {error.strerror}") from error
+        what = "damaged, or of a rare kind" if _UNREAD.search(str(error)) else "damaged"
+        raise PictureError(f"{where}: {what}: {error}") from error
 
 
 def _all_of(file: BinaryIO) -> bytes:
@@ -207,6 +216,9 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
             if _is_tiff(file):
                 kind = "a TIFF that is damaged, or of a rare kind, floating-point colours say"
                 raise UnknownKindError(kind) from error
+            if (said := _said_kind(file)) is not None:
+                article = "an" if said == "AVIF" else "a"
+                raise PictureError(f"{article} {said} that is damaged, or of a rare kind") from error
             raise
         animated, paged = image.format in _ANIMATED, image.format in _PAGED
         frames: list[Picture] = []
@@ -272,6 +284,13 @@ def _is_heif(file: BinaryIO) -> bool:
 def _is_tiff(file: BinaryIO) -> bool:
     file.seek(0)
     return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _said_kind(file: BinaryIO) -> str | None:
+    """Return what the first bytes of a file say that it is, None where that is no picture."""
+    file.seek(0)
+    found = _SIGNATURES.match(file.read(16))
+    return None if found is None else found.lastgroup
 
 
 def open_image(file: IO[bytes], number: int = 0) -> ImageFile.ImageFile:
