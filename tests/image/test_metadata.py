@@ -88,6 +88,18 @@ def test_the_notes_of_a_camera_stay_where_they_were_and_the_thumbnail_goes(order
 
 
 @pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_notes_of_a_camera_stay_where_they_were_in_every_format(name: str, order: str) -> None:
+    before = exif(order)
+    file = io.BytesIO()
+    write_picture(Picture(PIXELS, metadata=Metadata(before), maker=MAKER), file, WriteOptions(format=name))
+    whole = file.getvalue()
+    data = whole[whole.index(before[:4]) :]
+    notes = before.index(b"note")
+    assert data[notes : notes + 12] == before[notes : notes + 12]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_xmp_is_kept_made_true_and_says_where_the_picture_comes_from(name: str) -> None:
     picture = Picture(PIXELS, metadata=Metadata(None, XMP), maker=MAKER)
     found = attributes(xmp_of(written(picture, name)))

@@ -71,6 +71,10 @@ class Exif:
             del kept[_EXIF_DIRECTORY]
         self._entries = tuple(kept.values())
 
+    def leave_out(self, tag: int) -> None:
+        """Leave out a tag of the first directory."""
+        self._entries = tuple(entry for entry in self._entries if entry.tag != tag)
+
     def entries(self) -> tuple[Entry, ...]:
         """Return the first directory."""
         return self._entries

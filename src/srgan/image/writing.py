@@ -17,7 +17,7 @@ from PIL import Image
 from srgan.atomic import written_whole
 from srgan.errors import ArgumentError, OutputError, TooLargeError
 from srgan.image.colour import largest, to_levels, to_uint16
-from srgan.image.exif import Exif
+from srgan.image.exif import ORIENTATION, Exif
 from srgan.image.large import release
 from srgan.image.picture import Limits, Maker, Metadata, Picture, in_words
 from srgan.image.png import PngWriter
@@ -242,7 +242,7 @@ class _Said:
 
     @property
     def exif_bytes(self) -> bytes:
-        return self.exif.tobytes() if self.exif is not None else b""
+        return self.exif.tobytes() if self.exif is not None and self.exif.entries() else b""
 
 
 def _said(picture: Picture, metadata: Metadata, maker: Maker | None) -> _Said:
@@ -357,6 +357,8 @@ def _encode_jpeg(picture: Picture, file: BinaryIO, said: _Said, brief: _Said, qu
 def _encode_modern(picture: Picture, file: BinaryIO, said: _Said, result: ResultFormat, quality: int | None) -> None:
     """Write a WebP or AVIF."""
     how: dict[str, Any] = {"quality": quality, "icc_profile": picture.icc}
+    if result.name == "AVIF" and said.exif is not None:  # which tells it outside; Pillow would move the makers' notes
+        said.exif.leave_out(ORIENTATION)
     how |= {"exif": said.exif_bytes, "xmp": said.xmp or b""}
     if picture.pixels.ndim == 2:  # these formats know RGB alone
         how["icc_profile"] = srgb() if picture.icc is not None else None
