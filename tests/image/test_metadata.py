@@ -100,6 +100,13 @@ def test_the_notes_of_a_camera_stay_where_they_were_in_every_format(name: str, o
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_exif_data_with_a_number_that_is_a_text_is_written_in_every_format(name: str) -> None:
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x011A, 2, 4, b"abc")
+    data = b"II*\0\x08\0\0\0\2\0" + entries + bytes(4)
+    assert written(Picture(PIXELS, metadata=Metadata(data), maker=MAKER), name).size == (160, 120)
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_xmp_is_kept_made_true_and_says_where_the_picture_comes_from(name: str) -> None:
     picture = Picture(PIXELS, metadata=Metadata(None, XMP), maker=MAKER)
     found = attributes(xmp_of(written(picture, name)))
@@ -445,12 +452,29 @@ def test_a_tiff_result_is_plain_to_another_program(tmp_path: Path) -> None:
         "</xmp:Thumbnails>" + 50_000 * "<xmp:Thumbnails>",
         "<rdf:RDF>" + 30_000 * "<Iptc4xmpExt:AISystemUsed " + "</rdf:RDF>",
         "<rdf:RDF>" + 30_000 * " Iptc4xmpExt:AISystemUsed='" + "</rdf:RDF>",
+        "<rdf:RDF>" + 30_000 * " xmlns:a" + 300_000 * "a" + "</rdf:RDF>",
     ],
 )
 def test_a_packet_made_to_take_long_does_not(packet: str) -> None:
     start = time.perf_counter()
     true_xmp(packet.encode(), width=2, height=1, maker=Maker("srgan", "none", "0"))
     assert time.perf_counter() - start < 5, "where backtracking would take minutes"
+
+
+@pytest.mark.parametrize("said", ["attribute", "element"])
+def test_what_another_prefix_says_of_where_a_picture_comes_from_goes_as_well(said: str) -> None:
+    """As GIMP and exiv2 write it; what has that name in another namespace is none of it."""
+    packet = XMP.replace(b"xmlns:Iptc4xmpExt", b"xmlns:iptcExt").replace(b"Iptc4xmpExt:Dig", b"iptcExt:Dig")
+    if said == "element":
+        attribute = b'iptcExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"'
+        element = b"<iptcExt:DigitalSourceType>a digitalCapture</iptcExt:DigitalSourceType></rdf:Description>"
+        packet = packet.replace(attribute, b"").replace(b"</rdf:Description>", element)
+    packet = packet.replace(b" dc:source", b' xmlns:own="urn:own" own:DigitalSourceType="mine" dc:source')
+    made = true_xmp(packet, width=2, height=1, maker=MAKER)
+    assert made is not None
+    found = [tag for tag in attributes(made.decode()) if "DigitalSourceType" in tag]
+    assert sorted(found) == [f"{EXTENSION}DigitalSourceType", "{urn:own}DigitalSourceType"]
+    assert b"digitalCapture" not in made
 
 
 @pytest.mark.parametrize("before", [0, 1, 10, 51, 52, 60])

@@ -78,9 +78,14 @@ def _signed(text: str, maker: Maker) -> str:
     """Return a packet that says who made the picture; of one that no network had a part in, its fingerprint alone."""
     attributes = ""
     if maker.model is not None:
+        prefixes = {"Iptc4xmpExt", *re.findall(rf"\sxmlns:([\w.-]+)\s*=\s*[\"']{re.escape(_EXTENSION)}[\"']", text)}
+
+        def without(found: re.Match[str]) -> str:
+            return "" if found[1] in prefixes else found[0]
+
         for name in _OURS:
-            text = re.sub(rf"\sIptc4xmpExt:{name}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
-            text = re.sub(rf"<Iptc4xmpExt:{name}(\s[^<>]*)?(/>|>[^<]*</Iptc4xmpExt:{name}>)", "", text)
+            text = re.sub(rf"\s([\w.-]+):{name}\s*=\s*(\"[^\"]*\"|'[^']*')", without, text)
+            text = re.sub(rf"<([\w.-]+):{name}(\s[^<>]*)?(/>|>[^<]*</\1:{name}>)", without, text)
         said = {
             "DigitalSourceType": ENHANCED,
             "AISystemUsed": f"{maker.program}, {maker.model}",
