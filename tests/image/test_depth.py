@@ -180,3 +180,42 @@ def test_floats_are_written_with_16_bits_and_lossy_formats_with_8() -> None:
 def test_a_sample_above_the_maximum_of_a_pixmap_is_full_intensity() -> None:
     content = b"P6 2 1 1000\n" + struct.pack(">6H", 2000, 1000, 999, 0, 500, 65535)
     assert read_picture(io.BytesIO(content)).pixels.tolist() == [[[65535, 65535, 65469], [0, 32768, 65535]]]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bbox",
+        "blend",
+        "default_image",
+        "disposal",
+        "dpi",
+        "duration",
+        "exif",
+        "icc_profile",
+        "interlace",
+        "loop",
+        "transparency",
+        "xmp",
+    ],
+)
+def test_a_text_of_a_png_may_have_any_name(name: str, kind: bytes, dtype: Any, interlaced: bool, behind: bool) -> None:
+    """Pillow puts texts where it has what other chunks say."""
+    rest, text = {b"tEXt": (b"", b"150"), b"zTXt": (b"\0", zlib.compress(b"150")), b"iTXt": (b"\0\0\0\0", b"150")}[kind]
+    texts = chunk(kind, name.encode() + b"\0" + rest + text)
+    values = np.random.default_rng(7).integers(1, 256, (9, 11, 3), dtype=dtype)
+    values[2, 3] = 0
+    told = chunk(b"tRNS", bytes(6)), chunk(b"pHYs", struct.pack(">IIB", 1000, 1000, 1))
+    content = png(values, *told, *([] if behind else [texts]), interlaced=interlaced)
+    picture = read(content[:-12] + texts + content[-12:] if behind else content)
+    assert np.array_equal(picture.pixels, values)
+    assert picture.alpha is not None
+    assert np.argwhere(picture.alpha == 0).tolist() == [[2, 3]]
+    assert picture.metadata.dpi == pytest.approx((25.4, 25.4))
+    assert (picture.icc, picture.metadata.exif, picture.metadata.xmp) == (None, None, None)
+    assert not picture.more
+    assert picture.metadata.text == ((kind, name.encode() + b"\0" + rest + text),)

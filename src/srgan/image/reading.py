@@ -36,7 +36,7 @@ from srgan.image.colour import Pixels, largest
 from srgan.image.exif import DESCRIPTIVE, X_RESOLUTION
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
 from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
-from srgan.image.png import read_chunks
+from srgan.image.png import is_png, read_chunks, without_texts
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # by the orientation of EXIF
+_TOLD_OTHERWISE = frozenset(
+    {b"bbox", b"blend", b"default_image", b"disposal", b"dpi", b"duration", b"exif", b"icc_profile", b"interlace"}
+    | {b"loop", b"transparency", b"xmp"}
+)  # by these names Pillow tells what chunks of a PNG say, and its texts as well
 _IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 _SIGNATURES = re.compile(
     rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)|(?P<WebP>RIFF....WEBP)"
@@ -298,6 +302,8 @@ def open_image(file: IO[bytes], number: int = 0) -> ImageFile.ImageFile:
 
     Raises UnidentifiedImageError for any other file, whatever its name says.
     """
+    if is_png(file):
+        file = without_texts(file, _TOLD_OTHERWISE)
     file.seek(0)
     image = Image.open(file, formats=_formats())
     if image.format == "PNG" and image.tile and isinstance(key := image.info.get("transparency"), int):
