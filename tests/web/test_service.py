@@ -16,6 +16,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -1014,6 +1015,22 @@ def test_a_slow_reader_is_left(monkeypatch: pytest.MonkeyPatch, reads: bool) -> 
         running.wait_for('srgan_requests_total{status="200"}', 1)
         assert received < 400_000, "of 1.9 MB"
         assert running.upscale(png()).status == 200
+
+
+def test_a_reader_that_takes_a_little_makes_room_for_more() -> None:
+    with server.bind("127.0.0.1", 0) as bound, socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.settimeout(10)
+        reader.connect(bound.getsockname())
+        connection, taken = bound.accept()[0], 0
+        with connection:
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    connection.send(bytes(262_144))
+            while not select.select([], [connection], [], 0.05)[1]:
+                taken += len(reader.recv(65_536))
+                assert taken < 300_000, "ten seconds of the slowest reader that is not left"
 
 
 def test_an_error_nobody_thought_of_is_500_and_no_traceback(

@@ -25,6 +25,9 @@ HEAD_SECONDS = 10.0
 STUCK_SECONDS = 20.0
 """After which a connection is cut whose client takes nothing of what it is sent."""
 
+UNSENT_BYTES = 65_536
+"""Of an answer that the system may hold unsent: with megabytes, as else, it takes more only after a third of them."""
+
 LINGER_SECONDS = 1.0
 """For which a connection is read on after a complaint: closed with bytes unread, it would be reset under the answer."""
 
@@ -43,6 +46,8 @@ def bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)  # connections inherit it
         bound.bind(address)
         bound.listen(128)
     except OSError as error:
