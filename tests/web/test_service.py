@@ -1478,6 +1478,22 @@ def test_a_reader_that_takes_each_piece_but_all_too_slowly_is_left(monkeypatch: 
     assert released == [True]
 
 
+def test_a_result_is_under_way_until_its_last_piece_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_PIECE", 10)
+    made_ = Made(bytes(25), (1, 1), (4, 4), "m", None, None, 0.0, lambda: None)
+    sent: list[tuple[int, bool]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:  # as uvicorn's, waits for what came before, not for what it is given
+        if message["type"] == "http.response.body":
+            sent.append((len(message["body"]), message["more_body"]))
+
+    asyncio.run(app._Result(made_, {}, "image/png")({"type": "http"}, receive, send))
+    assert sent == [(10, True), (10, True), (5, True), (0, False)]
+
+
 def test_the_progress_of_what_was_refused_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_UNSEEN", 0.0)
     assert running.upscale(png(), "scal=3", X_Request_ID="refused-1").status == 422

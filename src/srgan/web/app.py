@@ -364,12 +364,12 @@ class _Result(Response):
         content, start = memoryview(self._made.content), time.monotonic()
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            for place in range(0, len(content), _PIECE):
+            for place in (*range(0, len(content), _PIECE), len(content)):  # at last nothing, once all before has left
                 end = min(place + _PIECE, len(content))
                 left = start + GRACE + end / SLOWEST - time.monotonic()
                 async with asyncio.timeout(left):
                     await send(
-                        {"type": "http.response.body", "body": content[place:end], "more_body": end < len(content)}
+                        {"type": "http.response.body", "body": content[place:end], "more_body": place < len(content)}
                     )
         except TimeoutError as error:
             raise GoneError from error
