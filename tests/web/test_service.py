@@ -1500,6 +1500,16 @@ def test_the_progress_of_what_was_refused_is_not_waited_for(running: Running, mo
     assert running.ask("GET", "/v1/progress/refused-1").problem["status"] == 404
 
 
+def test_a_stop_does_not_wait_for_a_request_that_would_be_refused(weights: None) -> None:  # noqa: ARG001
+    asked: list[Answer] = []
+    with serving() as running:
+        watching = threading.Thread(target=lambda: asked.append(running.ask("GET", "/v1/progress/not-yet-1")))
+        watching.start()
+        time.sleep(0.3)
+    watching.join()
+    assert asked[0].problem["status"] == 503
+
+
 def test_a_name_that_no_request_can_have_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_UNSEEN", 60.0)
     assert running.ask("GET", "/v1/progress/short").problem["status"] == 404

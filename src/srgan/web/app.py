@@ -203,8 +203,11 @@ class Service:
         name = request.path_params["id"]
         until = time.monotonic() + (_UNSEEN if REQUEST_ID.fullmatch(name) else 0)
         while name not in self._seen:
-            if name not in self._arriving and time.monotonic() > until:
-                raise Problem("not-found", "no request of this name")
+            if name not in self._arriving:
+                if self.traffic.stopping:
+                    self._require_ready()
+                if time.monotonic() > until:
+                    raise Problem("not-found", "no request of this name")
             await asyncio.sleep(0.05)
         return StreamingResponse(
             self._events(self._seen[name]), media_type="text/event-stream", headers={"Cache-Control": "no-store"}

@@ -139,7 +139,7 @@ def _progress() -> dict[str, Any]:
                     }
                 },
             },
-            **_problems("token", "not-found"),
+            **_problems("token", "not-found", "stopping"),
         },
     }
 
