@@ -1229,6 +1229,20 @@ def test_what_keeps_it_from_serving_is_one_line(
     assert "there is a network tiny already" in capsys.readouterr().err
 
 
+def test_a_log_of_json_is_that_from_its_first_line(tiny_onnx: Path) -> None:
+    command = [sys.executable, "-m", "srgan", "serve", "--port", "0", "--host", "0.0.0.0", "--model", str(tiny_onnx)]
+    with subprocess.Popen(
+        [*command, "--json-log"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    first = json.loads(errors.splitlines()[0])
+    assert first["level"] == "warning"
+    assert first["message"].startswith("anyone who reaches 0.0.0.0 may send pictures")
+
+
 def test_a_network_that_cannot_be_loaded_ends_it(tiny_onnx: Path) -> None:
     command = [sys.executable, "-m", "srgan", "serve", "--port", "0", "--memory", "1MB", "--model", str(tiny_onnx)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -119,7 +119,11 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     bound = bind(host, port)
     if host not in LOOPBACK and token is None:
-        click.echo(f"srgan: warning: anyone who reaches {host} may send pictures: --token asks them for one", err=True)
+        warning = f"anyone who reaches {host} may send pictures: --token asks them for one"
+        if json_log:
+            logging.getLogger("srgan.web").warning(warning)
+        else:
+            click.echo(f"srgan: warning: {warning}", err=True)
     click.echo(f"srgan serves {url_of(bound)} (Ctrl-C ends)")
     sys.stdout.flush()
     if open_page:
