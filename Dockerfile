@@ -11,5 +11,5 @@ ENV PATH=/srgan/bin:$PATH PYTHONUNBUFFERED=1 XDG_CACHE_HOME=/tmp SRGAN_PORT=8000
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"SRGAN_PORT\"]}/healthz', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open(f'http://127.0.0.1:{os.environ[\"SRGAN_PORT\"]}/healthz', timeout=4)"]
 ENTRYPOINT ["srgan", "serve", "--host", "0.0.0.0"]

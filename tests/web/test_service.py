@@ -1086,6 +1086,18 @@ def test_the_log_says_what_a_request_came_to_and_why(
     assert "ZeroDivisionError: deep down" in line["traceback"]
 
 
+def test_the_health_check_of_the_container_asks_no_proxy(running: Running) -> None:
+    dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text()
+    found = re.search(r"^HEALTHCHECK .* CMD (.*)$", dockerfile, re.MULTILINE)
+    assert found is not None
+    _, *arguments = json.loads(found[1])
+    proxy = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}  # as docker's configuration gives
+    for port, status in ((running.port, 0), (9, 1)):
+        environment = os.environ | proxy | {"SRGAN_PORT": str(port)}
+        asked = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False)
+        assert asked.returncode == status
+
+
 def test_what_is_counted(fresh: Running) -> None:
     fresh.upscale(png(10, 10))
     fresh.upscale(b"hello")
