@@ -1642,6 +1642,17 @@ def test_every_option_reaches_the_service(monkeypatch: pytest.MonkeyPatch, capsy
     assert seen[0].networks.default == "srresnet"
 
 
+@pytest.mark.parametrize(
+    "origin", ["https://example.org/", "example.org", "https://Example.org", "https://exämple.org"]
+)
+def test_an_origin_is_what_browsers_say(
+    origin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("srgan.cli.serve.Server", lambda _: SimpleNamespace(serve_on=lambda _: None))
+    assert main(["serve", "--port", "0", "--allow-origin", "http://localhost:3000", "--allow-origin", origin]) == 2
+    assert capsys.readouterr().err.startswith(f"srgan: error: --allow-origin {origin}: not what browsers say")
+
+
 @pytest.mark.usefixtures("weights")
 def test_what_each_network_can_be_asked_for(tiny_onnx: Path) -> None:
     said = Networks([str(tiny_onnx)]).describe()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import sys
 import webbrowser
@@ -102,6 +103,11 @@ def serve(
         raise ArgumentError("the token is empty")
     if token is not None and not (token.isascii() and token.isprintable()):
         raise ArgumentError("the token is of printable ASCII, as headers hold no other characters alike everywhere")
+    for origin in origins:
+        if re.fullmatch(r"\*|null|[a-z][a-z0-9.+-]*://[!-.0-~]+", origin) is None or origin != origin.lower():
+            raise ArgumentError(
+                f"--allow-origin {origin}: not what browsers say, as https://example.org without a path"
+            )
     rules = Rules(
         bytes=max_bytes or Rules.bytes,
         limits=Limits(max_input_pixels or Rules.limits.input_pixels, max_output_pixels or Rules.limits.output_pixels),
