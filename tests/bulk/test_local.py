@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from multiprocessing import Pipe
+from multiprocessing import Pipe, resource_tracker, util
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -67,6 +68,42 @@ def test_ctrl_c_is_the_drivers_before_a_worker_can_say_so(tmp_path: Path, tiny_o
         assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     finally:
         crew.end()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_worker_is_told_all_before_the_driver_hears_that_it_is_to_end(
+    end: signal.Signals,
+    tmp_path: Path,
+    tiny_onnx: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """One that has been told half of it would end with a traceback. Another thread hears the signal for this one."""
+    start, other = util.spawnv_passfds, ThreadPoolExecutor(1)
+    other.submit(int).result()
+
+    def interrupted(path: bytes, arguments: Any, handles: Any) -> int:
+        number: int = start(path, arguments, handles)
+        other.submit(signal.raise_signal, end).result()
+        return number
+
+    def hear(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    resource_tracker.ensure_running()
+    monkeypatch.setattr(util, "spawnv_passfds", interrupted)
+    crew = local._Crew(making(tiny_onnx, tmp_path / "out"), 1, 1, [], None)
+    before = signal.signal(end, hear)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            crew._hire(0)
+        assert signal.getsignal(end) == hear
+        assert len(crew._crew) == 1
+    finally:
+        signal.signal(end, before)
+        crew.end()
+    other.shutdown()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Path, tiny_onnx: Path) -> None:

@@ -171,7 +171,7 @@ class _Crew:
         environment = self._environments[place] if self._environments else {}
         arguments = (theirs, self._making, self._beside, self._room, environment)
         process = context.Process(target=_work, args=arguments, name=f"srgan-{place}", daemon=True)
-        with _without_ctrl_c():
+        with _undisturbed(), _without_ctrl_c():
             process.start()
             theirs.close()
             self._crew[ours] = (process, {}, place)
@@ -234,11 +234,31 @@ def gpu_environments(workers: int, gpus: int) -> list[dict[str, str]]:
 
 
 @contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Let processes that are started in the block not hear of Ctrl-C, not even in the second until they can ignore it.
+def _undisturbed() -> Iterator[None]:
+    """Let this process hear of signals when the block ends: a worker started in it is told all that it is to do.
 
-    This one hears of it when the block ends.
+    To block them would not do, as other threads hear of them for the main one.
     """
+    if threading.current_thread() is not threading.main_thread():  # where none is raised
+        yield
+        return
+    heard: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in heard:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Let processes that are started in the block not hear of Ctrl-C, in the second until they can ignore it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
