@@ -429,6 +429,20 @@ def test_a_folder_may_be_called_as_a_file(tmp_path: Path, tiny_onnx: Path, name:
     assert counts(run(tiny_onnx, tmp_path / name, tmp_path / "out")[0])["done"] == 1
 
 
+def test_settings_of_the_pictures_own_format_are_settings_of_their_own(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.jpg", tmp_path / "in/b.png")
+    members = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    write_tar(tmp_path / "tars/t.tar", members)
+    for source, out in ((tmp_path / "in", tmp_path / "out"), (tmp_path / "tars", tmp_path / "out2/t")):
+        target = tmp_path / out.relative_to(tmp_path).parts[0]
+        assert counts(run(tiny_onnx, source, target, options=WriteOptions("same"))[0]) == {"done": 2}
+        poor, before = WriteOptions("same", quality=30), (out / "a_x4.jpg").read_bytes()
+        assert counts(run(tiny_onnx, source, target, options=poor)[0]) == {"remade": 1, "skipped": 1}
+        assert len((out / "a_x4.jpg").read_bytes()) < len(before)
+        assert counts(run(tiny_onnx, source, target)[0]) == {"done": 1, "skipped": 1}
+        assert (out / "a_x4.png").is_file()
+
+
 def test_parquet_with_paths_and_with_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "t/a.png", tmp_path / "t/b.png")
     a, b = ((tmp_path / f"t/{name}.png").read_bytes() for name in "ab")

@@ -58,7 +58,7 @@ class Making:
     @cached_property
     def mark(self) -> str:
         """What the manifest calls these settings."""
-        settings = "".join(dict.fromkeys(self.settings_of(suffix) for suffix in RESULT_FORMATS))
+        settings = "".join(dict.fromkeys(self.settings_of(f"picture{suffix}") for suffix in RESULT_FORMATS))
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def settings_of(self, name: str) -> str:
