@@ -724,6 +724,43 @@ def test_the_manifest_tells_of_every_picture(tmp_path: Path, tiny_onnx: Path, ph
     ]
 
 
+def test_pictures_that_are_gone_have_failed_no_more(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "in/broken.png").write_bytes(b"no picture")
+    (tmp_path / "in/gone.png").symlink_to("nowhere")
+    write_tar(tmp_path / "in/t.tar", {"b.png": (tmp_path / "in/a.png").read_bytes(), "broken.png": b"no picture"})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/apart.gif").write_bytes(b"no picture")
+    manifest = Manifest(open_place(str(tmp_path / "out")))
+
+    def listed() -> list[str]:
+        return [line.partition("\t")[0].removeprefix(f"{tmp_path}/") for line in failures(manifest)]
+
+    broken = ["other/apart.gif", "in/broken.png", "in/gone.png", "in/t.tar/broken.png"]
+    run(tiny_onnx, tmp_path / "other", tmp_path / "out")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=WriteOptions("jpeg"))
+    assert listed() == broken
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert listed() == broken
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 2, "failed": 3}
+    (tmp_path / "in/broken.png").unlink()
+    (tmp_path / "in/gone.png").unlink()
+    for _ in range(2):
+        assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 2, "failed": 1}
+        assert listed() == [broken[0], broken[3]]
+        status = status_of(manifest)
+        assert (status.run.total, status.done, status.failed, status.left) == (3, 2, 1, 0)
+        assert status.run.ended is not None
+    files = manifest.names()
+    (tmp_path / "in/t.tar").unlink()
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1}
+    assert listed() == broken[:1]
+    assert len(manifest.names()) == len(files) + 2
+    (tmp_path / "in/broken.png").write_bytes(b"no picture")
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out")[0]) == {"skipped": 1, "failed": 1}
+    assert listed() == [broken[0], broken[1]]
+
+
 def test_the_status_says_how_fast_and_how_long_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = open_place(str(tmp_path))
     with pytest.raises(BulkError, match="nobody has written a manifest there"):

@@ -31,7 +31,7 @@ ROWS, SECONDS = 10_000, 20.0
 MANY = 200
 """So many files are put together when a run begins."""
 
-Status: TypeAlias = Literal["done", "remade", "skipped", "failed", "listed"]
+Status: TypeAlias = Literal["done", "remade", "skipped", "failed", "listed", "gone"]
 
 _KEY = b"srgan"
 _MOMENT = timedelta(milliseconds=1)  # that times are told apart by
@@ -43,7 +43,8 @@ class Record:
 
     source, target  the picture as people call it, the result's name below the destination
     status          done: made where there was nothing; remade: in the place of another; skipped: there already;
-                    failed; listed: no picture but an archive, all of whose `members` have been found
+                    failed; listed: no picture but an archive, all of whose `members` have been found; gone: it had
+                    failed, and nothing is to be made of it any more
     identity        the fingerprint in the result; of a failed picture that which its result would have had
     settings        stands for the network and all options
     version         of the file that the picture was read from, see `srgan.bulk.places.File`
@@ -175,6 +176,13 @@ class Manifest:
             times.append(pc.max(table["time"]).as_py())
         self._newest = max(times)
         return (table.sort_by("time") if "time" in table.column_names else table), runs
+
+    def failed(self) -> list[dict[str, Any]]:
+        """Return the last rows of results, those that say failed. Raises BulkError."""
+        table, _ = self.read(["source", "target", "status", "version", "settings", "archive", "time"])
+        names = table.filter(pc.equal(table["status"], "failed"))["target"].combine_chunks()
+        last = {row["target"]: row for row in table.filter(pc.is_in(table["target"], names)).to_pylist()}
+        return [row for row in last.values() if row["status"] == "failed"]
 
     def last(self) -> Run | None:
         """Return the run that wrote last, None where none did. Raises BulkError."""

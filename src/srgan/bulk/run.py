@@ -82,12 +82,16 @@ def run_bulk(
         on_plan(plan)
     outcome = Outcome(Counter(skipped=plan.done, failed=plan.failed.total() + len(plan.errors)), plan.errors)
     run = Run(listing.url, plan.total, plan.done, dict(plan.failed))
+    gone = _gone(listing, making, manifest)
+    if gone or plan.tasks:
+        manifest.begin(run)
+    for record in gone:
+        manifest.add(record)
     if not plan.tasks:
         last = manifest.last()
         if last is not None and (last.ended is None or (last.source, last.total) != (run.source, run.total)):
             manifest.end(run)  # else --status would tell of what is no longer so
         return outcome
-    manifest.begin(run)
     results = [task.target for task in plan.tasks if task.kind == "file"]
     folders = {FOLDER, *(task.target for task in plan.tasks if task.kind != "file")}
     destination.remove_leftovers(results, folders)
@@ -123,6 +127,22 @@ def _refuse_own(listing: Listing, destination: Place) -> None:
                 f"{destination.url_of(task.target)}: the result of {task.source} would go there, which is a picture of"
                 f" {listing.url} itself: choose another destination"
             )
+
+
+def _gone(listing: Listing, making: Making, manifest: Manifest) -> list[Record]:
+    """Return rows for what failed of a folder and is in it no more, or failed by other settings."""
+    if listing.place is None or listing.errors:  # it cannot be told what is there
+        return []
+    below = clean(listing.place.url_of(""))
+    keys = {clean(task.key) for task in listing.tasks}
+    archives = {clean(task.name): (task.version, making.mark) for task in listing.tasks if task.kind != "file"}
+    return [
+        Record(row["source"], row["target"], "gone")
+        for row in manifest.failed()
+        if row["source"].startswith(below)
+        and row["target"] not in keys
+        and archives.get(row["archive"]) != (row["version"], row["settings"])
+    ]
 
 
 def plan_bulk(listing: Listing, making: Making, manifest: Manifest, *, retry_failed: bool = False) -> Plan:

@@ -59,7 +59,7 @@ def status_of(manifest: Manifest) -> Status:
     for target, status, error in zip(*columns, strict=True):
         last[target] = status, error
     outcomes = Counter(status for status, _ in last.values())
-    pictures = table.filter(pc.not_equal(table["status"], "listed"))
+    pictures = table.filter(pc.invert(pc.is_in(table["status"], pa.array(["listed", "gone"]))))
     times = pictures["time"].cast("int64").to_numpy() / 1000
     word = run.ended or max([run.started, *times[-1:]])
     since = max(run.started, word - RECENT)
@@ -71,15 +71,14 @@ def status_of(manifest: Manifest) -> Status:
 
 
 def failures(manifest: Manifest) -> Iterator[str]:
-    """Yield a line for each picture that has no result: its name, a tab, and why. Raises as `status_of` does.
+    """Yield a line for each picture that has no result, once: its name, a tab, and why. Raises as `status_of` does.
 
     Tabs and ends of lines are written \\t, \\n and \\r.
     """
     table, _ = _read(manifest, "source")
     last = {row["target"]: row for row in table.to_pylist()}
-    for row in last.values():
-        if row["status"] == "failed":
-            yield "\t".join(row[name].translate(_ESCAPES) for name in ("source", "error"))
+    rows = (row for row in last.values() if row["status"] == "failed")
+    yield from dict.fromkeys("\t".join(row[name].translate(_ESCAPES) for name in ("source", "error")) for row in rows)
 
 
 def lines_of(status: Status) -> Iterator[str]:
