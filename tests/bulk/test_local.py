@@ -1,5 +1,6 @@
 """The engine of one machine, with real processes: one is killed, all are, the command is, or interrupted."""
 
+import atexit
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe, resource_tracker, util
 from pathlib import Path
 from threading import Thread
@@ -22,7 +23,7 @@ from stores import write_tar
 from srgan.bulk import local
 from srgan.bulk.local import LocalEngine, _Crew, _Flight, gpu_environments
 from srgan.bulk.manifest import Manifest, Record, known
-from srgan.bulk.places import open_place
+from srgan.bulk.places import Place, open_place
 from srgan.bulk.run import run_bulk
 from srgan.bulk.sources import Task, list_source
 from srgan.cli import main
@@ -103,6 +104,28 @@ def test_a_worker_is_told_all_before_the_driver_hears_that_it_is_to_end(
         signal.signal(end, before)
         crew.end()
     other.shutdown()
+    assert capfd.readouterr().err == ""
+
+
+@dataclass(frozen=True)
+class Ended(Place):
+    """A place whose reader is told twice that it is to end, and once more when it does."""
+
+    def read(self, name: str) -> bytes:
+        atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().read(name)
+
+
+def test_a_worker_that_is_told_to_end_once_more_ends_quietly(
+    tmp_path: Path, tiny_onnx: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By whoever ends all of a group, `timeout` say, and by the driver that hears it too."""
+    draw(tmp_path / "in/a.png")
+    made = making(tiny_onnx, tmp_path / "out")
+    (task,) = list_source(str(tmp_path / "in"), made.size, "png", None).tasks
+    (record,) = LocalEngine(1).run(made, [replace(task, place=Ended(**vars(task.place)))])
+    assert (record.status, record.stage) == ("failed", "worker")
     assert capfd.readouterr().err == ""
 
 

@@ -279,13 +279,13 @@ class _Ended(BaseException):
 
 
 def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is being written has its time, however often it is told
     raise _Ended
 
 
 def _work(line: Connection, making: Making, beside: int, room: int, environment: dict[str, str]) -> None:
     """Be a worker: take numbered tasks until there are no more, or whoever gives them has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever gives the tasks hears it, and ends this
-    signal.signal(signal.SIGTERM, _end)
     os.environ.update(environment)
     turn = threading.Lock()
     given: Queue[Any] = Queue()
@@ -341,11 +341,13 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
         room=room,
     )
     try:
+        signal.signal(signal.SIGTERM, _end)
         for _ in pipeline.run(pictures()):
             pass
     except SrganError as error:  # no picture's: the network cannot be loaded
         tell(error)
     except _Ended:
         pass
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of `timeout`, say, which sends it to workers as well
     atexit._run_exitfuncs()
     os._exit(0)
