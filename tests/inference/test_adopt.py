@@ -93,6 +93,7 @@ def test_a_network_of_another_scale_is_run_as_often_as_it_takes(tmp_path: Path) 
         ({"shuffled": False}, r"makes \(1, 3, 24, 36\) of an RGB picture of 36x24"),
         ({"kind": TensorProto.FLOAT16}, "takes or gives something else than one picture in float32"),
         ({"factor": 255.0}, "makes 124 of a gray of 0.5: its pictures are not RGB in 0..1"),
+        ({"factor": -1.0}, "makes -0.486 of a gray of 0.5: its pictures are not RGB in 0..1"),
         ({"factor": float("nan")}, "the model: holds weights that are not finite"),
     ],
 )
