@@ -71,15 +71,19 @@ def main() -> None:
         results = list(evaluate(arguments.models, arguments.data, made=arguments.sr, meters=meters, watch=watch))
     if missing := left_out(results, meters.metrics):
         parser.error("; ".join(f"no picture of {folder} has {name}: --metrics without it" for name, folder in missing))
+    measured = {f"{r.folder}/{Path(score.picture).stem}" for r in results for score in r.scores}
+    if unknown := crops.keys() - measured:
+        parser.error(f"no picture {min(unknown)} for --crop in {', '.join(dict.fromkeys(r.folder for r in results))}")
     blocks = {"pictures": "\n\n".join(shown)} if shown else {}
-    for folder in arguments.data:
-        of_set = [replace(r, model=short(r.model)) for r in results if r.folder == folder.name]
-        blocks[f"table {folder.name}"] = table(of_set)
-        svg = plot(of_set, published(folder.name))
+    for folder in dict.fromkeys(r.folder for r in results):
+        of_set = [replace(r, model=short(r.model)) for r in results if r.folder == folder]
+        blocks[f"table {folder}"] = table(of_set)
+        svg = plot(of_set, published(folder))
         svg = re.sub(
             r".*?<svg ([^>]*)>(.*)</svg>.*", rf'<svg xmlns="http://www.w3.org/2000/svg" \1>{STYLE}\2</svg>\n', svg
         )
-        (pictures / f"{arguments.page.stem}-{folder.name}.svg").write_text(svg)
+        if svg:  # else one of the two scores was not measured
+            (pictures / f"{arguments.page.stem}-{folder}.svg").write_text(svg)
     page = arguments.page.read_text()
     for name, text in blocks.items():
         page, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", rf"\1\n{text}\n\n\2", page, flags=re.DOTALL)

@@ -231,6 +231,24 @@ def test_results_with_a_column_missing_are_not_put_into_the_page(
     assert "| bicubic | **" in page.read_text()
 
 
+def test_results_of_a_linked_folder_are_those_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is called as `srgan evaluate` calls it; a crop of no picture in it is an error, and a plot stays."""
+    (tmp_path / "link").symlink_to(photographs(tmp_path / "Set2", count=1))
+    page, plot = tmp_path / "results.md", tmp_path / "pictures/results-Set2.svg"
+    page.write_text("<!-- table Set2 -->\n<!-- end -->\n")
+    plot.parent.mkdir()
+    plot.write_text("<svg/>")
+    how = [page, "--models", "bicubic", "--data", tmp_path / "link", "--metrics", "psnr_y"]
+    run(monkeypatch, "results.py", *how)
+    assert "| bicubic | **" in page.read_text()
+    assert plot.read_text() == "<svg/>"  # LPIPS was not measured
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "results.py", *how, "--crop", "Set2/01:0,0,9,9")
+    assert capsys.readouterr().err.endswith("no picture Set2/01 for --crop in Set2\n")
+
+
 def test_a_loss_of_ones_own_makes_weights_that_are_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
