@@ -131,7 +131,9 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", required=True, help="over 16 photographs, as for srgan train")
+    parser.add_argument(
+        "--data", nargs="+", action="extend", required=True, help="over 16 photographs, as for srgan train"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--table", type=Path, required=True, help="the Markdown file to write")
     parser.add_argument("--perceptual", type=Path, help="folder with the weights of VGG19 and LPIPS")
@@ -141,8 +143,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="a checkpoint or .safetensors file to start from instead")
     parser.add_argument("--start-patches", type=positive, default=60_000)
     parser.add_argument("--patches", type=positive, default=4_000, help="of each lever's run")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="levers whose names contain one of these")
-    parser.add_argument("--set", dest="settings", nargs="+", default=[], metavar="KEY=VALUE", help="for every lever")
+    parser.add_argument(
+        "--only", nargs="+", action="extend", metavar="PART", help="levers whose names contain one of these"
+    )
+    parser.add_argument(
+        "--set", dest="settings", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="for every lever"
+    )
     return parser.parse_args()
 
 

@@ -82,7 +82,7 @@ def main() -> None:
         "--sizes", type=shape, nargs="+", default=["480x270", "960x540"] if cuda else ["320x240", "1020x678"]
     )
     parser.add_argument("--rounds", type=positive, default=5)
-    parser.add_argument("--data", nargs="*", default=[], help="folders of test pictures")
+    parser.add_argument("--data", nargs="*", action="extend", default=[], help="folders of test pictures")
     parser.add_argument("--out", type=Path, help="Markdown file for the results")
     options = parser.parse_args()
     device = Ranks().device

@@ -30,7 +30,7 @@ LEAST = 64  # pixels a side, of a size of a photograph
 def main() -> None:
     """Write both folders."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, nargs="+", help="folders or tars of photographs")
+    parser.add_argument("--data", required=True, nargs="+", action="extend", help="folders or tars of photographs")
     parser.add_argument("--model", default="srgan-plus", help="a shipped name or a weights file: the one that teaches")
     parser.add_argument("--sizes", default=[0.5, 0.35, 0.25, 0.18], nargs="+", type=float, help="1 is their own")
     parser.add_argument("--noise", default=0.0, type=float, help="the most, its standard deviation in levels of 255")

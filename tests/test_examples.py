@@ -299,6 +299,9 @@ def test_what_a_network_makes_of_photographs_is_there_to_learn_from(
     assert all(np.array_equal(upscaler.upscale(small), large) for small, large in zip(lr, sr, strict=True))
     pairs = prepare_store([str(tmp_path / "taught/sr")], tmp_path / "cache", min_side=64, lr=tmp_path / "taught/lr")
     assert len(pairs.entries) == 4
+    more = photographs(tmp_path / "more", count=1, size=(131, 160))
+    run(monkeypatch, "teach.py", *told[:-1], tmp_path / "both", "--data", more)
+    assert len([*(tmp_path / "both/sr").iterdir()]) == 6
     run(monkeypatch, "teach.py", *told[:-1], tmp_path / "repaired", "--noise", 6, "--jpeg", 40, 95)
     degradation = Degradation((40, 95), 6.0)
     for number, clean in enumerate(lr):
