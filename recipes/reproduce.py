@@ -3,11 +3,11 @@
     srgan fetch vgg19 lpips lpips-vgg
     python recipes/reproduce.py recipes/large-batch --data PHOTOGRAPHS --test Set5 --test Set14 --test BSD100
 
-A folder stands for the paper's five networks in it, SRResNet first, from which the others start (in recipes/cpu from
-srresnet-more, which goes on from it). RUNS gets a folder for every run, RUNS/weights the networks (.onnx, .safetensors)
-with their scores in their cards, RUNS/scores.json all scores of all pictures. SIGTERM and Ctrl-C save a checkpoint and
-end it, so that `timeout 540 python recipes/reproduce.py ...` trains for nine minutes at a time; only decoding the
-photographs, once, has to fit into that.
+A folder stands for the paper's five networks in it, SRResNet first, from which the three SRGANs start (in recipes/cpu
+all four others, from srresnet-more, which goes on from it). RUNS gets a folder for every run, RUNS/weights the networks
+(.onnx, .safetensors) with their scores in their cards, RUNS/scores.json all scores of all pictures. SIGTERM and Ctrl-C
+save a checkpoint and end it, so that `timeout 540 python recipes/reproduce.py ...` trains for nine minutes at a time;
+only decoding the photographs, once, has to fit into that.
 """
 
 import argparse
