@@ -267,6 +267,25 @@ def test_a_gray_picture_is_the_luma_of_what_the_network_makes_of_it(tiny_onnx: P
     assert np.abs(result.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_gray_in_three_channels_is_what_it_is_in_one(tiny_onnx: Path, kind: type[np.generic]) -> None:
+    lr = np.random.default_rng(5).integers(0, 256, (300, 8), dtype=np.uint8)
+    gray = (lr / np.float32(255)).astype(kind) if kind is np.float32 else lr.astype(kind)
+    upscaler = Upscaler(tiny_onnx, precision="fp32", size=3)
+    result = upscaler.upscale(np.dstack([gray] * 3))
+    assert result.dtype == kind
+    np.testing.assert_array_equal(result, np.dstack([upscaler.upscale(gray)] * 3))
+
+
+def test_one_pixel_of_colour_makes_a_picture_of_colours(tiny_onnx: Path) -> None:
+    lr = np.full((300, 8, 3), 90, dtype=np.uint8)
+    lr[299, 7, 2] += 1
+    upscaler = Upscaler(tiny_onnx, precision="fp32")
+    result = upscaler.upscale(lr)
+    upscaler.keeps_gray = False
+    np.testing.assert_array_equal(result, upscaler.upscale(lr))
+
+
 def test_a_window_that_is_not_finite_is_computed_again_in_fp32(noise: NDArray[np.uint8]) -> None:
     plan = plan_tiles(13, 17, halo=0, tile=10, pixels=1)
     sr = upscale_pixels(Broken(since=2, fp32_too=False), noise, plan, lambda: None)

@@ -45,6 +45,7 @@ class NetworkSource:
     def __init__(self, model: str, precision: str, threads: int | None) -> None:
         self.name = model
         self._upscaler = Upscaler(model, precision=precision, threads=threads)
+        self._upscaler.keeps_gray = False  # the network is measured, as published figures are of networks
         network = self._upscaler.network
         if network.scale != SCALE:
             raise DataError(f"{model}: of scale {network.scale}; the evaluation is for {SCALE}")

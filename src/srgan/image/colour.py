@@ -1,15 +1,19 @@
 """Between pixels as files hold them and pictures as networks take them: float32 NCHW RGB in [0, 1]."""
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from srgan.image.large import allocate, release
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """A picture (H, W, 3), or one plane of it (H, W): uint8, uint16, or float32 in [0, 1]."""
 
 BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """How much red, green and blue weigh in the luma of ITU-R BT.601."""
+
+_BAND_ROWS = 256
 
 
 def to_uint8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -51,6 +55,21 @@ def from_network(sr: NDArray[np.float32], *, gray: bool, dtype: np.dtype[Any]) -
     The values are clipped to [0, 1], and for uint8 and uint16 rounded to levels.
     """
     return from_floats(np.tensordot(BT601, sr, 1) if gray else sr.transpose(1, 2, 0), dtype)
+
+
+def is_gray_in_rgb(pixels: Pixels) -> bool:
+    """Tell whether pixels are (H, W, 3) with three equal channels, as most programs save what is gray."""
+    bands = (pixels[start : start + _BAND_ROWS] for start in range(0, len(pixels), _BAND_ROWS))
+    return pixels.ndim == 3 and all(bool((band[..., :1] == band[..., 1:]).all()) for band in bands)
+
+
+def gray_in_rgb(gray: Pixels) -> Pixels:
+    """Return a plane (H, W) as three equal channels (H, W, 3), in a file where that is large (`srgan.image.large`)."""
+    rgb = cast(Pixels, allocate((*gray.shape, 3), gray.dtype))
+    for start in range(0, len(gray), _BAND_ROWS):
+        rgb[start : start + _BAND_ROWS] = gray[start : start + _BAND_ROWS, :, np.newaxis]
+        release(rgb, start, min(start + _BAND_ROWS, len(gray)))
+    return rgb
 
 
 def to_floats(pixels: Pixels) -> NDArray[np.float32]:

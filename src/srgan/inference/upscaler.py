@@ -19,7 +19,7 @@ from PIL import Image
 from srgan import __version__
 from srgan.errors import ArgumentError, TooLargeError
 from srgan.image.alpha import bleed, hold
-from srgan.image.colour import Pixels
+from srgan.image.colour import Pixels, gray_in_rgb, is_gray_in_rgb
 from srgan.image.consistent import consistent
 from srgan.image.heat import heat
 from srgan.image.picture import Limits, Maker, Picture, array_from_picture, image_from_picture, picture_from_array
@@ -45,6 +45,9 @@ class Upscaler:
     Threads may share one, and wait for each other: a network takes all processors. So may a process and those forked
     from it at any moment, where the first to run a network there loads it anew; it cannot be pickled.
     """
+
+    keeps_gray = True
+    """Whether three equal channels come back as such; else as the network makes them, with a tint here and there."""
 
     def __init__(
         self,
@@ -198,11 +201,16 @@ class Upscaler:
     ) -> Picture:
         size = self.size.of(*frame.pixels.shape[:2])
         pixels = frame.pixels if frame.alpha is None else bleed(frame.pixels, frame.alpha)
+        colourless = self.keeps_gray and is_gray_in_rgb(pixels)
+        if colourless:
+            pixels = pixels[..., 0]
         for plan in plans:
             lr, pixels = pixels, upscale_pixels(network, pixels, plan, step)
             if self._consistent:
                 pixels = consistent(pixels, lr)
         pixels, alpha = resample(pixels, *size), frame.alpha
+        if colourless:
+            pixels = gray_in_rgb(pixels)
         if alpha is not None and _is_flat(alpha):
             alpha = np.full(size, alpha[0, 0])
         elif alpha is not None:
@@ -269,7 +277,7 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
 
     For a path, a file or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only
     ones that Pillow has), of an animation its first frame, turned as its EXIF orientation says and with its ICC
-    profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray,
+    profile; for an array it is an array of the same type, (4H, 4W, ...). Gray stays gray, in three equal channels too,
     and transparency is kept. This loads the network anew; for several pictures keep an `Upscaler`.
 
     Raises PictureError where a file cannot be read, TooLargeError for a file of over 200 million pixels or a result of
