@@ -114,6 +114,35 @@ def test_a_network_that_gives_a_number_makes_no_picture(tmp_path: Path) -> None:
         adopt(tmp_path / "mean.onnx", tmp_path / "a.onnx")
 
 
+def test_weights_that_lie_beside_the_file_come_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's exporter leaves them in theirs.onnx.data, and two trainings of a network are one theirs.onnx."""
+    monkeypatch.chdir(tmp_path)  # no folder of the file's
+    (tmp_path / "net").mkdir()
+    source, data = tmp_path / "net" / "theirs.onnx", tmp_path / "net" / "theirs.onnx.data"
+    adopted = []
+    for factor in (1.0, 0.9):
+        whole = neighbours(tmp_path / f"{factor}.onnx", factor=factor)
+        data.unlink(missing_ok=True)
+        onnx.save(onnx.load(whole), source, save_as_external_data=True, location=data.name, size_threshold=0)
+        adopt(source, tmp_path / f"adopted-{factor}.onnx", halo=1, name="a")
+        adopt(whole, tmp_path / f"whole-{factor}.onnx", halo=1, name="a")
+        pair = [onnx.load(tmp_path / f"{name}-{factor}.onnx") for name in ("adopted", "whole")]
+        assert pair[0].graph == pair[1].graph
+        adopted.append((tmp_path / f"adopted-{factor}.onnx").read_bytes())
+    assert adopted[0] != adopted[1]
+
+    content = data.read_bytes()
+    data.write_bytes(content[:-1])
+    with pytest.raises(WeightsError, match=r"theirs\.onnx: has weights in .*theirs\.onnx\.data, which is cut short"):
+        adopt(source, tmp_path / "a.onnx")
+    data.unlink()
+    with pytest.raises(WeightsError, match=r"has weights in .*\.data, which cannot be read: No such file or directory"):
+        adopt(source, tmp_path / "a.onnx")
+    source.write_bytes(source.read_bytes().replace(b"theirs.onnx.data", b"../1.onnx.dat.xy"))
+    with pytest.raises(WeightsError, match=r"has weights in \.\./1\.onnx\.dat\.xy, outside of its folder"):
+        adopt(source, tmp_path / "a.onnx")
+
+
 def test_files_that_are_no_such_network(tiny_onnx: Path, tmp_path: Path) -> None:
     (tmp_path / "damaged.onnx").write_bytes(tiny_onnx.read_bytes()[:5000])
     with pytest.raises(WeightsError, match=r"damaged\.onnx: damaged, or not an ONNX model"):

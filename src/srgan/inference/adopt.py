@@ -11,6 +11,7 @@ from srgan.inference.network import Network, require_finite
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.quiet import openvino
 from srgan.weights import METADATA_KEY, Card, read_card
+from srgan.weights.onnx import embedded
 from srgan.weights.protobuf import field
 
 SIZES = ((24, 36), (31, 17))
@@ -45,10 +46,12 @@ def adopt(
     if output.suffix.lower() != ".onnx":
         raise ArgumentError(f"{output}: written is .onnx")
     try:
-        content = source.read_bytes()
+        content = embedded(source.read_bytes(), source.parent)
         model = openvino.Core().read_model(content)
     except OSError as error:
         raise WeightsError(f"{source}: cannot be read: {error.strerror}") from error
+    except WeightsError as error:
+        raise WeightsError(f"{source}: {error}") from error
     except RuntimeError as error:
         raise WeightsError(f"{source}: damaged, or not an ONNX model") from error
     if model.has_rt_info(["framework", METADATA_KEY]):
