@@ -134,6 +134,12 @@ def test_an_unknown_model_names_the_known_ones(model: str, message: str) -> None
         find_weights(model)
 
 
+def test_a_network_of_another_kind_of_file_leads_to_where_it_is_told_how_to_run_it(tmp_path: Path) -> None:
+    (tmp_path / "4x.pth").write_bytes(b"PK")
+    with pytest.raises(WeightsError, match=r"4x\.pth: neither .*; other programs.*docs/models\.md"):
+        find_weights(tmp_path / "4x.pth")
+
+
 def test_a_checksum_is_that_of_what_the_file_holds_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.onnx"
     file.write_bytes(b"abc")

@@ -134,15 +134,17 @@ def find_weights(model: str | Path) -> WeightsFiles:
         return files
     path = Path(model)
     suffix = path.suffix.lower()
-    if suffix not in (".onnx", ".safetensors"):
-        if suffix == ".pt":
-            raise WeightsError(f"{model}: a checkpoint, which srgan export makes weights of")
-        known = ", ".join(NAMES)
-        raise WeightsError(f"{model}: no model of this name ({known}), and no .onnx or .safetensors file")
+    if suffix == ".pt":
+        raise WeightsError(f"{model}: a checkpoint, which srgan export makes weights of")
     try:
         there = path.is_file()
     except OSError as error:
         raise WeightsError(f"{model}: cannot be read: {error.strerror}") from error
+    if suffix not in (".onnx", ".safetensors"):
+        if there:
+            raise WeightsError(f"{model}: neither .onnx nor .safetensors; other programs' networks: docs/models.md")
+        known = ", ".join(NAMES)
+        raise WeightsError(f"{model}: no model of this name ({known}), and no .onnx or .safetensors file")
     if not there:
         raise WeightsError(f"{model}: no such file")
     return WeightsFiles(path, None) if suffix == ".onnx" else WeightsFiles(None, path)
