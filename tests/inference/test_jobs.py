@@ -475,3 +475,12 @@ def test_a_picture_of_a_folder_that_cannot_be_searched_has_a_result(held_by_perm
     held_by_permissions.chmod(0o300)
     (job,) = plan_batch([str(held_by_permissions / "a.png")], None, Size(scale=4))[0]
     assert job.target == held_by_permissions / "a_x4.png"
+
+
+def test_a_name_for_the_result_in_the_place_of_a_picture_leads_to_the_option(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    names = [str(tmp_path / "a.jpg"), str(tmp_path / "large.png")]
+    for output, told in ((None, "; a result's name comes after -o"), (tmp_path / "out", "")):
+        jobs, errors = plan_batch(names, output, Size(scale=4))
+        assert [job.source for job in jobs] == [tmp_path / "a.jpg"]
+        assert [str(error) for error in errors.values()] == [f"{names[1]}: no such file or folder{told}"]

@@ -96,6 +96,8 @@ def plan_batch(
             errors[name] = error
         except OSError as error:
             errors[name] = PictureError(f"{name}: {error.strerror}")
+    if output is None and len(inputs) == 2 and _is_for_a_result(inputs[1]):
+        errors[inputs[1]] = PictureError(f"{errors[inputs[1]]}; a result's name comes after -o")
     sources = _without_results(list(found.values()))
     targets: Sequence[Path | None]
     own = format if format != SAME else own_format(sources[0].path.name) if sources else None
@@ -264,6 +266,12 @@ def _without_results(sources: list[_Source]) -> list[_Source]:
             _LIKE_RESULT.search(source.path.name) and source.path.parent / source.path.stem.rpartition("_")[0] in given
         )
     ]
+
+
+def _is_for_a_result(name: str) -> bool:
+    """Tell whether an input is no file, and called as a result can be, by the habit of other programs."""
+    path = Path(name)
+    return path.suffix.lower() in RESULT_FORMATS and not glob.has_magic(name) and not os.path.lexists(path)
 
 
 def _names_a_kind(path: Path) -> bool:
