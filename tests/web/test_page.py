@@ -930,6 +930,24 @@ def test_chosen_colours_stay_and_the_others_follow_the_system(opened: Open) -> N
     assert pixels(page.screenshot())[5, 5].mean() < 50
 
 
+def test_a_browser_that_keeps_nothing_has_the_page_all_the_same(opened: Open, photo: Path) -> None:
+    block = """for (const name of ["localStorage", "sessionStorage"]) {
+        Object.defineProperty(globalThis, name, {get() { throw new DOMException("blocked", "SecurityError"); }});
+    }"""
+    with served(SRGAN_TOKEN="sesame") as url:
+        page = opened(url, prepare=lambda page: page.add_init_script(block), color_scheme="light")
+        button = page.locator("#theme")
+        button.click()
+        page.emulate_media(color_scheme="dark")
+        page.emulate_media(color_scheme="light")
+        expect(button).to_have_accessible_name("Light colours")
+        assert pixels(page.screenshot())[5, 5].mean() < 50
+        give(page, photo)
+        page.get_by_label("Token", exact=True).fill("sesame")
+        page.keyboard.press("Enter")
+        wait_for(page, "done")
+
+
 def test_a_browser_without_light_dark_has_light_colours(opened: Open, photo: Path) -> None:
     source = (Path(__file__).parents[2] / "src" / "srgan" / "web" / "page" / "style.css").read_text()
     old = source.replace("light-dark(", "nothing-known(")

@@ -1,5 +1,7 @@
 // The calls of the service. Every address is relative, so that the page may live below any path.
 
+import { keep, kept } from "./keeping.js";
+
 /** What the service answers in the place of a picture: `status` (0 where nothing answers), and its one line as `message`. */
 export class Problem extends Error {
   constructor(status, message, seconds = 0) {
@@ -12,12 +14,12 @@ export class Problem extends Error {
 const BUSY = [429, 503]; // with a Retry-After
 const BUSY_TRIES = 30;
 
-let token = sessionStorage.getItem("srgan-token") ?? "";
+let token = kept("sessionStorage", "srgan-token") ?? "";
 
 /** Keep the token for this tab, and send it with every call; one that no header can hold is none. */
 export function useToken(text) {
   token = /^[\x20-\x7e]*$/.test(text) ? text : "";
-  sessionStorage.setItem("srgan-token", token);
+  keep("sessionStorage", "srgan-token", token);
 }
 
 async function call(path, init = {}) {

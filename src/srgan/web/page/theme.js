@@ -1,10 +1,12 @@
 // Dark or light: as the system has it, until one is chosen here.
 
+import { keep, kept } from "./keeping.js";
+
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 DARK.addEventListener("change", () => setTheme());
 
-export function setTheme(theme = localStorage.getItem("srgan-theme")) {
+export function setTheme(theme = kept("localStorage", "srgan-theme") ?? document.documentElement.dataset.theme) {
   const button = document.getElementById("theme");
   const shown = theme ?? (DARK.matches ? "dark" : "light");
   if (theme) document.documentElement.dataset.theme = theme;
@@ -12,7 +14,7 @@ export function setTheme(theme = localStorage.getItem("srgan-theme")) {
   button.setAttribute("aria-label", shown === "dark" ? "Light colours" : "Dark colours");
   button.onclick = () => {
     const next = shown === "dark" ? "light" : "dark";
-    localStorage.setItem("srgan-theme", next);
+    keep("localStorage", "srgan-theme", next);
     setTheme(next);
   };
 }
