@@ -540,6 +540,18 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(page.get_by_role("button", name="Choose by the picture")).to_be_visible()
 
 
+def test_a_network_that_is_chosen_before_a_number_is_typed_is_the_one(page: Page, photo: Path) -> None:
+    give(page, photo)
+    wait_for(page, "done")
+    page.get_by_label("Size").select_option("Width…")
+    page.get_by_label("Width in pixels").fill("")
+    page.get_by_role("radio", name="Plain").check()
+    page.get_by_label("Width in pixels").fill("200")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".label.after")).to_have_text("bicubic")
+    expect(page.get_by_role("radio", name="Plain")).to_be_checked()
+
+
 def test_the_fast_network_is_repaired_as_far_as_it_goes(page: Page, photo: Path, tmp_path: Path) -> None:
     give(page, photo)
     wait_for(page, "done")

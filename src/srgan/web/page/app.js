@@ -610,12 +610,12 @@ function ignoreAbort(error, tell) {
 // ---------------------------------------------------------------- what people do
 
 function edited({ target }) {
-  const said = panel.read();
-  if (!said) return;
   if (target.name === "model" || ["detail", "repair"].includes(target.id)) {
     auto = null;
     if (current) current.auto = null;
   }
+  const said = panel.read();
+  if (!said) return;
   settings = { ...said, ...(auto && beginning(auto)) };
   if (current) current.settings = { ...said };
   render();
