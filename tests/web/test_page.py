@@ -744,6 +744,18 @@ def test_pictures_that_are_none_say_so(page: Page, photo: Path, tmp_path: Path) 
     expect(page.locator("#queue li")).to_have_count(4)
 
 
+def test_a_file_that_is_changed_after_it_was_given_says_so(page: Page, photo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "changed.jpg"
+    path.write_bytes(photo.read_bytes())
+    give(page, path)
+    wait_for(page, "done")
+    path.write_bytes(photo.read_bytes() + b"more")
+    page.get_by_label("Size").select_option("2×")
+    page.get_by_role("button", name="Apply").click()
+    wait_for(page, "failed")
+    expect(page.locator("#notice")).to_contain_text("file was changed, moved or removed")
+
+
 def test_cancelling_and_a_queue(page: Page, slow: Path, photo: Path) -> None:
     give(page, slow, photo, photo)
     expect(page.locator("#job-text")).to_have_text(re.compile("^(Sending|Waiting|[0-9]+%)"))

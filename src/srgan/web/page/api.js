@@ -111,11 +111,25 @@ async function upscaleOnce(picture, query, signal, tell) {
       jpegQuality: number("JPEG-Quality") || null,
     };
   } catch (error) {
+    if (error.status === 0 && !(await isThere(picture))) {
+      throw new Problem(0, "The picture's file was changed, moved or removed after it was given: give it again.");
+    }
     if (error instanceof TypeError) throw new Problem(0, "The connection broke before the whole picture was there.");
     throw error;
   } finally {
     over.abort();
   }
+}
+
+/** Resolve with whether a file can still be read: sending one that cannot fails as if nothing answered. */
+function isThere(file) {
+  return file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 }
 
 /** Return the name in a Content-Disposition, by RFC 6266. */
