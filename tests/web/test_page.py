@@ -1038,6 +1038,21 @@ def test_a_service_that_wants_a_token_and_then_ends(opened: Open, photo: Path) -
         expect(images(page, "after")).to_have_count(2)
 
 
+def test_what_the_service_has_to_read_is_read_when_it_is_there_again(page: Page, photo: Path, tmp_path: Path) -> None:
+    with Image.open(photo) as image:
+        image.save(tmp_path / "scan.tif")
+    page.route("**/v1/upscale*", lambda route: route.abort())
+    give(page, tmp_path / "scan.tif")
+    wait_for(page, "failed")
+    page.unroute("**/v1/upscale*")
+    page.get_by_role("button", name="Try again").click()
+    compared(page)
+    expect(entry(page).locator(".thumb img")).to_have_count(1)
+    page.locator("#before").get_by_text("Pixels").click()
+    expect(images(page, "before")).to_have_count(1)
+    expect(images(page, "before")).to_have_class("pixels")
+
+
 def test_a_token_that_is_not_told(opened: Open, photo: Path) -> None:
     with served(SRGAN_TOKEN="sesame") as url:
         page = opened(url)

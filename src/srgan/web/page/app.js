@@ -112,13 +112,17 @@ function add(files) {
   pictures.push(...come);
   if (!current || pictures.length === come.length) select(come[0]);
   for (const picture of come) {
-    readings
-      .run(() => readSource(picture), picture.gone.signal)
-      .catch((error) => ignoreAbort(error, () => say(error.message, true)));
+    read(picture);
     make(picture);
   }
   render();
   if (empty) entryOf(current).querySelector(".pick").focus();
+}
+
+function read(picture) {
+  readings
+    .run(() => readSource(picture), picture.gone.signal)
+    .catch((error) => ignoreAbort(error, () => say(error.message, true)));
 }
 
 /** Learn the size of a picture and make its thumbnail; where the browser cannot read it, the service's copy serves. */
@@ -651,7 +655,10 @@ byId("apply-all").addEventListener("click", () => {
 });
 byId("cancel").addEventListener("click", () => cancel(current));
 byId("again").addEventListener("click", () => {
-  for (const picture of toDoAgain()) make(picture);
+  for (const picture of toDoAgain()) {
+    if (!picture.url("source")) read(picture); // by the service, which may not have answered
+    make(picture);
+  }
   stay();
 });
 byId("drop-it").addEventListener("click", () => {
