@@ -17,7 +17,7 @@ import pytest
 from browser import chromium, launched, served
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect
 
 from srgan.image.resize import imresize
 
@@ -550,6 +550,22 @@ def test_a_network_that_is_chosen_before_a_number_is_typed_is_the_one(page: Page
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".label.after")).to_have_text("bicubic")
     expect(page.get_by_role("radio", name="Plain")).to_be_checked()
+
+
+def test_a_result_leaves_what_is_being_typed_alone(page: Page, photo: Path) -> None:
+    held: list[Route] = []
+    page.route("**/v1/upscale*", lambda route: held.append(route))
+    give(page, photo)
+    wait_for(page, "working")
+    page.get_by_label("Size").select_option("Width…")
+    width = page.get_by_label("Width in pixels")
+    width.fill("")
+    page.route("**/v1/upscale*", lambda route: route.continue_())
+    held[0].continue_()
+    wait_for(page, "done")
+    expect(width).to_have_value("")
+    width.press_sequentially("300")
+    expect(page.locator("#facts")).to_have_text("120 × 80 to 300 × 200 pixels")
 
 
 def test_the_fast_network_is_repaired_as_far_as_it_goes(page: Page, photo: Path, tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ async function makeNow(picture, signal) {
   picture.source ??= { width: answer.inputWidth, height: answer.inputHeight };
   if (asks && picture.auto === asks) {
     Object.assign(picture.settings, { model, repair });
-    if (picture === current) panel.write(picture.settings);
+    if (picture === current) panel.writeNetwork(picture.settings);
   }
   if (wanted.model !== "bicubic") speed = (answer.inputWidth * answer.inputHeight) / answer.seconds;
   const first = picture.result === null;

@@ -143,6 +143,12 @@ export class Panel {
     this.#arrange();
   }
 
+  /** Choose the network of settings, and leave alone the other fields, where people may be typing. */
+  writeNetwork(settings) {
+    this.#stand(settings.model, settings);
+    this.#arrange();
+  }
+
   /** Show the fields that the choices have, and what the slider says. */
   #arrange() {
     const amount = AMOUNTS[byId("size").value];
