@@ -795,6 +795,19 @@ def test_cancelling_and_a_queue(page: Page, slow: Path, photo: Path) -> None:
     assert first.value.suggested_filename == "photo_x4.png"
 
 
+def test_how_many_wait_before_a_picture_goes_by_their_turns(page: Page, photo: Path) -> None:
+    give(page, photo)
+    wait_for(page, "done")
+    page.route("**/v1/upscale*", lambda _: None)  # which is never answered
+    give(page, photo, photo)
+    page.get_by_label("Size").select_option("2×")
+    page.get_by_role("button", name="Apply", exact=True).click()
+    job = page.locator("#job-text")
+    expect(job).to_have_text("Waiting, 2 before it")
+    entry(page, 3).locator(".pick").click()
+    expect(job).to_have_text("Waiting, 1 before it")
+
+
 def test_what_waits_takes_the_settings_of_its_turn(page: Page, slow: Path, photo: Path) -> None:
     give(page, slow, photo)
     wait_for(page, "working", 1)

@@ -33,6 +33,7 @@ let panel;
 let settings; // of the next picture
 let auto; // the model by which the service chooses its network, null once people do
 const pictures = [];
+let turns = 0; // that were given
 let current = null;
 let speed = null; // of the networks, pixels in a second
 let point = null; // where the part to try out was asked for, in pixels of the source
@@ -205,6 +206,7 @@ function select(picture) {
 async function make(picture) {
   picture.work?.abort();
   const work = (picture.work = new AbortController());
+  picture.turn = turns += 1;
   picture.state = "waiting";
   picture.progress = { state: "waiting" };
   picture.problem = null;
@@ -490,10 +492,8 @@ function renderJob() {
   const { state, progress, problem, result } = current;
   byId("job").hidden = !isBusy(current);
   if (isBusy(current)) {
-    byId("job-text").textContent = progressInWords(
-      current,
-      pictures.slice(0, pictures.indexOf(current)).filter(isBusy).length,
-    );
+    const sooner = pictures.filter((one) => isBusy(one) && one.turn < current.turn);
+    byId("job-text").textContent = progressInWords(current, sooner.length);
     const bar = byId("job-bar");
     if (progress.state === "working") bar.value = progress.fraction;
     else bar.removeAttribute("value");

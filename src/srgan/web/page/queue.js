@@ -40,6 +40,7 @@ export class Picture {
     this.wanted = null; // the settings of what is under way
     this.made = null; // the settings of `result`
     this.madeBy = null; // the model that the service was asked to choose it by, or null
+    this.turn = 0; // its place among those that wait
     this.state = "waiting"; // working, done, failed, cancelled
     this.progress = { state: "waiting" }; // the last event
     this.problem = null; // one line
