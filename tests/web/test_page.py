@@ -735,29 +735,33 @@ def test_a_result_too_large_to_show_is_shown_in_parts(opened: Open, photo: Path)
 
 
 def test_pictures_that_are_none_say_so(page: Page, photo: Path, tmp_path: Path) -> None:
-    broken, text, large, wide = (tmp_path / name for name in ("broken.jpg", "notes.txt", "large.bmp", "wide.png"))
+    expect(page.locator("#reads")).to_contain_text("up to 400 kB, 1.2 megapixels")
+    names = ("broken.jpg", "notes.txt", "large.bmp", "wide.png", "near.bmp")
+    broken, text, large, wide, near = (tmp_path / name for name in names)
     broken.write_bytes(photo.read_bytes()[:1500])
     text.write_text("no picture")
     Image.new("RGB", (400, 400)).save(large)
     Image.new("L", (1_201, 1_000)).save(wide)
+    near.write_bytes(bytes(400_300))
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))
-    give(page, broken, text, large, wide, photo)
-    wait_for(page, "done", 5)
+    give(page, broken, text, large, wide, near, photo)
+    wait_for(page, "done", 6)
     most = "large.bmp has 480 kB, and the service takes 400 kB at most"
     lines = (
         "broken.jpg: damaged",
         "notes.txt: ",
         most,
         "wide.png has 1.201 megapixels, and the service takes 1.2 megapixels at most",
+        "near.bmp has 400300 bytes, and the service takes 400000 at most",
     )
-    assert not [url for url in sent if "large.bmp" in url or "wide.png" in url]
+    assert not [url for url in sent if "large.bmp" in url or "wide.png" in url or "near.bmp" in url]
     for number, line in enumerate(lines, 1):
         wait_for(page, "failed", number)
         entry(page, number).locator(".pick").click()
         expect(page.locator("#notice")).to_contain_text(line)
     page.get_by_role("button", name="Remove", exact=True).click()
-    expect(page.locator("#queue li")).to_have_count(4)
+    expect(page.locator("#queue li")).to_have_count(5)
 
 
 def test_a_file_that_is_changed_after_it_was_given_says_so(page: Page, photo: Path, tmp_path: Path) -> None:

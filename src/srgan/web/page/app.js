@@ -60,7 +60,7 @@ async function start() {
     ),
   ];
   const common = ["JPG", "PNG", "WEBP", "AVIF", "TIF", "GIF", "HEIC"].filter((name) => names.includes(name));
-  const most = `up to ${inBytes(service.limits.bytes)}, ${Math.floor(service.limits.input_pixels / 1e6)} megapixels`;
+  const most = `up to ${inBytes(service.limits.bytes)}, ${inPixels(service.limits.input_pixels)}`;
   byId("reads").textContent = `${common.join(", ")}${names.length > common.length ? " and others" : ""}, ${most}`;
   byId("stays").hidden = !["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   takeIn(add, service.reads);
@@ -230,7 +230,8 @@ async function make(picture) {
 /** Throw Problem where a picture has more of something than the service takes. */
 function requireFewer(picture, has, most, words) {
   if (has > most) {
-    throw new Problem(413, `${picture.file.name} has ${words(has)}, and the service takes ${words(most)} at most.`);
+    const [its, taken] = words(has) === words(most) ? [`${has} bytes`, `${most}`] : [words(has), words(most)];
+    throw new Problem(413, `${picture.file.name} has ${its}, and the service takes ${taken} at most.`);
   }
 }
 
