@@ -972,6 +972,33 @@ def test_widths_and_colours(opened: Open, photo: Path, width: int, scheme: Any) 
     assert other < 50 if scheme == "light" else other > 200
 
 
+def test_in_a_low_window_all_can_be_read_and_reached(opened: Open, photo: Path, tmp_path: Path) -> None:
+    broken = tmp_path / f"{'a long name ' * 8}.jpg"
+    broken.write_bytes(photo.read_bytes()[:1500])
+    for width, height in ((1280, 400), (320, 200)):
+        page = opened(viewport={"width": width, "height": height})
+        give(page, broken, photo)
+        wait_for(page, "failed")
+        frame, notice = (page.locator(name).bounding_box() for name in ("#frame", "#notice"))
+        assert frame is not None
+        assert notice is not None
+        assert notice["y"] >= frame["y"], "its beginning is seen"
+        wait_for(page, "done", 2)
+        entry(page, 2).locator(".pick").click()
+        page.get_by_label("Size").select_option("2")
+        field = page.locator("#format")
+        field.focus()
+        seen_at = """(e) => {
+            const {left, top, width, height} = e.getBoundingClientRect();
+            return [0.1, 0.9].every((y) => document.elementFromPoint(left + width / 2, top + y * height) === e);
+        }"""
+        assert field.evaluate(seen_at)
+    free = """() => innerHeight - [".actions", "#frame"]
+        .filter((name) => getComputedStyle(document.querySelector(name)).position === "sticky")
+        .reduce((sum, name) => sum + document.querySelector(name).offsetHeight, 0)"""
+    assert page.evaluate(free) > 100
+
+
 def test_chosen_colours_stay_and_the_others_follow_the_system(opened: Open) -> None:
     page = opened(color_scheme="dark")
     button = page.locator("#theme")
