@@ -799,6 +799,92 @@ def test_cancelling_and_a_queue(page: Page, slow: Path, photo: Path) -> None:
     assert first.value.suggested_filename == "photo_x4.png"
 
 
+def test_progress_is_told_in_percent(page: Page, slow: Path) -> None:
+    give(page, slow)
+    expect(page.locator("#job-text")).to_have_text(re.compile("^[1-9][0-9]?%"))
+
+
+def test_what_waits_for_a_busy_service_is_cancelled(page: Page, photo: Path) -> None:
+    headers = {"Retry-After": "600"}
+    page.route("**/v1/upscale*", lambda route: route.fulfill(status=429, headers=headers, body=""))
+    give(page, photo)
+    expect(page.locator("#job-text")).to_have_text("The service is busy, trying again")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    wait_for(page, "cancelled")
+
+
+def test_leaving_while_a_picture_is_made_is_asked_about(page: Page, photo: Path) -> None:
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.route("**/v1/upscale*", lambda _: None)
+    give(page, photo)
+    wait_for(page, "working")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_the_veil_goes_with_the_drag(page: Page) -> None:
+    transfer = page.evaluate_handle(
+        "() => { const it = new DataTransfer(); it.items.add(new File(['x'], 'x.png')); return it; }"
+    )
+    veil = page.locator("#veil")
+    for kind, seen_now in (("dragenter", True), ("dragenter", True), ("dragleave", True), ("dragleave", False)):
+        page.dispatch_event("#welcome", kind, {"dataTransfer": transfer})
+        assert veil.is_visible() == seen_now
+
+
+def test_each_picture_has_settings_of_its_own(page: Page, photo: Path) -> None:
+    page.route("**/v1/upscale*", lambda _: None)
+    give(page, photo, photo)
+    page.get_by_label("Format").select_option("WEBP")
+    page.get_by_label("Quality").fill("70")
+    page.get_by_text("More", exact=True).click()
+    for name in ("True to the picture", "From eight sides", "Leave out EXIF data"):
+        page.get_by_role("checkbox", name=name).check()
+    fields = (
+        "() => ['format', 'quality', 'consistent', 'ensemble', 'strip-it'].map((id) => document.getElementById(id))"
+    )
+    told = f"({fields})().map((e) => e.type === 'checkbox' ? e.checked : e.value)"
+    chosen = ["webp", "70", True, True, True]
+    assert page.evaluate(told) == chosen
+    entry(page, 2).locator(".pick").click()
+    assert page.evaluate(told) == ["png", "", False, False, False]
+    entry(page, 1).locator(".pick").click()
+    assert page.evaluate(told) == chosen
+    with page.expect_request(lambda request: "ensemble=true" in request.url) as waiting:
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        page.get_by_role("button", name="Start again").click()
+        page.get_by_role("button", name="Remove photo.jpg").last.click()
+    asked = parse_qs(urlsplit(waiting.value.url).query)
+    assert [asked[name] for name in ("format", "quality", "consistent", "strip")] == [
+        ["webp"],
+        ["70"],
+        ["true"],
+        ["true"],
+    ]
+
+
+def test_the_part_is_where_was_clicked(page: Page, slow: Path) -> None:
+    page.route("**/v1/upscale*", lambda _: None)
+    give(page, slow)
+    wait_for(page, "working")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    wait_for(page, "cancelled")
+    box = page.locator("picture-viewer").bounding_box()
+    assert box is not None
+    with page.expect_request(lambda request: "crop=" in request.url) as waiting:
+        page.mouse.click(box["x"] + 0.35 * box["width"], box["y"] + 0.3 * box["height"])
+    left, top, width, height = cropped(waiting.value.url)
+    zoom = min(box["width"] / 900, box["height"] / 600, 4)
+    assert left + width / 2 == pytest.approx(450 - 0.15 * box["width"] / zoom, abs=2)
+    assert top + height / 2 == pytest.approx(300 - 0.2 * box["height"] / zoom, abs=2)
+
+
 def test_how_many_wait_before_a_picture_goes_by_their_turns(page: Page, photo: Path) -> None:
     give(page, photo)
     wait_for(page, "done")
