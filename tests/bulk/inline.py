@@ -48,9 +48,17 @@ def making(
 ) -> Making:
     overwrite = how.pop("overwrite", False)
     limits = how.pop("limits", Limits())
+    suffix = how.pop("suffix", None)
     how = {"precision": "fp32", "threads": 1} | how
     return plan_making(
-        str(model), size, options or WriteOptions(), open_place(str(destination)), how, limits, overwrite=overwrite
+        str(model),
+        size,
+        options or WriteOptions(),
+        open_place(str(destination)),
+        how,
+        limits,
+        overwrite=overwrite,
+        suffix=suffix,
     )
 
 

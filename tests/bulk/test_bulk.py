@@ -481,6 +481,21 @@ def test_parquet_with_paths_and_with_pictures(tmp_path: Path, tiny_onnx: Path) -
         run(tiny_onnx, tmp_path / "t/bad.parquet", tmp_path / "out3")
 
 
+def test_results_of_another_suffix_are_others(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png", tmp_path / "in/sub/b-large.png", tmp_path / "in/c.png")
+    members = {name: (tmp_path / "in" / name).read_bytes() for name in ("a.png", "c.png")}
+    write_tar(tmp_path / "tars/shard.tar", members)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", suffix="-large")[0]) == {"done": 2}
+    assert set(results(tmp_path / "out")) == {"a-large.png", "c-large.png"}
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", suffix="-large")[0]) == {"skipped": 2}
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", suffix="")[0]) == {"done": 3}
+    assert set(results(tmp_path / "out")) == {"a-large.png", "c-large.png", "a.png", "c.png", "sub/b-large.png"}
+    for suffix, name in [(None, "shard/a_x4.png"), ("", "shard/a.png"), ("-large", "shard/a-large.png")]:
+        assert counts(run(tiny_onnx, tmp_path / "tars", tmp_path / "out", suffix=suffix)[0]) == {"done": 2}
+        assert counts(run(tiny_onnx, tmp_path / "tars", tmp_path / "out", suffix=suffix)[0]) == {"skipped": 2}
+        assert name in results(tmp_path / "out")
+
+
 def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png")
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")

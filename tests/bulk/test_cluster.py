@@ -173,7 +173,7 @@ from srgan.bulk.ray import RayEngine
 from srgan.bulk.sources import list_source
 model, photos, target, address = sys.argv[1:]
 made = making(Path(model), target)
-tasks = [replace(task, place=deadly(task.place)) for task in list_source(photos, made.size, "png", None).tasks]
+tasks = [replace(task, place=deadly(task.place)) for task in list_source(photos, made.ending, None).tasks]
 for record in RayEngine(address, None).run(made, tasks):
     print(record.target, record.status, record.stage, record.error, sep=",")
 """

@@ -123,7 +123,7 @@ def test_a_worker_that_is_told_to_end_once_more_ends_quietly(
     """By whoever ends all of a group, `timeout` say, and by the driver that hears it too."""
     draw(tmp_path / "in/a.png")
     made = making(tiny_onnx, tmp_path / "out")
-    (task,) = list_source(str(tmp_path / "in"), made.size, "png", None).tasks
+    (task,) = list_source(str(tmp_path / "in"), made.ending, None).tasks
     (record,) = LocalEngine(1).run(made, [replace(task, place=Ended(**vars(task.place)))])
     assert (record.status, record.stage) == ("failed", "worker")
     assert capfd.readouterr().err == ""
@@ -132,7 +132,7 @@ def test_a_worker_that_is_told_to_end_once_more_ends_quietly(
 def test_a_picture_that_ends_its_workers_fails_alone(photos: Path, tmp_path: Path, tiny_onnx: Path) -> None:
     draw(photos / "deadly.png")
     made = making(tiny_onnx, tmp_path / "out")
-    tasks = list_source(str(photos), made.size, "png", None).tasks
+    tasks = list_source(str(photos), made.ending, None).tasks
     records = list(LocalEngine(2).run(made, [replace(task, place=deadly(task.place)) for task in tasks]))
     assert len(records) == 26
     failed = {record.target: record for record in records if record.status == "failed"}
@@ -145,7 +145,7 @@ def test_a_picture_that_hangs_fails_alone(tmp_path: Path, tiny_onnx: Path) -> No
     """As a file on a disk that does not answer; what waits beside it is done."""
     draw(*(tmp_path / f"photos/{name}.png" for name in ("0", "1", "hanging", "3", "4")))
     made = making(tiny_onnx, tmp_path / "out")
-    tasks = list_source(str(tmp_path / "photos"), made.size, "png", None).tasks
+    tasks = list_source(str(tmp_path / "photos"), made.ending, None).tasks
     tasks = [replace(task, place=hanging(task.place)) for task in tasks]
     records = {record.target: record for record in LocalEngine(1, timeout=2.5).run(made, tasks)}
     assert len(records) == 5
@@ -158,7 +158,7 @@ def test_many_that_hang_do_not_end_the_run(tmp_path: Path, tiny_onnx: Path, monk
     monkeypatch.setattr(local, "STILLBORN", 2)
     draw(*(tmp_path / f"photos/{name}.png" for name in ("0 hanging", "1 hanging", "2")))
     made = making(tiny_onnx, tmp_path / "out")
-    tasks = list_source(str(tmp_path / "photos"), made.size, "png", None).tasks
+    tasks = list_source(str(tmp_path / "photos"), made.ending, None).tasks
     tasks = [replace(task, place=hanging(task.place)) for task in tasks]
     records = list(LocalEngine(1, timeout=2.0).run(made, tasks))
     assert sorted((record.target, record.status) for record in records) == [
@@ -173,7 +173,7 @@ def test_a_picture_of_an_archive_that_ends_its_workers_fails_alone(tmp_path: Pat
     names = ["0", "1", "deadly", "3", "4", "5", "6", "7", "8", "deadly too", "10", "11"]
     write_tar(tmp_path / "in/0.tar", {f"{name}.png": (tmp_path / "a.png").read_bytes() for name in names})
     made = making(tiny_onnx, tmp_path / "out")
-    (task,) = list_source(str(tmp_path / "in"), made.size, "png", None).tasks
+    (task,) = list_source(str(tmp_path / "in"), made.ending, None).tasks
     records: list[Record] = []
     run_bulk(
         str(tmp_path / "in"),
@@ -203,7 +203,7 @@ def test_large_orders_and_many_answers_do_not_wait_for_each_other(tmp_path: Path
     """Archives whose tasks are more than a pipe holds, as are the records of what is in them."""
     write_tar(tmp_path / "0.tar", {f"{number:0200d}.png": b"no picture" for number in range(300)})
     made = making(tiny_onnx, tmp_path / "out")
-    (task,) = list_source(str(tmp_path / "0.tar"), made.size, "png", None).tasks
+    (task,) = list_source(str(tmp_path / "0.tar"), made.ending, None).tasks
     known = tuple((f"0/{number:0200d}_x4.png", "0" * 32) for number in range(5000))
     records: list[Record] = []
     working = Thread(target=lambda: records.extend(LocalEngine(1).run(made, [replace(task, members=known)] * 2)))
@@ -219,7 +219,7 @@ def test_workers_that_all_end_as_they_begin_end_the_run(
 ) -> None:
     (photos / "broken.png").unlink()
     made = replace(making(tiny_onnx, tmp_path / "out"), model=DeadlyModel(), weights=b"")  # type: ignore[arg-type]
-    tasks = list_source(str(photos), made.size, "png", None).tasks
+    tasks = list_source(str(photos), made.ending, None).tasks
     monkeypatch.setattr(local, "STILLBORN", 3)
     with pytest.raises(BulkError, match="3 workers, one after the other, were ended by signal 9 before they did"):
         list(LocalEngine(1).run(made, tasks))
@@ -230,7 +230,7 @@ def test_pictures_that_end_their_workers_end_no_run_that_makes_others(
 ) -> None:
     draw(*(photos / f"{number}.deadly.png" for number in (30, 31, 32)))
     made = making(tiny_onnx, tmp_path / "out")
-    tasks = list_source(str(photos), made.size, "png", None).tasks
+    tasks = list_source(str(photos), made.ending, None).tasks
     monkeypatch.setattr(local, "STILLBORN", 3)
     records = list(LocalEngine(1).run(made, [replace(task, place=deadly(task.place)) for task in tasks]))
     failed = {record.target for record in records if record.status == "failed"}

@@ -622,3 +622,48 @@ def test_streams_that_are_closed_lead_nowhere_or_are_named(tiny_onnx: Path) -> N
     closed = b"srgan: error: standard %b: cannot be %b: it is closed\n"
     assert run(">&-", "photo.png", "-o", "-") == (1, b"", closed % (b"output", b"written"))
     assert run("<&-", "-", "-o", "large.png") == (1, b"", closed % (b"input", b"read"))
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_results_are_called_as_people_want(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["upscale", "photo.png", "--suffix", "-large"]) == 0
+    assert Path("photo-large.png").is_file()
+    assert main(["upscale", ".", "--suffix", "", "-o", "large"]) == 0
+    assert [path.name for path in Path("large").iterdir()] == ["photo.png"]
+    assert main(["upscale", ".", "--suffix=", "-o", "large"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 done, 1 skipped (there already), 0 failed")
+    assert [path.name for path in Path("large").iterdir()] == ["photo.png"], "a result is known by its mark"
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["photo.png", "--suffix", "a/b"], "Invalid value for '--suffix': 'a/b' cannot stand in a file's name"),
+        (["photo.png", "--suffix", "x\ny"], r"Invalid value for '--suffix': 'x\ny' cannot stand in a file's name"),
+        (
+            ["photo.png", "--suffix", "x" * 51],
+            f"Invalid value for '--suffix': '{'x' * 51}' cannot stand in a file's name",
+        ),
+        (["photo.png", "--suffix", ""], "results without a suffix need a folder of their own: -o DIR"),
+        (["photo.png", "--suffix", "a", "-o", "b.png"], "--suffix is for results in folders: b.png is called as it is"),
+        (
+            [".", "--suffix", "", "-o", "large", "--no-provenance"],
+            "nothing would tell the results in large from the pictures in .",
+        ),
+    ],
+)
+def test_a_suffix_that_cannot_be_is_one_line(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upscale", *arguments]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(reason)
+    assert [path.name for path in Path().iterdir()] == ["photo.png"]
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_without_suffix_and_provenance_results_lie_elsewhere(tmp_path: Path) -> None:
+    Path("in").mkdir()
+    Path("photo.png").rename("in/photo.png")
+    assert main(["upscale", "in", "--suffix", "", "-o", str(tmp_path / "out"), "--no-provenance"]) == 0
+    assert Path("out/photo.png").is_file()

@@ -472,7 +472,7 @@ def test_what_another_prefix_says_of_where_a_picture_comes_from_goes_as_well(sai
     packet = packet.replace(b" dc:source", b' xmlns:own="urn:own" own:DigitalSourceType="mine" dc:source')
     made = true_xmp(packet, width=2, height=1, maker=MAKER)
     assert made is not None
-    found = [tag for tag in attributes(made.decode()) if "DigitalSourceType" in tag]
+    found = [tag for tag in attributes(made) if "DigitalSourceType" in tag]
     assert sorted(found) == [f"{EXTENSION}DigitalSourceType", "{urn:own}DigitalSourceType"]
     assert b"digitalCapture" not in made
 

@@ -484,3 +484,57 @@ def test_a_name_for_the_result_in_the_place_of_a_picture_leads_to_the_option(tmp
         jobs, errors = plan_batch(names, output, Size(scale=4))
         assert [job.source for job in jobs] == [tmp_path / "a.jpg"]
         assert [str(error) for error in errors.values()] == [f"{names[1]}: no such file or folder{told}"]
+
+
+def called(folder: Path, suffix: str, output: Path | None = None, **how: Any) -> dict[str, str]:
+    jobs, errors = plan_batch([str(folder)], output, X4, suffix=suffix, **how)
+    assert not errors
+    return {job.source_name.rpartition("/")[2]: job.target_name.rpartition("/")[2] for job in jobs}
+
+
+def test_a_suffix_of_ones_own_stands_in_the_place_of_x4(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.jpg", tmp_path / "in/b.jpg", tmp_path / "in/b.png", tmp_path / "in/c_x4.png")
+    touch(tmp_path / "in/a-large.webp", tmp_path / "in/d-large-no.png")
+    assert called(tmp_path / "in", "-large") == {
+        "a.jpg": "a-large.png",
+        "b.jpg": "b.jpg-large.png",
+        "b.png": "b.png-large.png",
+        "d-large-no.png": "d-large-no-large.png",
+    }
+    assert called(tmp_path / "in", "(x4).+", format="same")["a.jpg"] == "a(x4).+.jpg"
+    # of a shell's *.png, what lies beside its picture is its result, and else a picture
+    names = [str(tmp_path / "in" / name) for name in ("a.jpg", "a-large.webp", "d-large-no.png")]
+    found = plan_batch(names, None, X4, suffix="-large")[0]
+    assert [job.source_name for job in found] == [names[0], names[2]]
+    assert len(plan_batch(names, None, X4)[0]) == 3
+
+
+def test_results_without_a_suffix_have_their_pictures_names_in_another_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.jpg", tmp_path / "in/a.png", tmp_path / "in/b.JPG", tmp_path / "in/c.gif")
+    same = called(tmp_path / "in", "", tmp_path / "out", format="same")
+    assert same == {"a.jpg": "a.jpg", "a.png": "a.png", "b.JPG": "b.jpg", "c.gif": "c.png"}
+    found = called(tmp_path / "in", "", tmp_path / "out")
+    assert found == {"a.jpg": "a.jpg.png", "a.png": "a.png.png", "b.JPG": "b.png", "c.gif": "c.png"}
+    with pytest.raises(ArgumentError, match="results without a suffix need a folder of their own: -o DIR"):
+        called(tmp_path / "in", "")
+    touch(tmp_path / "in/e.png")
+    with pytest.raises(ArgumentError, match=r"e\.png is an input: a result cannot take its place"):
+        plan_batch([str(tmp_path / "in/e.png")], tmp_path / "in", X4, suffix="")
+
+
+@pytest.mark.parametrize(("name", "output"), [("a.jpg", "large.png"), ("a.jpg", "-"), ("-", "large.png"), ("-", "-")])
+def test_a_suffix_says_nothing_of_a_result_that_has_a_name(
+    tmp_path: Path, name: str, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(Path("a.jpg"))
+    with pytest.raises(ArgumentError, match=f"--suffix is for results in folders: {output} is called as it is"):
+        plan_batch([name], Path(output), X4, suffix="-large")
+
+
+def test_bytes_of_a_suffix_count(tmp_path: Path) -> None:
+    touch(tmp_path / f"{'a' * 240}.png")
+    ((_, target),) = called(tmp_path, "λ" * 6).items()
+    assert len(os.fsencode(target)) == 255
+    assert target.endswith("λ" * 6 + ".png")
+    assert "~" in target

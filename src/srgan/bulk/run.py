@@ -71,7 +71,7 @@ def run_bulk(
     where a place cannot be used or the engine cannot go on, OutputError where the manifest cannot be written.
     """
     destination = making.destination
-    listing = list_source(source, making.size, making.options.format, column)
+    listing = list_source(source, making.ending, column)
     if listing.place is not None and listing.place.holds(destination):
         raise BulkError(f"{destination.url} is in {listing.place.url}: results would become pictures; choose another")
     _refuse_own(listing, destination)

@@ -19,7 +19,6 @@ from srgan.bulk.manifest import clean
 from srgan.bulk.places import File, Place, open_place, reason
 from srgan.errors import BulkError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
-from srgan.image.size import Size
 from srgan.inference.jobs import Ending, fitting, name_results, named_like_result
 
 TARS = (".tar", ".tar.gz", ".tgz")
@@ -84,17 +83,16 @@ class Listing:
     place: Place | None
 
 
-def list_source(text: str, size: Size, format: str | None, column: str | None) -> Listing:  # noqa: A002
+def list_source(text: str, ending: Ending, column: str | None) -> Listing:
     """Return the tasks of a source.
 
     text    a path or URL: of a folder or prefix with pictures in it (those named like results do not count) or tars, or
             else with Parquet files; of one of these files; or of a list, .txt, with a path or URL in each line
-    format  of the results
+    ending  of the results' names
     column  of Parquet that has paths or pictures in it; by default the one that has bytes, or is called like paths
 
     Raises BulkError where there is no such source, or nothing in it, or where two pictures would have one result.
     """
-    ending = Ending(size, format)
     errors: list[PictureError] = []
     suffix = _suffix(urlsplit(text).path if "://" in text else text)
     named = suffix in (".txt", ".parquet", *TARS) or suffix in PICTURE_SUFFIXES
@@ -115,7 +113,7 @@ def list_source(text: str, size: Size, format: str | None, column: str | None) -
     else:
         searched = place = open_place(text)
         where = place.url
-        is_result = named_like_result(size)
+        is_result = named_like_result(ending)
         files = [file for file in place.files(errors) if _counts(file.name, is_result)]
     tasks = _of_pictures([file for file in files if _suffix(file.name) in PICTURE_SUFFIXES], place, ending)
     tasks += [_of_tar(file, place) for file in files if _suffix(file.name) in TARS]

@@ -36,6 +36,7 @@ class Making:
     model    a shipped network's name, or the path of a file, whose bytes are `weights`
     how      further arguments of `Upscaler`
     options  with a format, which may be SAME
+    suffix   of the results' names, see `srgan.inference.jobs.Ending`
     network  what it adds to fingerprints: see `network_settings`
     """
 
@@ -49,16 +50,18 @@ class Making:
     weights: bytes | None = None
     scale: int = 4
     network: str = ""
+    suffix: str | None = None
 
     @cached_property
     def ending(self) -> Ending:
         """What stands after pictures' names in those of their results."""
-        return Ending(self.size, self.options.format)
+        return Ending(self.size, self.options.format, self.suffix)
 
     @cached_property
     def mark(self) -> str:
         """What the manifest calls these settings."""
         settings = "".join(dict.fromkeys(self.settings_of(f"picture{suffix}") for suffix in RESULT_FORMATS))
+        settings += "" if self.suffix is None else f", called {self.suffix}"
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def settings_of(self, name: str) -> str:
@@ -76,6 +79,7 @@ def plan_making(
     limits: Limits,
     *,
     overwrite: bool = False,
+    suffix: str | None = None,
 ) -> Making:
     """Return how results are made, once it is known that they can be. Raises ArgumentError, WeightsError."""
     options = replace(options, format=options.format or "png")
@@ -100,6 +104,7 @@ def plan_making(
         path.read_bytes() if path == Path(model) else None,
         read_card(path)["scale"],
         network,
+        suffix,
     )
     making.settings_of("")  # raises where the options do not fit the format
     return making

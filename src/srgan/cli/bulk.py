@@ -44,7 +44,7 @@ GROUPS = {
     ),
     "Size": ("scale", "width", "height", "fit", "stretch"),
     "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble"),
-    "Results": ("format", "quality", "compression", "strip", "no_provenance", "overwrite"),
+    "Results": ("suffix", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory"),
 }
 
@@ -95,6 +95,7 @@ def bulk(
     retry_failed: bool,
     status: bool,
     list_failures: bool,
+    suffix: str | None,
     format: str | None,  # noqa: A002
     quality: int | None,
     compression: int | None,
@@ -136,6 +137,7 @@ def bulk(
         how | {"threads": threads or (None if gpus else 1)},
         Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels),
         overwrite=overwrite,
+        suffix=suffix,
     )
     runner: Engine
     if engine == "ray":

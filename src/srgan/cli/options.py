@@ -26,6 +26,7 @@ from srgan.weights import (
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 SAME = "same"
+MOST_OF_A_NAME = 50
 ALSO = {"jpg": "jpeg", "tif": "tiff"}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -59,6 +60,13 @@ def size_in_bytes(_: click.Context | None, __: click.Parameter | None, text: str
 def format_of(_: click.Context | None, __: click.Parameter | None, text: str | None) -> str | None:
     """Return a format by its name, or by the shorter of its suffixes."""
     return None if text is None else ALSO.get(text, text)
+
+
+def part_of_a_name(_: click.Context | None, __: click.Parameter | None, text: str | None) -> str | None:
+    """Return what may stand in a file's name anywhere. Raises BadParameter for what may not."""
+    if text is not None and (re.search(r'[/\\:*?"<>|\x00-\x1f]', text) or len(text) > MOST_OF_A_NAME):
+        raise click.BadParameter(f"{text!r} cannot stand in a file's name")
+    return text
 
 
 def networks(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -131,6 +139,12 @@ TEXTURE = (
     ),
 )
 RESULTS = (
+    click.option(
+        "--suffix",
+        callback=part_of_a_name,
+        metavar="TEXT",
+        help="What stands behind the picture's name in the result's; '' is nothing. Default: _x4, or what the size is.",
+    ),
     click.option(
         "--format",
         type=click.Choice((*FORMATS, SAME, *ALSO), case_sensitive=False),

@@ -39,7 +39,7 @@ not, 2 that the command was wrong.
 GROUPS = {
     "Size": ("scale", "width", "height", "fit", "stretch"),
     "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble", "confidence"),
-    "Results": ("output", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
+    "Results": ("output", "suffix", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory", "threads"),
     "The run": ("log", "max_input_pixels", "max_output_pixels"),
 }
@@ -78,6 +78,7 @@ def upscale(
     /,
     inputs: tuple[str, ...],
     output: Path | None,
+    suffix: str | None,
     format: str | None,  # noqa: A002
     quality: int | None,
     compression: int | None,
@@ -134,7 +135,11 @@ def upscale(
         scale_of_network = read_card(find_weights(network).one)["scale"]
         if confidence is not None and network not in NAMES:
             raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
-        jobs, errors = plan_batch(inputs, output, size, format, confidence)
+        if suffix == "" and no_provenance and output is not None:
+            for place in map(Path, inputs):
+                if place.is_dir() and output.resolve().is_relative_to(place.resolve()):
+                    raise ArgumentError(f"nothing would tell the results in {output} from the pictures in {place}")
+        jobs, errors = plan_batch(inputs, output, size, format, confidence, suffix)
         outcome: Counter[str] = Counter()
         networks: Counter[str] = Counter()
         lines = stack.enter_context(ResultLog(log)) if log is not None else None

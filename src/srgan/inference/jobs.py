@@ -64,28 +64,33 @@ def plan_batch(
     size: Size,
     format: str | None = None,  # noqa: A002
     confidence: Path | None = None,
+    suffix: str | None = None,
 ) -> tuple[list[Job], dict[str, PictureError]]:
     """Return the jobs for files, folders (searched through) and globs, and the errors of those that came to nothing.
 
-    The result of photo.jpg is photo_x4.png, for four times the size and no other `format` (SAME is the picture's own,
-    see `srgan.image.writing.options_for`), beside it, or below `output` as the picture lies below the folder that was
-    given. `output` may also name the one result, with the suffix of a format that is written. Where two would have one
-    name, as of photo.jpg and photo.png in one folder, whichever of them is asked for, the results are photo.jpg_x4.png
-    and photo.png_x4.png. A name that would be too long for a file system is cut, and keeps apart from others by eight
-    digits of its checksum. "-" is standard input, or as `output` standard output. `confidence` is where the map of one
-    picture goes.
+    The result of photo.jpg is photo_x4.png, for four times the size, no `suffix` to stand in the place of _x4, and no
+    other `format` (SAME is the picture's own, see `srgan.image.writing.options_for`). It lies beside it, or below
+    `output` as the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a format
+    that is written. Where two would have one name, as of photo.jpg and photo.png in one folder, whichever of them is
+    asked for, the results are photo.jpg_x4.png and photo.png_x4.png. A name that would be too long for a file system is
+    cut, and keeps apart from others by eight digits of its checksum. "-" is standard input, or as `output` standard
+    output. `confidence` is where the map of one picture goes.
 
     Links to files and folders are followed, each folder once. Left out of folders is what is hidden, and of these and
     of globs results and maps, by their names or by the mark in them; and inputs named like the result of another.
 
-    Raises ArgumentError where results would still fall on each other or on an input, where `output` cannot
-    be what it is used as, or where a map is asked for of several pictures.
+    Raises ArgumentError where results would still fall on each other or on an input, where `output` or `suffix` cannot
+    be what they are used as, or where a map is asked for of several pictures.
     """
+    ending = Ending(size, format, suffix)
+    if output is None and suffix == "":
+        raise ArgumentError("results without a suffix need a folder of their own: -o DIR")
     if STREAM in inputs:
+        _refuse_suffix(suffix, output)
         jobs = [_stream_job(inputs, output, format, confidence)]
         _refuse_clashes(jobs)
         return jobs, {}
-    is_result = _results(size)
+    is_result = _results(ending)
     errors: dict[str, PictureError] = {}
     found: dict[str, _Source] = {}
     for name in inputs:
@@ -98,12 +103,13 @@ def plan_batch(
             errors[name] = PictureError(f"{name}: {error.strerror}")
     if output is None and len(inputs) == 2 and _is_for_a_result(inputs[1]):
         errors[inputs[1]] = PictureError(f"{errors[inputs[1]]}; a result's name comes after -o")
-    sources = _without_results(list(found.values()))
+    sources = _without_results(list(found.values()), suffix)
     targets: Sequence[Path | None]
     own = format if format != SAME else own_format(sources[0].path.name) if sources else None
     if output is not None and (str(output) == STREAM or _is_file_name(output, own)):
         if len(inputs) > 1 or len(sources) > 1 or (sources and Path(inputs[0]).is_dir()):
             raise ArgumentError(f"{output} can hold one result: give one picture, or a folder for the results")
+        _refuse_suffix(suffix, output)
         targets = [None if str(output) == STREAM else output for _ in sources]
     else:
         if output is not None and output.exists() and not output.is_dir():
@@ -111,7 +117,7 @@ def plan_batch(
         alone = len(sources) == 1 and sources[0].path == Path(inputs[0])
         if output is not None and alone and not output.exists() and _names_a_kind(output):
             raise ArgumentError(f"{output}: no such folder, and results are written as {', '.join(RESULT_FORMATS)}")
-        targets = _name_results(sources, output, Ending(size, format), is_result)
+        targets = _name_results(sources, output, ending, is_result)
     if confidence is not None and len(sources) > 1:
         raise ArgumentError("--confidence is for one picture")
     jobs = [Job(source.path, target, confidence) for source, target in zip(sources, targets, strict=True)]
@@ -119,18 +125,33 @@ def plan_batch(
     return jobs, errors
 
 
-_SUFFIXES = "|".join(map(re.escape, RESULT_FORMATS))
-_LIKE_RESULT = re.compile(rf"_(x\d+(\.\d+)?(e[+-]\d+)?|\d+[wh]|\d+x\d+)({_SUFFIXES})$")  # of any size: `Size.ending`
+@dataclass(frozen=True)
+class Ending:
+    """What stands after pictures' names in those of their results: _x4.png, or a `suffix` in the place of the _x4."""
+
+    size: Size
+    format: str | None
+    suffix: str | None = None
+
+    def of(self, name: str) -> str:
+        """Return it for the picture of that name, which counts where the format is to be the SAME."""
+        kind = own_format(name) if self.format == SAME else self.format or "png"
+        return f"{self.size.ending if self.suffix is None else self.suffix}{FORMATS[kind].suffixes[0]}"
 
 
-def named_like_result(size: Size) -> Callable[[str], object]:
-    """Return what tells whether a file's name is that of a result: of this size, or of four times."""
-    return re.compile(rf"(_x4|{re.escape(size.ending)})({_SUFFIXES})$").search
+_FORMATS = "|".join(map(re.escape, RESULT_FORMATS))
+_OF_ANY_SIZE = r"_(x\d+(\.\d+)?(e[+-]\d+)?|\d+[wh]|\d+x\d+)"  # `Size.ending`
 
 
-def _results(size: Size) -> _IsResult:
+def named_like_result(ending: Ending) -> Callable[[str], object]:
+    """Return what tells whether a file's name is that of a result: of this size or suffix, or of four times."""
+    parts = "|".join(map(re.escape, filter(None, ("_x4", ending.size.ending, ending.suffix))))
+    return re.compile(rf"({parts})({_FORMATS})$").search
+
+
+def _results(ending: Ending) -> _IsResult:
     """Return what tells whether a file is a result, or a map: by its name, or by the mark in it."""
-    named_like_ours = named_like_result(size)
+    named_like_ours = named_like_result(ending)
 
     def is_result(path: Path) -> bool:
         if named_like_ours(path.name):
@@ -141,19 +162,6 @@ def _results(size: Size) -> _IsResult:
             return False
 
     return is_result
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What stands after pictures' names in those of their results, of that size and format: _x4.png."""
-
-    size: Size
-    format: str | None
-
-    def of(self, name: str) -> str:
-        """Return it for the picture of that name, which counts where the format is to be the SAME."""
-        kind = own_format(name) if self.format == SAME else self.format or "png"
-        return f"{self.size.ending}{FORMATS[kind].suffixes[0]}"
 
 
 def name_results(
@@ -256,16 +264,22 @@ def _is_picture(path: Path, is_result: _IsResult) -> bool:
     return named_so and (path.is_file() or not path.exists())
 
 
-def _without_results(sources: list[_Source]) -> list[_Source]:
+def _without_results(sources: list[_Source], suffix: str | None) -> list[_Source]:
     """Leave out what a shell's *.png finds of an earlier run: results that lie beside their pictures."""
     given = {source.path.parent / name for source in sources for name in (source.path.name, source.path.stem)}
-    return [
-        source
-        for source in sources
-        if not (
-            _LIKE_RESULT.search(source.path.name) and source.path.parent / source.path.stem.rpartition("_")[0] in given
-        )
-    ]
+    parts = f"{_OF_ANY_SIZE}|{re.escape(suffix)}" if suffix else _OF_ANY_SIZE
+    like_result = re.compile(rf"({parts})({_FORMATS})$")
+
+    def is_of_another(path: Path) -> bool:
+        found = like_result.search(path.name)
+        return found is not None and path.parent / path.name[: found.start()] in given
+
+    return [source for source in sources if not is_of_another(source.path)]
+
+
+def _refuse_suffix(suffix: str | None, output: Path | None) -> None:
+    if suffix is not None:
+        raise ArgumentError(f"--suffix is for results in folders: {output} is called as it is")
 
 
 def _is_for_a_result(name: str) -> bool:
@@ -323,10 +337,10 @@ def fitting(name: str, ending: str, *, mark: bool = False) -> str:
     With `mark` it is marked in any case, by digits of its own.
     """
     whole = os.fsencode(name)
-    if not mark and len(whole) + len(ending) <= _LONGEST_NAME:
+    if not mark and len(whole) + len(os.fsencode(ending)) <= _LONGEST_NAME:
         return name + ending
     marked = f"~{hashlib.sha256(whole).hexdigest()[:8]}{ending}"
-    while len(os.fsencode(name)) + len(marked) > _LONGEST_NAME:
+    while len(os.fsencode(name + marked)) > _LONGEST_NAME:
         name = name[:-1]
     return name + marked
 
