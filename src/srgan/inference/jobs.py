@@ -70,11 +70,11 @@ def plan_batch(
 
     The result of photo.jpg is photo_x4.png, for four times the size, no `suffix` to stand in the place of _x4, and no
     other `format` (SAME is the picture's own, see `srgan.image.writing.options_for`). It lies beside it, or below
-    `output` as the picture lies below the folder that was given. `output` may also name the one result, with the suffix of a format
-    that is written. Where two would have one name, as of photo.jpg and photo.png in one folder, whichever of them is
-    asked for, the results are photo.jpg_x4.png and photo.png_x4.png. A name that would be too long for a file system is
-    cut, and keeps apart from others by eight digits of its checksum. "-" is standard input, or as `output` standard
-    output. `confidence` is where the map of one picture goes.
+    `output` as the picture lies below the folder that was given. `output` may also name the one result, as a file of a
+    format that is written. Where two would have one name, as of photo.jpg and photo.png in one folder, whichever of
+    them is asked for, the results are photo.jpg_x4.png and photo.png_x4.png. A name that would be too long for a file
+    system is cut, and keeps apart from others by eight digits of its checksum. "-" is standard input, or as `output`
+    standard output. `confidence` is where the map of one picture goes.
 
     Links to files and folders are followed, each folder once. Left out of folders is what is hidden, and of these and
     of globs results and maps, by their names or by the mark in them; and inputs named like the result of another.
