@@ -653,7 +653,7 @@ def test_results_that_cannot_be_written_one_after_the_other_end_the_run(
     monkeypatch.setattr("srgan.bulk.run.REFUSED", 3)
     (tmp_path / "in").mkdir()
     for name in ("b", "d"):
-        Image.new("RGB", (12, 12), (200, 100, 50)).save(tmp_path / f"in/{name}.png")  # which leave room for the manifest
+        Image.new("RGB", (12, 12), (200, 100, 50)).save(tmp_path / f"in/{name}.png")  # with room for the manifest
     for name in ("a", "c", "e", "f", "g", "h"):
         Image.effect_noise((400, 400), 90).convert("RGB").save(tmp_path / f"in/{name}1.png")
     engine = Inline()
