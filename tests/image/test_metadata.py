@@ -229,9 +229,11 @@ def test_xmp_without_a_maker_stays_none() -> None:
     assert true_xmp(b"\xff", width=1, height=1, maker=None) == b"\xff"
 
 
+@pytest.mark.parametrize("declared", ["", "<?xml version='1.0' encoding={0}{1}{0} standalone='yes'?>"])
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "latin-1"])
-def test_a_packet_that_is_not_utf_8_becomes_so(encoding: str) -> None:
-    text = ("\ufeff" * (encoding == "utf-16-be") + XMP.decode()).replace("a shelf", "größer")
+def test_a_packet_that_is_not_utf_8_becomes_so(encoding: str, declared: str) -> None:
+    said = declared.format('"' if encoding == "latin-1" else "'", encoding)
+    text = ("\ufeff" * (encoding == "utf-16-be") + said + XMP.decode()).replace("a shelf", "größer")
     made = true_xmp(text.encode(encoding), width=160, height=120, maker=MAKER)
     assert made is not None
     found = attributes(made.removeprefix(b"\xef\xbb\xbf"))

@@ -19,6 +19,7 @@ _OURS = ("DigitalSourceType", "DigitalSourcefileType", "AISystemUsed", "AISystem
 _FINGERPRINT = re.compile(rb"""srgan:fingerprint(?:\s*=\s*["']|>)([0-9a-f]+)["'<]""")  # as other programs write it too
 _ENDS = 1 << 17  # bytes at either end of a file that XMP is looked for in
 _LONGEST = 1 << 23  # bytes of a packet that begins there and goes on
+_DECLARED = re.compile(r"^(\ufeff?<\?xml\s[^<>]*?)\sencoding\s*=\s*(?:\"[^\"]*\"|'[^']*')")  # no longer so
 _BEGIN, _END = "<rdf:RDF", "</rdf:RDF>"
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -60,8 +61,10 @@ def _text(packet: bytes) -> str | None:
     for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1"):
         with suppress(UnicodeDecodeError):
             text = packet.decode(encoding)
-            if _END in text or (encoding == "utf-8" and "\0" not in text):
+            if encoding == "utf-8" and (_END in text or "\0" not in text):
                 return text
+            if _END in text:
+                return _DECLARED.sub(r"\1", text)
     return None
 
 
