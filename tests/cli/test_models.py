@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from srgan.cli import main
+from srgan.cli.models import _details, _row
 from srgan.weights import NAMES
 
 
@@ -38,6 +39,22 @@ def test_what_a_network_is_is_told_in_full(shipped: Path, tmp_path: Path, capsys
     assert capsys.readouterr().out.splitlines() == ["srgan-plus", *told, "", str(tmp_path / "mine.onnx"), *told]
     assert main(["models", "SRGAN"]) == 1
     assert capsys.readouterr().err.startswith("srgan: error: SRGAN: no model of this name (srgan-plus, srgan-photo, ")
+
+
+def test_a_line_of_the_list_has_the_scores_of_a_set_in_the_middle() -> None:
+    card = {"name": "mine", "parameters": 1_500_000, "licence": "MIT", "summary": "a test"}
+    scores = {"Set5": {"psnr_y": 32.1, "lpips": 0.2}, "Set14": {"psnr_y": 28.456, "lpips": 0.12346}}
+    row = ("mine", "1,500,000", "3.0 MB", "28.46", "0.1235", "MIT", "a test")
+    assert _row(card | {"scores": scores}, 3_000_000) == row
+
+
+def test_what_is_told_of_a_network_is_in_lines_of_100_characters() -> None:
+    told = list(_details({"summary": "nine more " * 12, "training": {"seconds": 1234.5}}))
+    assert told == [
+        f"summary     {'nine more ' * 8}nine",
+        f"{'':12}more nine more nine more nine more",
+        "training    seconds: 1234.5",
+    ]
 
 
 def test_weights_that_are_not_there_are_one_line(
