@@ -24,11 +24,13 @@ from srgan.bulk import local
 from srgan.bulk.local import LocalEngine, _Crew, _Flight, gpu_environments
 from srgan.bulk.manifest import Manifest, Record, known
 from srgan.bulk.places import Place, open_place
-from srgan.bulk.run import run_bulk
+from srgan.bulk.run import Outcome, run_bulk
 from srgan.bulk.sources import Task, list_source
+from srgan.bulk.stages import Making
 from srgan.cli import main
 from srgan.cli.bulk import _ended_by_signals
 from srgan.errors import ArgumentError, BulkError, WeightsError
+from srgan.image.picture import Limits
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -254,6 +256,44 @@ def test_workers_share_the_gpus_that_the_process_was_given(monkeypatch: pytest.M
         shared(1, 1)
 
 
+def test_every_option_reaches_the_run(tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Making, Any, dict[str, Any]]] = []
+
+    def ran(_: str, made: Making, engine: Any, *, column: str | None, retry_failed: bool, **__: Any) -> Outcome:
+        seen.append((made, engine, {"column": column, "retry_failed": retry_failed}))
+        return Outcome()
+
+    monkeypatch.setattr("srgan.cli.bulk.run_bulk", ran)
+    monkeypatch.setattr("srgan.cli.bulk.processors", lambda: 5)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "srgan.bulk.ray", SimpleNamespace(RayEngine=lambda *what: what))
+    more = ["--workers", "3", "--threads", "4", "--strip", "--no-provenance", "--overwrite", "--column", "picture"]
+    more += ["--retry-failed", "--max-input-pixels", "7", "--max-output-pixels", "9"]
+    for options in (
+        [],
+        ["--gpus", "2"],
+        ["--gpus", "2", "--timeout", "6", *more],
+        ["--engine", "ray"],
+        ["--engine", "ray", "--address", "head:6379", "--gpus", "2", *more],
+    ):
+        assert main(["bulk", "in", str(tmp_path), "--model", str(tiny_onnx), *options]) == 0
+    gpus = [{"CUDA_VISIBLE_DEVICES": number} for number in "010"]
+    assert [engine for _, engine, _ in seen] == [
+        LocalEngine(5),
+        LocalEngine(2, gpus[:2]),
+        LocalEngine(3, gpus, 6),
+        (None, None, 1, None),
+        ("head:6379", 3, 4, 2),
+    ]
+    assert [made.how["threads"] for made, _, _ in seen] == [1, None, 4, 1, 4]
+    plain, full = seen[0], seen[2]
+    assert (plain[0].limits, plain[0].options.strip, plain[0].options.provenance) == (Limits(), False, True)
+    assert (full[0].limits, full[0].options.strip, full[0].options.provenance) == (Limits(7, 9), True, False)
+    assert (plain[0].overwrite, full[0].overwrite) == (False, True)
+    assert plain[2] == {"column": None, "retry_failed": False}
+    assert full[2] == {"column": "picture", "retry_failed": True}
+
+
 def test_an_engine_that_is_not_installed_names_its_extra(
     photos: Path, tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -324,13 +364,13 @@ def test_a_network_that_cannot_be_loaded_ends_the_run(photos: Path, tmp_path: Pa
 def test_the_command_says_what_became_of_it(
     photos: Path, tmp_path: Path, tiny_onnx: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    target = tmp_path / "out"
+    target = tmp_path / "large ones"
     assert main(["bulk", str(photos), str(target), "--model", str(tiny_onnx), "--workers", "1"]) == 1
     captured = capfd.readouterr()
     assert re.fullmatch(r"24 done, 0 skipped, 1 failed in \d+\.\d s\n", captured.out)
     assert captured.err == (
         f"srgan: error: {photos}/broken.png: not a picture, or not of a kind that can be read\n"
-        f"srgan bulk --failures {target} lists what failed, and why\n"
+        f"srgan bulk --failures '{target}' lists what failed, and why\n"
     )
     assert main(["bulk", str(photos), str(target), "--model", str(tiny_onnx)]) == 1
     captured = capfd.readouterr()
@@ -349,7 +389,9 @@ def test_the_command_says_what_became_of_it(
         (["in", "out", "more"], 2, "SOURCE and DESTINATION: two places"),
         (["in", "out", "--status"], 2, "--status and --failures are of one DESTINATION"),
         (["in", "out", "--quality", "90"], 2, "PNG has no quality: it loses nothing"),
+        (["--status"], 2, "--status and --failures are of one DESTINATION"),
         (["in", "out", "--engine", "ray", "--timeout", "1"], 2, "--timeout is of --engine local"),
+        (["in", "out", "--address", "head:6379"], 2, "--address is of --engine ray"),
         (["in", "out", "--model", "gone.onnx"], 1, "gone.onnx: no such file"),
         (["gone", "out"], 1, "gone: no such file or folder"),
         (["--status", "out"], 1, "out: nobody has written a manifest there"),
