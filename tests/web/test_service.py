@@ -1642,6 +1642,51 @@ def test_every_option_reaches_the_service(monkeypatch: pytest.MonkeyPatch, capsy
     assert seen[0].networks.default == "srresnet"
 
 
+@pytest.mark.usefixtures("weights")
+def test_without_options_it_is_as_documented(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[app.Service] = []
+    places: list[tuple[str, int]] = []
+    opened: list[str] = []
+    steady: list[bool] = []
+    monkeypatch.setattr(
+        "srgan.cli.serve.Server", lambda service: SimpleNamespace(serve_on=lambda _: seen.append(service))
+    )
+    monkeypatch.setattr("srgan.cli.serve.keep_memory_steady", lambda: steady.append(True))
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    for name in ("SRGAN_PORT", "SRGAN_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+
+        def at(*place: Any) -> socket.socket:
+            places.append(place)
+            return bound
+
+        monkeypatch.setattr("srgan.cli.serve.bind", at)
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        assert main(["serve"]) == 0
+        monkeypatch.setenv("SRGAN_PORT", "0")
+        assert main(["serve", "--host", "localhost", "--open", "--allow-origin", "null", "--allow-origin", "*"]) == 0
+        monkeypatch.setenv("SRGAN_TOKEN", "swordfish")
+        how = {"runtime": "onnxruntime", "precision": "fp32", "memory": 2_000_000_000, "threads": 3}
+        said = [word for name, value in how.items() for word in (f"--{name}", str(value))]
+        assert main(["serve", "--host", "::1", *said]) == 0
+    assert capsys.readouterr() == (f"srgan serves {url} (Ctrl-C ends)\n" * 3, ""), "no warning of others"
+    assert places == [("127.0.0.1", 8000), ("localhost", 0), ("::1", 0)]
+    assert opened == [url]
+    assert steady == [True] * 3
+    rules = Rules(50_000_000, Limits(16_000_000, 256_000_000), 16, 300.0)
+    assert [service.rules for service in seen] == [
+        rules,
+        replace(rules, origins=("null", "*")),
+        replace(rules, token="swordfish"),
+    ]
+    assert seen[2].networks._how == how
+    seen[0].networks._on_load(3)
+    assert b"\nsrgan_networks 3" in seen[0].metrics.text()
+
+
 @pytest.mark.parametrize(
     "origin", ["https://example.org/", "example.org", "https://Example.org", "https://exämple.org"]
 )
