@@ -84,6 +84,8 @@ def test_results_of_an_earlier_run_are_not_upscaled_again(tmp_path: Path) -> Non
     every = sorted(tmp_path.iterdir())
     assert targets(*every) == {"photo.png": "photo_x4.png", "other_x4.png": "other_x4_x4.png"}
     assert targets(tmp_path / "photo_x4.png") == {"photo_x4.png": "photo_x4_x4.png"}
+    touch(tmp_path / "photo_x4.png.jpg")
+    assert len(targets(tmp_path / "photo.png", tmp_path / "photo_x4.png.jpg")) == 2
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_what_srgan_made_is_no_picture_of_a_folder_whatever_it_is_called(tmp_pat
     """Such as -o and --confidence have names for; named alone it is upscaled."""
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     ours = Picture(pixels, maker=Maker("srgan", "srgan-plus", "c0ffee", "0123456789abcdef" * 2))
-    for suffix in RESULT_FORMATS:
+    for suffix in (*RESULT_FORMATS, ".JPG"):
         write_picture(ours, tmp_path / f"large{suffix}")
         assert (tmp_path / f"large{suffix}").stat().st_size > 2**14
     write_picture(replace(ours, more=(Picture(pixels),) * 2), tmp_path / "pages.tif")
@@ -190,8 +192,10 @@ def test_a_picture_has_the_same_result_alone_as_among_others(tmp_path: Path) -> 
 
 
 def test_a_picture_that_is_named_twice_is_one(tmp_path: Path) -> None:
-    touch(tmp_path / "a.jpg")
-    assert len(targets(tmp_path / "a.jpg", tmp_path, tmp_path / "." / "a.jpg")) == 1
+    touch(tmp_path / "in/a.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "in/a.jpg")
+    names = [tmp_path / "in/a.jpg", tmp_path, tmp_path / "in/../in/a.jpg", tmp_path / "link.jpg"]
+    assert targets(*names, output=tmp_path / "out") == {"in/a.jpg": "out/a_x4.png"}, "as it was named first"
 
 
 def test_two_pictures_of_one_stem_get_results_with_their_whole_names(tmp_path: Path) -> None:
@@ -245,7 +249,15 @@ def test_whole_names_that_meet_a_stem_are_refused(tmp_path: Path) -> None:
 def test_one_result_can_be_named(tmp_path: Path) -> None:
     touch(tmp_path / "photo.jpg", tmp_path / "other.jpg")
     assert targets(tmp_path / "photo.jpg", output=tmp_path / "big.WEBP") == {"photo.jpg": "big.WEBP"}
-    for inputs in ([tmp_path], [tmp_path / "photo.jpg", tmp_path / "other.jpg"], [tmp_path / "*.jpg"]):
+    touch(tmp_path / "one/only.jpg")
+    photo = tmp_path / "photo.jpg"
+    for inputs in (
+        [tmp_path],
+        [tmp_path / "one"],
+        [photo, tmp_path / "other.jpg"],
+        [photo, "gone"],
+        [tmp_path / "*.jpg"],
+    ):
         with pytest.raises(ArgumentError, match=r"big\.png can hold one result"):
             plan_batch([str(path) for path in inputs], tmp_path / "big.png", X4)
 
@@ -257,6 +269,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
     for output, message in (
         ("big.bmp", r"big\.bmp: results are written as \.png, \.apng, \.jpg, \.jpeg, \.webp, \.avif, \.tif, \.tiff"),
         ("file", "is a file, and neither a folder nor"),
+        (os.devnull, "is a file, and neither a folder nor"),
         ("photo.png", r"photo\.png is an input: a result cannot take its place"),
     ):
         with pytest.raises(ArgumentError, match=message):
@@ -334,6 +347,8 @@ def test_names_that_differ_in_case_alone_have_results_that_do_not() -> None:
     photos = [("out", name) for name in ("Photo.jpg", "photo.jpg", "photo.png", "other.jpg")]
     names = name_results(photos, ending)
     assert names == ["Photo.jpg~4cd34cb8_x4.png", "photo.jpg~aff6100b_x4.png", "photo.png_x4.png", "other_x4.png"]
+    assert name_results(photos[:2], ending) == names[:2]
+    assert name_results([("out", "ß.jpg"), ("out", "SS.png")], ending) == ["ß.jpg_x4.png", "SS.png_x4.png"]
     for photo, name in zip(photos, names, strict=True):
         assert name_results([photo], ending, [other for other in photos if other != photo]) == [name]
 
@@ -428,6 +443,9 @@ def test_a_map_has_a_place_of_its_own(tmp_path: Path) -> None:
     other = tmp_path / "link" / "map.png"
     assert plan_batch([a], large, X4, confidence=other)[0] == [Job(tmp_path / "a.jpg", large, other)]
     assert plan_batch(["-"], Path("-"), X4, confidence=other)[0] == [Job(None, None, other)]
+    for inputs, maps in (([a, str(tmp_path / "gone.jpg")], [other]), (["gone.jpg"], [])):
+        jobs, errors = plan_batch(inputs, None, X4, confidence=other)
+        assert ([job.confidence for job in jobs], list(errors)) == (maps, inputs[-1:])
     for inputs, output, confidence, message in (
         ([a], large, tmp_path / "link/a.jpg", r"link/a\.jpg is an input: a result cannot take its place"),
         ([a], large, tmp_path / "link/large.png", r"large\.png is the result: the map needs a name of its own"),
