@@ -162,6 +162,7 @@ def test_what_ctrl_c_ended_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -
         ("srgan ", [f"plain,{name}" for name in COMMANDS]),
         ("srgan ev", ["plain,evaluate"]),
         ("srgan upscale --model srgan-p", ["plain,srgan-plus", "plain,srgan-photo"]),
+        ("srgan upscale --model auto", ["plain,auto", "plain,auto-fast"]),
         ("srgan upscale --model runs/", ["file,runs/"]),
     ],
 )

@@ -15,9 +15,10 @@ from PIL import Image
 
 from fakes import eight_by_hand
 from srgan.cli import main, upscale
-from srgan.cli.options import FORMATS, size_in_bytes
+from srgan.cli.options import FORMATS, sides, size_in_bytes
 from srgan.image import writing
 from srgan.image.colour import to_network, to_uint8
+from srgan.image.xmp import is_marked
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.upscaler import Upscaler
 
@@ -242,6 +243,7 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     assert f" with {networks}, openvino in " in said(*pictures, "--model", "auto-fast")
     assert " with srgan-photo, openvino in " in said("60.jpg")
     assert " with srresnet, openvino in " in said("60.jpg", "--model", "srresnet")
+    assert " with srgan-deblur, openvino in " in said("60.jpg", "--repair", "2")
     assert " with srgan-plus, detail 0.5, openvino in " in said("60.jpg", "--detail", "0.5")
     assert " with srgan-plus, repair 0.2, openvino in " in said("photo.png", "60.jpg", "--repair", "0.2")
 
@@ -349,13 +351,89 @@ def test_every_option_reaches_the_result() -> None:
     assert main(["upscale", "photo.png", "--max-input-pixels", "220", "-o", "large.webp"]) == 1
     assert main(["upscale", "photo.png", "--max-output-pixels", "3535", "-o", "large.webp"]) == 1
     assert not Path("large.webp").exists()
+    for form in ("tif", "jpg"):
+        options = ["--quality", "100"] if form == "jpg" else []
+        assert main(["upscale", "photo.png", "--format", form, *options, "-o", "."]) == 0
+        assert Path(f"photo_x4.{form}").is_file()
+    assert main(["upscale", "photo.png", "--compression", "9", "-o", "small.png"]) == 0
+    exif = Image.Exif()
+    exif[0x010F] = "A maker"
+    Image.new("RGB", (5, 6)).save("marked.jpg", exif=exif)
+    for option, kept, marked in ((), True, True), (("--strip",), False, True), (("--no-provenance",), True, False):
+        assert main(["upscale", "marked.jpg", *option, "--overwrite", "-o", "large.jpg"]) == 0
+        assert (b"A maker" in Path("large.jpg").read_bytes()) is kept
+        assert is_marked(Path("large.jpg")) is marked
+
+
+@pytest.mark.usefixtures("shipped", "folder")
+def test_the_result_of_one_picture_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("other.png").write_bytes(Path("photo.png").read_bytes())
+    Path("broken.png").write_bytes(b"")
+    by = "with srgan-plus, openvino in [a-z0-9]+ on [^:\n]+"
+    for names, status, line in (
+        (["photo.png"], 0, rf"1 done, 0 skipped, 0 failed in \d+\.\d s {by}: photo_x4\.png\n"),
+        (["photo.png"], 0, r"0 done, 1 skipped \(there already\), 0 failed in \d+\.\d s: photo_x4\.png\n"),
+        (["photo.png", "other.png"], 0, rf"1 done, 1 skipped \(there already\), 0 failed in \d+\.\d s {by}\n"),
+        (["broken.png"], 1, r"0 done, 0 skipped, 1 failed in \d+\.\d s\n"),
+    ):
+        assert main(["upscale", *names]) == status
+        assert re.fullmatch(line, capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_picture_is_not_written_to_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["upscale", "photo.png", "-o", "-"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[0][:54]) == ("", "srgan: error: standard output is a terminal: send the ")
 
 
 @pytest.mark.parametrize(
-    ("size", "bytes_"), [("2GB", 2_000_000_000), ("500 mb", 500_000_000), ("1.5GiB", 1_610_612_736), ("7", 7)]
+    ("size", "bytes_"),
+    [
+        ("2GB", 2_000_000_000),
+        ("500 mb", 500_000_000),
+        ("1.5GiB", 1_610_612_736),
+        (" 3MiB ", 3_145_728),
+        ("9KB", 9000),
+        ("9KiB", 9216),
+        ("7", 7),
+        ("7B", 7),
+    ],
 )
 def test_sizes_have_units(size: str, bytes_: int) -> None:
     assert size_in_bytes(None, None, size) == bytes_
+
+
+@pytest.mark.parametrize("text", ["1920x1080", "1920X1080", " 1920x1080 "])
+def test_a_width_and_a_height(text: str) -> None:
+    assert sides(None, None, text) == (1920, 1080)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--scale", "0"),
+        ("--repair", "2.1"),
+        ("--quality", "0"),
+        ("--quality", "101"),
+        ("--compression", "10"),
+        ("--tile", "-1"),
+        ("--max-input-pixels", "0"),
+        ("--max-output-pixels", "0"),
+        ("--threads", "0"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_number_outside_of_its_range_is_wrong_usage(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upscale", "photo.png", option, value]) == 2
+    assert f"Invalid value for '{option}': {value} is not in the range" in capsys.readouterr().err.replace(
+        ".0 is", " is"
+    )
 
 
 @pytest.mark.parametrize(
@@ -468,6 +546,7 @@ def test_files_that_cannot_grow_as_on_a_full_disk_are_errors_and_the_others_go_o
 def test_sizes_details_and_a_map_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options, name, size in [
         (["--scale", "2"], "photo_x2.png", (34, 26)),
+        (["--scale", "0.5"], "photo_x0.5.png", (8, 6)),
         (["--width", "51"], "photo_51w.png", (51, 39)),
         (["--height", "26"], "photo_26h.png", (34, 26)),
         (["--fit", "100x52"], "photo_100x52.png", (68, 52)),
@@ -510,6 +589,7 @@ def test_an_ensemble_by_the_command(folder: Path, noise: NDArray[np.uint8], caps
     ("options", "message"),
     [
         (["--scale", "2", "--width", "9"], "one of --scale, --width, --height, --fit and --stretch says the size"),
+        (["--fit", "9x9", "--stretch", "9x9"], "one of --scale, --width, --height, --fit and --stretch says the size"),
         (["--fit", "30"], "'30' is no width and height: 1920x1080, say"),
         (["--detail", "2"], "2.0 is not in the range 0<=x<=1"),
         (
