@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from srgan import atomic
-from srgan.atomic import cache_folder, check_place, filled_whole, remove_leftovers, written_whole
+from srgan.atomic import (
+    alone_in,
+    as_output_error,
+    cache_folder,
+    check_place,
+    filled_whole,
+    remove_leftovers,
+    written_whole,
+)
 from srgan.errors import OutputError
 from srgan.inference import compiled
 
@@ -212,3 +220,36 @@ def test_a_cache_folder_that_is_not_absolute_does_not_count(tmp_path: Path, monk
     for said, found in {"/var/cache": "/var/cache/srgan/x", "here": f"{tmp_path}/.cache/srgan/x"}.items():
         monkeypatch.setenv("XDG_CACHE_HOME", said)
         assert str(cache_folder("x")) == found
+
+
+def test_an_error_without_a_number_says_what_it_is() -> None:
+    with pytest.raises(OutputError, match=r"^a\.png: cannot be written: encoder error -2$"), as_output_error("a.png:"):
+        raise OSError("encoder error -2")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_one_process_at_a_time_is_alone_in_a_folder(tmp_path: Path) -> None:
+    other = (
+        "import sys; from pathlib import Path; from srgan.atomic import alone_in\n"
+        "with alone_in(Path(sys.argv[1])) as alone: print(alone)"
+    )
+    told = []
+    for _ in range(2):
+        with alone_in(tmp_path) as alone:
+            found = subprocess.run([sys.executable, "-c", other, tmp_path], capture_output=True, text=True, check=True)
+        told.append((alone, found.stdout))
+    assert told == [(True, "False\n")] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="a system that does not list open files")
+def test_nothing_stays_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    for _ in range(3):
+        (tmp_path / ".srgan-left.part").touch()
+        remove_leftovers(tmp_path)
+        with written_whole(tmp_path / "file"), alone_in(tmp_path):
+            pass
+        with filled_whole(tmp_path / "folder"):
+            pass
+        check_place(tmp_path / "file")
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
