@@ -12,6 +12,7 @@ from srgan.inference.adopt import adopt, seam
 from srgan.inference.openvino import OpenVinoNetwork
 from srgan.inference.upscaler import Upscaler
 from srgan.weights import read_card
+from srgan.weights.onnx import embedded
 
 
 def neighbours(
@@ -141,6 +142,21 @@ def test_weights_that_lie_beside_the_file_come_into_it(tmp_path: Path, monkeypat
     source.write_bytes(source.read_bytes().replace(b"theirs.onnx.data", b"../1.onnx.dat.xy"))
     with pytest.raises(WeightsError, match=r"has weights in \.\./1\.onnx\.dat\.xy, outside of its folder"):
         adopt(source, tmp_path / "a.onnx")
+
+
+def test_weights_may_fill_files_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they begin and end need not be said then."""
+    monkeypatch.chdir(tmp_path)
+    whole = onnx.load(neighbours(Path("whole.onnx")))
+    apart = onnx.load("whole.onnx")
+    for number, tensor in enumerate(apart.graph.initializer):
+        Path(f"{number}.bin").write_bytes(tensor.raw_data)
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in {"location": f"{number}.bin", "checksum": "0" * 40}.items():
+            tensor.external_data.add(key=key, value=value)
+    for folder in (Path(), tmp_path):
+        assert onnx.load_from_string(embedded(apart.SerializeToString(), folder)).graph == whole.graph
 
 
 def test_files_that_are_no_such_network(tiny_onnx: Path, tmp_path: Path) -> None:
