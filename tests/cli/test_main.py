@@ -32,7 +32,7 @@ def test_help_is_quick_since_it_imports_nothing_heavy(command: str) -> None:
 
 
 def test_help_lists_every_command_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
+    assert main(["-h"]) == 0
     output = capsys.readouterr().out
     for name, (_, text, _) in COMMANDS.items():
         assert f"  {name} " in output
@@ -71,6 +71,12 @@ def failing(error: BaseException) -> click.Command:
             1,
             "srgan: error: standard output: cannot be written: No space left on device\n",
         ),
+        (OSError(5, "Input/output error", "a.png"), 1, "srgan: error: [Errno 5] Input/output error: 'a.png'\n"),
+        (
+            OSError("a stream without a number"),
+            1,
+            "srgan: error: standard output: cannot be written: a stream without a number\n",
+        ),
         (MemoryError(), 1, "srgan: error: not enough memory\n"),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
@@ -96,6 +102,9 @@ def test_debug_shows_the_traceback_before_the_line(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-1] == "srgan: error: what and where"
+    monkeypatch.setattr(cli, "get_command", lambda *_: failing(OSError(28, "No space left on device")))
+    assert main(["--debug", "anything"]) == 1
+    assert "\nOSError: [Errno 28] No space left on device\nsrgan: error: " in capsys.readouterr().err
 
 
 def test_a_command_that_needs_a_package_says_how_to_install_it(
@@ -131,9 +140,10 @@ def test_every_command_shows_causes_where_it_is_asked(name: str) -> None:
 
 def test_names_that_are_not_unicode_are_printed_with_backslashes() -> None:
     code = "from srgan.cli import _open_streams; _open_streams(); print('caf\\udce9 \xe9')"
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
-    assert result.stdout.decode() == "caf\\udce9 \xe9\n"
+    for errors, printed in {"strict": b"caf\\udce9 \xc3\xa9\n", "surrogateescape": b"caf\xe9 \xc3\xa9\n"}.items():
+        environment = os.environ | {"PYTHONIOENCODING": f"utf-8:{errors}"}
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+        assert result.stdout == printed
 
 
 def test_what_ctrl_c_ended_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +171,7 @@ def test_what_ctrl_c_ended_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -
     [
         ("srgan ", [f"plain,{name}" for name in COMMANDS]),
         ("srgan ev", ["plain,evaluate"]),
+        ("srgan --v", ["plain,--version"]),
         ("srgan upscale --model srgan-p", ["plain,srgan-plus", "plain,srgan-photo"]),
         ("srgan upscale --model auto", ["plain,auto", "plain,auto-fast"]),
         ("srgan upscale --model runs/", ["file,runs/"]),
@@ -184,9 +195,11 @@ def test_a_command_that_is_none_is_met_with_the_one_that_was_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photo.jpg").touch()
+    (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
     for name, end in {
         "photo.jpg": " Did you mean srgan upscale photo.jpg?",
+        "photos": " Did you mean srgan upscale photos?",
         "upsacle": " Did you mean srgan upscale?",
         "zzzz": "",
     }.items():

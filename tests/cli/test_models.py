@@ -85,4 +85,4 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         [sys.executable, "-m", "srgan", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(write)
-    assert result.stderr == ""
+    assert (result.returncode, result.stderr) == (1, "")
