@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,50 @@ def test_the_picture_before_an_animated_png_is_no_frame() -> None:
     assert colours(picture) == COLOURS[1:]
     assert picture.timing is not None
     assert picture.timing.milliseconds == (30, 40)
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "RGBA", "LA"])
+@pytest.mark.parametrize(
+    ("ops", "expected"),
+    [
+        ([(0, 0), (2, 1), (0, 1)], [(90, 90, 255), (145, 90, 255), (90, 112, 255)]),  # what the second hid is back
+        ([(0, 0), (0, 1), (0, 1)], [(90, 90, 255), (145, 90, 255), (145, 112, 255)]),
+        ([(0, 0), (1, 1), (0, 1)], [(90, 90, 255), (145, 90, 255), (0, 112, 255)]),
+        ([(0, 0), (0, 0), (0, 0)], [(90, 90, 255), (200, 90, 128), (200, 112, 128)]),
+        ([(2, 0), (0, 1), (0, 0)], [(90, 90, 255), (200, 0, 128), (200, 112, 128)]),
+    ],
+)
+def test_frames_of_an_animated_png_are_drawn_upon_each_other(
+    mode: str, ops: list[tuple[int, int]], expected: list[tuple[int, int, int]]
+) -> None:
+    """Three frames of 4x4: all, the left half, and the right half's lower part; each with what becomes of it."""
+    boxes, grays, alphas = [(4, 4, 0, 0), (2, 4, 0, 0), (2, 2, 2, 2)], (90, 200, 112), (255, 128, 255)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    colour_type = {"P": 3, "RGB": 2, "RGBA": 6, "LA": 4}[mode]
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, colour_type, 0, 0, 0))
+    png += chunk(b"acTL", struct.pack(">II", 3, 0))
+    if mode == "P":
+        png += chunk(b"PLTE", bytes(value for gray in grays for value in [gray] * 3)) + chunk(b"tRNS", bytes(alphas))
+    order = 0
+    for number, (box, gray, alpha) in enumerate(zip(boxes, grays, alphas, strict=True)):
+        pixel = {"P": [number], "RGB": [gray] * 3, "RGBA": [gray, gray, gray, alpha], "LA": [gray, alpha]}[mode]
+        rows = zlib.compress((b"\0" + bytes(pixel) * box[0]) * box[1])
+        png += chunk(b"fcTL", struct.pack(">IIIIIHHBB", order, *box, 1, 10, *ops[number]))
+        png += chunk(b"fdAT", struct.pack(">I", order + 1) + rows) if number else chunk(b"IDAT", rows)
+        order += 2 if number else 1
+    picture = read_picture(io.BytesIO(png + chunk(b"IEND", b"")))
+    assert picture.pixels.ndim == (2 if mode in ("P", "LA") else 3)
+    for number, (frame, (left, right, opacity)) in enumerate(zip(picture.frames, expected, strict=True)):
+        plane = np.full((4, 4), 255) if frame.alpha is None else frame.alpha
+        seen = frame.pixels.reshape(4, 4, -1)[3, :, 0] * (plane[3] > 0)
+        if mode == "RGB":  # opaque: what is drawn hides what was there
+            left, opacity = (200, 255) if left == 145 or (number and left == 200) else (left, 255 if left else 0)
+        assert abs(int(seen[0]) - left) <= 1
+        assert int(seen[3]) == right
+        assert abs(int(plane[3, 0]) - (opacity if left else 0)) <= 1
 
 
 def test_pages_of_a_tiff_of_any_size_and_depth_are_kept(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
 _SUBFILE, _BITS, _SAMPLES = 254, 258, 277  # tags of TIFF
 _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 262, 338, 339
+_PUT_TOGETHER = ("1", "L", "LA", "P", "RGB", "RGBA")  # modes of frames of an animated PNG
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -228,6 +229,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         frames: list[Picture] = []
         milliseconds: list[float] = []
         pixels, canvas = 0, (0, 0)
+        seen: Image.Image | None = None
         for number in count(1 if getattr(image, "default_image", False) else 0):
             if animated or paged:
                 try:
@@ -248,7 +250,11 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                 raise TooLargeError(_too_large(width, height, len(frames), pixels, limits))
             # frames are put together by Pillow, and so not from halves of their samples
             still = not animated or getattr(image, "n_frames", 1) == 1
-            frames.append(_decode(image, partial(open_image, file, number) if still else None))
+            if image.format == "PNG" and not still and image.mode in _PUT_TOGETHER:
+                shown, seen = _put_together(image, seen)
+                frames.append(_decode(shown))
+            else:
+                frames.append(_decode(image, partial(open_image, file, number) if still else None))
             milliseconds.append(float(image.info.get("duration", 0)))
             if not animated and not paged:
                 break
@@ -311,6 +317,32 @@ def open_image(file: IO[bytes], number: int = 0) -> ImageFile.ImageFile:
     if number:
         image.seek(number)
     return image
+
+
+def _put_together(image: ImageFile.ImageFile, seen: Image.Image | None) -> tuple[Image.Image, Image.Image]:
+    """Return the frame that an animated PNG is at as it is shown, and what the next one is drawn upon.
+
+    `seen` is what this one is drawn upon, None for the first. Pillow would make what is half clear over an opaque frame
+    half clear, and would not go back to what was there before a frame.
+    """
+    png = cast(PngImagePlugin.PngImageFile, image)
+    box, disposal, blend = (png.info.get(name) for name in ("bbox", "disposal", "blend"))
+    png.dispose_op, png.blend_op = PngImagePlugin.Disposal.OP_NONE, PngImagePlugin.Blend.OP_SOURCE
+    drawn = png.crop(box).convert("RGBA")
+    shown = Image.new("RGBA", png.size) if seen is None else seen.copy()
+    if blend == PngImagePlugin.Blend.OP_OVER:
+        drawn = Image.alpha_composite(shown.crop(box), drawn)
+    shown.paste(drawn, box)
+    following = shown
+    if disposal == PngImagePlugin.Disposal.OP_PREVIOUS and seen is not None:
+        following = seen
+    elif disposal in (PngImagePlugin.Disposal.OP_BACKGROUND, PngImagePlugin.Disposal.OP_PREVIOUS):
+        following = shown.copy()
+        following.paste((0, 0, 0, 0), box)
+    gray = png.mode in ("1", "L", "LA") or (png.mode == "P" and "icc_profile" not in png.info and _is_gray(png))
+    frame = shown.convert("LA") if gray else shown.copy()
+    frame.info = {name: value for name, value in png.info.items() if name != "transparency"}
+    return frame, following
 
 
 def _too_large(width: int, height: int, before: int, pixels: int, limits: Limits) -> str:
