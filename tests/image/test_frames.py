@@ -117,6 +117,18 @@ def test_an_animation_is_written_as_it_is(name: str, alpha: bool) -> None:
     assert [frame.alpha is not None for frame in again.frames] == [alpha] * 3
 
 
+@pytest.mark.parametrize("still", [False, True])
+def test_an_animated_avif_is_not_of_full_range(still: bool) -> None:
+    """Chromium takes what animations hold for limited range, whatever they say: grays of 180 are 191 there."""
+    gray = np.full((16, 20, 3), 180, dtype=np.uint8)
+    picture = Picture(gray) if still else Picture(gray, more=(Picture(gray - 9),), timing=Timing((50, 50), 0))
+    file = io.BytesIO()
+    write_picture(picture, file, WriteOptions(format="avif"))
+    said = file.getvalue().split(b"colrnclx")[1:]
+    assert {colours[6] >> 7 for colours in said} == {int(still)}
+    assert abs(int(read_picture(io.BytesIO(file.getvalue())).pixels[3, 3, 0]) - 180) <= 2
+
+
 def test_an_animation_of_16_bits_and_of_gray_is_written_as_png() -> None:
     random = np.random.default_rng(4)
     planes = [random.integers(0, 65536, (50, 40), dtype=np.uint16) for _ in range(2)]

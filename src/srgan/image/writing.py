@@ -371,6 +371,8 @@ def _encode_modern(picture: Picture, file: BinaryIO, said: _Said, result: Result
         duration = [min(max(1, round(value)), _LONGEST_WEBP) for value in picture.timing.milliseconds]
         loops = picture.timing.loops if picture.timing.loops <= _MOST_WEBP_LOOPS else 0
         how |= {"save_all": True, "duration": duration, "loop": loops}
+        if result.name == "AVIF":
+            how["range"] = "limited"  # Chromium takes full-range animations for such
         how["append_images"] = (_rgb(frame) for frame in picture.more)
     whole = io.BytesIO()
     _rgb(picture).save(whole, result.name, **how)
