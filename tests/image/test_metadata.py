@@ -106,6 +106,54 @@ def test_exif_data_with_a_number_that_is_a_text_is_written_in_every_format(name:
     assert written(Picture(PIXELS, metadata=Metadata(data), maker=MAKER), name).size == (160, 120)
 
 
+@pytest.mark.parametrize("text", ["© Müller", "José 東"])
+def test_texts_of_a_tiff_keep_letters_beyond_ascii(text: str) -> None:
+    stored = Image.Exif()
+    stored[0x8298] = text.encode()
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "TIFF", exif=stored)
+    picture = read_picture(io.BytesIO(file.getvalue()))
+    for name in ("png", "tiff"):
+        result = io.BytesIO()
+        write_picture(picture, result, WriteOptions(format=name))
+        assert text.encode() + b"\0" in result.getvalue()
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("said", ["exif", "APP1", "xmp", "APP1 of XMP"])
+def test_what_imagemagick_told_in_hex_in_the_text_of_a_png_is_kept(name: str, said: str) -> None:
+    data = b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHI4s", 0x010F, 2, 4, b"abc\0") + bytes(4)
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:dc="d" dc:title="abc"/></rdf:RDF></x:xmpmeta>'
+    )
+    kind, content = {
+        "exif": ("exif", b"Exif\0\0" + data),
+        "APP1": ("APP1", b"Exif\0\0" + data),
+        "xmp": ("xmp", packet),
+        "APP1 of XMP": ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + packet),
+    }[said]
+    text = PngInfo()
+    text.add_text(f"Raw profile type {kind}", f"\n{kind}\n{len(content):8}\n{content.hex(chr(10), -36)}\n", zip=True)
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "PNG", pnginfo=text)
+    picture = read_picture(io.BytesIO(file.getvalue()))
+    with written(replace(picture, maker=MAKER), name) as image:
+        if "xmp" in said.lower():
+            assert b'dc:title="abc"' in image.info["xmp"]
+        else:
+            assert image.getexif()[0x010F] == "abc"
+
+
+def test_hex_digits_in_the_text_of_a_png_that_are_damaged_are_none() -> None:
+    for content in ("", "x", "\nexif\n 4\nzz", "\nexif\n 4\n123", "\nexif\n 4\n1234"):
+        text = PngInfo()
+        text.add_text("Raw profile type exif", content)
+        file = io.BytesIO()
+        Image.fromarray(PIXELS).save(file, "PNG", pnginfo=text)
+        write_picture(read_picture(io.BytesIO(file.getvalue())), io.BytesIO())
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_xmp_is_kept_made_true_and_says_where_the_picture_comes_from(name: str) -> None:
     picture = Picture(PIXELS, metadata=Metadata(None, XMP), maker=MAKER)

@@ -89,6 +89,7 @@ _TOLD_OTHERWISE = frozenset(
     {b"bbox", b"blend", b"default_image", b"disposal", b"dpi", b"duration", b"exif", b"icc_profile", b"interlace"}
     | {b"loop", b"transparency", b"xmp"}
 )  # by these names Pillow tells what chunks of a PNG say, and its texts as well
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 _SIGNATURES = re.compile(
     rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)|(?P<WebP>RIFF....WEBP)"
@@ -526,8 +527,12 @@ def _keyed(samples: NDArray[np.uint16], key: Any) -> NDArray[np.uint16] | None:
 
 
 def _metadata(image: Image.Image) -> Metadata:
+    in_hex = {kind: _raw_profile(image, kind) for kind in ("exif", "xmp", "APP1")}
+    more = in_hex["APP1"] or b""
     exif = _tiff_exif(image) if is_tiff_image(image) else image.info.get("exif")
+    exif = exif or in_hex["exif"] or (more if more.startswith(b"Exif\0\0") else None)
     xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
+    xmp = xmp or in_hex["xmp"] or (more.removeprefix(_XMP_SEGMENT) if more.startswith(_XMP_SEGMENT) else None)
     if isinstance(xmp, str):
         xmp = xmp.encode()
     return Metadata(
@@ -537,6 +542,17 @@ def _metadata(image: Image.Image) -> Metadata:
         _iptc(image),
         jpeg_quality=_jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None,
     )
+
+
+def _raw_profile(image: Image.Image, kind: str) -> bytes | None:
+    """Return what the text of a PNG tells in hex, as ImageMagick writes it: the kind, how long it is, the digits."""
+    text = image.info.get(f"Raw profile type {kind}")
+    if not isinstance(text, str):
+        return None
+    try:
+        return bytes.fromhex("".join(text.split("\n")[3:]))
+    except ValueError:  # damaged
+        return None
 
 
 def _iptc(image: Image.Image) -> bytes | None:
@@ -581,12 +597,25 @@ def _tiff_exif(image: "TiffImageFile") -> bytes | None:
         source, found = image.getexif(), Image.Exif()
         for tag in DESCRIPTIVE & set(source):
             if tag not in (IFD.Exif, IFD.GPSInfo):
-                found[tag] = source[tag]
+                found[tag] = _as_stored(source[tag])
             elif inner := source.get_ifd(tag):
-                found.get_ifd(tag).update(inner)
+                found.get_ifd(tag).update({name: _as_stored(value) for name, value in inner.items()})
         return found.tobytes() if len(found) else None
     except Exception:  # damaged tags: those that matter have been read
         return None
+
+
+class _Stored(str):
+    """A text of a TIFF, of which Pillow would write ASCII alone: its bytes are those that were read."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:  # noqa: ARG002
+        return super().encode("latin-1")
+
+
+def _as_stored(value: Any) -> Any:
+    return _Stored(value) if isinstance(value, str) else value
 
 
 def _tells_dpi(image: Image.Image) -> bool:
