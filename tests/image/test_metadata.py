@@ -759,6 +759,18 @@ def test_what_a_png_says_of_its_colours_and_in_text_is_in_the_result_before_its_
         written(picture, name)
 
 
+def test_text_of_a_png_that_is_not_laid_out_as_text_is_left_out() -> None:
+    whole = [
+        (b"iTXt", b"a\0\0\0en\0\xc3\xa4\0text"),
+        (b"iTXt", b"a\0\1\0\0\0x"),
+        (b"zTXt", b"a\0\0x"),
+        (b"tEXt", b"a\0"),
+    ]
+    others = [b"a", b"a\0", b"a\0\1", b"a\0\2\0\0\0", b"a\0\0\1\0\0", b"a\0\0\0\0", b"\0\0\0\0\0", b"a" * 80 + bytes(5)]
+    damaged = [(b"iTXt", other) for other in others] + [(b"zTXt", b"a\0"), (b"zTXt", b"a\0\1x"), (b"tEXt", b"\0a")]
+    assert read_chunks(png_saying([*damaged, *whole]))[1] == tuple(whole)
+
+
 def test_text_that_is_told_otherwise_or_is_damaged_is_not_in_the_result_of_a_png() -> None:
     file = png_saying(
         [

@@ -7,6 +7,7 @@ after filters chosen row by row, in a tenth of the time.
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,7 +24,11 @@ COLOURS = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"sRGB": 1, b"gAMA": 4, b"cHRM":
 """Kinds of chunks that say what colours mean, by how long they are."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_TEXTS = {
+    b"tEXt": re.compile(rb"[^\0]{1,79}\0"),
+    b"zTXt": re.compile(rb"[^\0]{1,79}\0\0"),
+    b"iTXt": re.compile(rb"[^\0]{1,79}\0[\0\1]\0[^\0]*\0[^\0]*\0"),
+}  # kinds of chunks of text, and how whole ones begin
 _PROFILES = (b"exif", b"APP1", b"xmp", b"icc", b"icm")
 _ELSEWHERE = (b"XML:com.adobe.xmp", *(b"Raw profile type " + kind for kind in _PROFILES))  # told again where it belongs
 _MOST_TEXT = 1 << 24
@@ -66,7 +71,7 @@ def read_chunks(file: IO[bytes]) -> tuple[tuple[tuple[bytes, bytes], ...], tuple
             continue
         if kind in COLOURS:
             colours.setdefault(kind, content)
-        elif b"\0" in content[1:80] and not content.startswith(_ELSEWHERE):
+        elif _TEXTS[kind].match(content) and not content.startswith(_ELSEWHERE):
             texts.append((kind, content))
             room -= length
     return tuple(colours.items()), tuple(texts)
