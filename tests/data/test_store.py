@@ -38,6 +38,33 @@ def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
     assert np.array_equal(store.picture(store.entries[2]), scene(48, 64, seed=1))
 
 
+def test_links_to_folders_are_followed_each_folder_once(tmp_path: Path) -> None:
+    away = photographs(tmp_path / "away", count=2)
+    folder = photographs(tmp_path / "in", count=1)
+    (folder / "more").symlink_to(away)
+    (folder / "again").symlink_to(folder)
+    (away / "back").symlink_to(folder)
+    assert names(prepare(folder, cache=tmp_path / "cache")) == ["00.png", "00.png", "01.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root searches every folder")
+def test_a_folder_that_cannot_be_searched_is_an_error(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "in", count=1)
+    closed = photographs(folder / "closed", count=1)
+    closed.chmod(0)
+    try:
+        with pytest.raises(DataError, match="closed: Permission denied"):
+            prepare(folder, cache=tmp_path / "cache")
+    finally:
+        closed.chmod(0o755)
+
+
+def test_no_name_is_not_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photographs(tmp_path / "in", count=1))
+    with pytest.raises(DataError, match=r"^'': no such file, folder or pattern"):
+        prepare("", cache=tmp_path / "cache")
+
+
 def test_tars_globs_pictures_and_stores(tmp_path: Path) -> None:
     folder = photographs(tmp_path / "in", count=3)
     with tarfile.open(tmp_path / "photos.tar", "w") as tar:

@@ -12,10 +12,11 @@ from PIL import Image
 
 from srgan.errors import ArgumentError
 from srgan.image.picture import Maker, Picture
+from srgan.image.reading import files_below
 from srgan.image.size import Size
 from srgan.image.writing import RESULT_FORMATS, write_picture
 from srgan.image.xmp import is_marked
-from srgan.inference.jobs import Ending, Job, files_below, fitting, name_results, plan_batch
+from srgan.inference.jobs import Ending, Job, fitting, name_results, plan_batch
 
 X4 = Size(scale=4)
 

@@ -20,8 +20,8 @@ from pyarrow import fs
 
 from srgan.atomic import remove_leftovers, written_whole
 from srgan.errors import BulkError, OutputError, PictureError
+from srgan.image.reading import files_below
 from srgan.image.xmp import find_fingerprint
-from srgan.inference.jobs import files_below
 
 Kind: TypeAlias = Literal["local", "store", "other"]
 

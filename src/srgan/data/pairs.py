@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 
-from srgan.errors import DataError
-from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
+from srgan.errors import DataError, PictureError
+from srgan.image.reading import PICTURE_SUFFIXES, files_below, is_hidden
 
 SCALE = 4
 """Of every pair, and of every generator that is trained on them."""
@@ -15,11 +15,16 @@ LR_FOLDER = f"LRx{SCALE}"
 def photographs_below(folder: Path, *others: str) -> list[Path]:
     """Return the pictures in a folder and below it, sorted, and files of `others`' suffixes, ".tar" say.
 
-    What is hidden is none of them, nor what is in a folder named LRx4. Raises DataError where there are none.
+    Links are followed, each folder once. What is hidden is none of them, nor what is in a folder named LRx4. Raises
+    DataError where there are none, or a folder cannot be searched.
     """
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in {*PICTURE_SUFFIXES, *others})
+    errors: dict[str, PictureError] = {}
+    suffixes = {*PICTURE_SUFFIXES, *others}
+    found = (path for path in map(Path, files_below(folder, errors)) if path.suffix.lower() in suffixes)
     below = ((path, path.relative_to(folder)) for path in found if _is_file(path))
     files = sorted(path for path, name in below if counts(name))
+    if errors and folder.is_dir():
+        raise DataError(str(next(iter(errors.values()))))
     if not files:
         raise DataError(f"{folder}: {'no pictures in this folder' if folder.is_dir() else 'no such folder'}")
     return files

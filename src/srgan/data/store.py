@@ -240,10 +240,10 @@ def _expand(sources: Sequence[str]) -> list[tuple[Path, Path]]:
     """Return the files that sources stand for, pictures, tars, or a store's folder, each with its folder below them."""
     files: list[tuple[Path, Path]] = []
     for source in sources:
-        named = [Path(source)] if Path(source).exists() else []
+        named = [Path(source)] if source and Path(source).exists() else []
         matches = named or [path for path in map(Path, sorted(glob.glob(source))) if path.name != LR_FOLDER]  # noqa: PTH207 - absolute patterns too
         if not matches:
-            raise DataError(f"{source}: no such file, folder or pattern")
+            raise DataError(f"{source or repr(source)}: no such file, folder or pattern")
         for match in matches:
             if match.is_dir() and not (match / "index.json").is_file():
                 files.extend((file, file.parent.relative_to(match)) for file in photographs_below(match, ".tar"))

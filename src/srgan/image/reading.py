@@ -68,6 +68,26 @@ def is_hidden(name: str) -> bool:
     return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in parts)
 
 
+def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
+    """Yield the paths of the files in a folder and below it, folder by folder in order, each folder once.
+
+    Links are followed; those to nothing are yielded too. Folders that cannot be searched are added to `errors`.
+    """
+
+    def unreadable(error: OSError) -> None:
+        errors[error.filename] = PictureError(f"{error.filename}: {error.strerror}")
+
+    searched: set[str] = set()
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(place)
+        if real in searched:  # a link back into what is searched already, or to what another link leads to
+            folders.clear()
+            continue
+        searched.add(real)
+        folders.sort()
+        yield from (os.path.join(place, name) for name in sorted(names))  # noqa: PTH118 - of a million
+
+
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PAGED = ("TIFF",)
 _MOST_FRAMES = 10_000

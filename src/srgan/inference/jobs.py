@@ -5,14 +5,14 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 
 from srgan.errors import ArgumentError, PictureError
-from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
+from srgan.image.reading import PICTURE_SUFFIXES, files_below, is_hidden
 from srgan.image.size import Size
 from srgan.image.writing import FORMATS, RESULT_FORMATS, SAME, own_format
 from srgan.image.xmp import is_marked
@@ -236,26 +236,6 @@ def _pictures_below(folder: Path, is_result: _IsResult, errors: dict[str, Pictur
     start = len(os.path.join(folder, ""))  # noqa: PTH118 - with what ends it
     found = (path for path in files_below(folder, errors) if not is_hidden(path[start:]))
     return [path for path in map(Path, found) if _is_picture(path, is_result)]
-
-
-def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
-    """Yield the paths of the files in a folder and below it, folder by folder in order, each folder once.
-
-    Links are followed; those to nothing are yielded too. Folders that cannot be searched are added to `errors`.
-    """
-
-    def unreadable(error: OSError) -> None:
-        errors[error.filename] = PictureError(f"{error.filename}: {error.strerror}")
-
-    searched: set[str] = set()
-    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        real = os.path.realpath(place)
-        if real in searched:  # a link back into what is searched already, or to what another link leads to
-            folders.clear()
-            continue
-        searched.add(real)
-        folders.sort()
-        yield from (os.path.join(place, name) for name in sorted(names))  # noqa: PTH118 - of a million
 
 
 def _is_picture(path: Path, is_result: _IsResult) -> bool:
