@@ -136,8 +136,12 @@ def _blocks(published: Published) -> Iterator[bytes]:
             urllib.request.urlopen(published.url, timeout=60) as response,
             tqdm(desc=published.name, unit="B", unit_scale=True, total=response.length, disable=None) as progress,
         ):
+            left = response.length  # None where the server does not say
             while block := response.read(1 << 20):
                 progress.update(len(block))
+                left = left and left - len(block)
                 yield block
+            if left:
+                raise WeightsError(f"{published.url}: cannot be downloaded: it broke off {left:,} bytes before its end")
     except (OSError, HTTPException) as error:
         raise WeightsError(f"{published.url}: cannot be downloaded: {getattr(error, 'reason', error)}") from error
