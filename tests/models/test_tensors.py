@@ -68,11 +68,12 @@ def test_no_code_in_a_file_runs(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_missing_and_damaged_files_are_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         load_tensors(tmp_path / name)
-    for content in (b"", b"PK\x03\x04 and no more", b"\x00" * 100):
+    for content in (b"", b"PK\x03\x04 and no more", b"\x00" * 100, b"<html>Not Found</html>"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(WeightsError, match="not readable weights") as caught:
             load_tensors(tmp_path / name)
         assert "\n" not in str(caught.value)
+        assert "weights_only" not in str(caught.value)  # how PyTorch would run it
 
 
 def test_only_a_state_dict_is_taken(tmp_path: Path) -> None:

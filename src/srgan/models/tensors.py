@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file") from error
+    except UnpicklingError as error:  # whose text tells how to run what the file holds
+        raise WeightsError(f"{path}: not readable weights: damaged, or more than a state dict's tensors") from error
     except Exception as error:  # torch.load raises whatever a damaged file makes happen
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path}: not readable weights: {reason}") from error
