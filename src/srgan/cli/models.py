@@ -54,7 +54,7 @@ def _row(card: Card, size: int) -> tuple[str, ...]:
 
 def _details(card: Card) -> Iterator[str]:
     """Return what a card says, of its training but for the recipe, and of its scores a test set a line."""
-    for key in ("summary", "network", "parameters", "scale", "licence"):
+    for key in ("name", "summary", "network", "parameters", "scale", "licence"):
         if key in card:
             yield from _said(key, "", card[key])
     for key, value in card.get("training", {}).items():
