@@ -45,8 +45,9 @@ def main() -> int:
         parser.error("two recipes of one name would be one run")
     for file in recipes:  # before hours of training, as are the test folders
         read_recipe(file, arguments.settings)
-    for folder in arguments.test:
-        TestFolder(Path(folder))
+    names = [TestFolder(Path(folder)).name for folder in arguments.test]
+    if len(set(names)) < len(names):
+        parser.error("two test folders of one name: their scores could not be told apart")
     weights = arguments.out / "weights"
     weights.mkdir(parents=True, exist_ok=True)
     exports: list[list[str]] = []
