@@ -998,7 +998,7 @@ def test_too_many_connections_are_503(running: Running, monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize("reads", [False, True])
-def test_a_slow_reader_is_left(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
+def test_a_slow_reader_is_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reads: bool) -> None:
     monkeypatch.setattr(server, "STUCK_SECONDS", 0.4 if not reads else 20)
     monkeypatch.setattr(app, "GRACE", 30 if not reads else 0.4)
     monkeypatch.setattr(app, "SLOWEST", 1e9)
@@ -1012,9 +1012,10 @@ def test_a_slow_reader_is_left(monkeypatch: pytest.MonkeyPatch, reads: bool) -> 
             received += len(part)
             time.sleep(0.02)
         running.wait_for("srgan_picture_bytes", 0)
-        running.wait_for('srgan_requests_total{status="200"}', 1)
+        running.wait_for('srgan_requests_total{status="499"}', 1)
         assert received < 400_000, "of 1.9 MB"
         assert running.upscale(png()).status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_reader_that_takes_a_little_makes_room_for_more() -> None:
@@ -1494,6 +1495,7 @@ def test_a_reader_that_takes_each_piece_but_all_too_slowly_is_left(monkeypatch: 
     made_ = Made(bytes(200), (1, 1), (4, 4), "m", None, None, 0.0, lambda: released.append(True))
 
     async def receive() -> dict[str, Any]:
+        await asyncio.sleep(30)
         return {"type": "http.disconnect"}
 
     async def send(_: Any) -> None:
@@ -1510,14 +1512,15 @@ def test_a_result_is_under_way_until_its_last_piece_has_left(monkeypatch: pytest
     sent: list[tuple[int, bool]] = []
 
     async def receive() -> dict[str, Any]:
+        await asyncio.sleep(30)
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:  # as uvicorn's, waits for what came before, not for what it is given
         if message["type"] == "http.response.body":
-            sent.append((len(message["body"]), message["more_body"]))
+            sent.append((len(message.get("body", b"")), message.get("more_body", False)))
 
     asyncio.run(app._Result(made_, {}, "image/png")({"type": "http"}, receive, send))
-    assert sent == [(10, True), (10, True), (5, True), (0, False)]
+    assert sent == [(10, True), (10, True), (5, True), (0, True), (0, False)]
 
 
 def test_the_progress_of_what_was_refused_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ class Service:
 
     async def _made(self, work: Work, request: Request) -> Made:
         """Wait for a result, for as long as its client does and as it may take."""
-        making, leaving = asyncio.create_task(self.workshop.make(work)), asyncio.create_task(_left(request))
+        making, leaving = asyncio.create_task(self.workshop.make(work)), asyncio.create_task(_left(request.receive))
         self._tasks.add(making)
         making.add_done_callback(self._tasks.discard)
         try:
@@ -344,9 +344,9 @@ async def _pass_on(_: Request, error: Exception) -> Response:
 _PASSED_ON: dict[Any, Any] = {HTTPException: _pass_on, Exception: _pass_on}
 
 
-async def _left(request: Request) -> None:
+async def _left(receive: Receive) -> None:
     """Return when the client has gone away."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
@@ -363,20 +363,23 @@ class _Result(Response):
         super().__init__(None, headers=headers, media_type=media_type)
         self._made = made
 
-    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         content, start = memoryview(self._made.content), time.monotonic()
+        leaving = asyncio.create_task(_left(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             for place in (*range(0, len(content), _PIECE), len(content)):  # at last nothing, once all before has left
                 end = min(place + _PIECE, len(content))
                 left = start + GRACE + end / SLOWEST - time.monotonic()
                 async with asyncio.timeout(left):
-                    await send(
-                        {"type": "http.response.body", "body": content[place:end], "more_body": place < len(content)}
-                    )
+                    await send({"type": "http.response.body", "body": content[place:end], "more_body": True})
+                if leaving.done():
+                    raise GoneError
+            await send({"type": "http.response.body"})
         except TimeoutError as error:
             raise GoneError from error
         finally:
+            leaving.cancel()
             self._made.release()
 
 

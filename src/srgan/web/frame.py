@@ -53,7 +53,7 @@ class Frame:
         self._app, self._traffic, self._counts = app, traffic, counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer, and say and count what came of it."""
+        """Let the application answer, and say and count what came of it. Raises GoneError."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,6 +82,9 @@ class Frame:
         request.state.problem = None
         try:
             await self._answered(request, body, answer)
+        except GoneError:
+            status = _GONE
+            raise
         finally:
             self._traffic.open -= begun
             self._traffic.answered += counted
@@ -99,7 +102,7 @@ class Frame:
         try:
             await self._app(request.scope, body, answer)
         except GoneError:
-            pass
+            raise
         except Problem as error:
             problem = error
         except HTTPException as error:

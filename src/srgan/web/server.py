@@ -7,8 +7,10 @@ import logging
 import os
 import socket
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from types import FrameType
+from typing import Any
 
 import h11
 import uvicorn
@@ -17,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from srgan.errors import ServeError
 from srgan.memory import give_back_memory
 from srgan.web.app import Service, make_app
+from srgan.web.body import GoneError
 from srgan.web.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS = 10.0
@@ -128,6 +131,7 @@ class _Protocol(H11Protocol):
             self._complain(Problem("stopping", "too many connections are open", {"Retry-After": "5"}))
         else:
             self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self._late)
+        self.app = partial(_answer, self.app, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._complained:
@@ -182,3 +186,12 @@ class _Protocol(H11Protocol):
             with suppress(OSError):  # of a client that has gone already
                 self.transport.write_eof()
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+async def _answer(app: Any, transport: asyncio.Transport, *request: Any) -> None:
+    """Have the application answer a request, and cut the connection of a client that it has left."""
+    try:
+        await app(*request)
+    except GoneError:
+        transport.abort()
+        await asyncio.sleep(0)  # in which uvicorn takes note of it
