@@ -1539,6 +1539,27 @@ def test_a_stop_does_not_wait_for_a_request_that_would_be_refused(weights: None)
     assert asked[0].problem["status"] == 503
 
 
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_stop_does_not_wait_for_a_connection_that_is_just_being_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, steps: int
+) -> None:
+    tick, connections = server.Server.on_tick, list[socket.socket]()
+
+    async def on_tick(self: server.Server, counter: int) -> bool:
+        if self._service.traffic.stopping and not connections:
+            connections.append(socket.create_connection(self.servers[0].sockets[0].getsockname()))
+            for _ in range(steps):  # of asyncio's, from the connection to its protocol
+                await asyncio.sleep(0)
+        return await tick(self, counter)
+
+    monkeypatch.setattr(server.Server, "on_tick", on_tick)
+    with serving():
+        pass
+    connections[0].close()
+    assert "graceful shutdown exceeded" not in caplog.text
+
+
 def test_a_name_that_no_request_can_have_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_UNSEEN", 60.0)
     assert running.ask("GET", "/v1/progress/short").problem["status"] == 404

@@ -118,6 +118,13 @@ class Server(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; a connection that has just been accepted, and that uvicorn does not see yet, is not waited for."""
+        for listening in self.servers:
+            listening.close()
+        await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
 
 class _Protocol(H11Protocol):
     """HTTP/1.1 with an eye on the time, whose own complaints are problems like all others."""
