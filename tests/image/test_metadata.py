@@ -802,6 +802,13 @@ def test_chunks_whose_sums_are_wrong_and_text_without_end_are_passed_over(monkey
     assert read_chunks(io.BytesIO(whole[:50])) == ((), ())
 
 
+def test_texts_without_number_take_no_memory_without_end() -> None:
+    """Each is an object of its own, of a hundred bytes and more: those of a file of 50 MB were 600 MB."""
+    picture = read_picture(png_saying([(b"tEXt", b"a\0b")] * 20_000 + [(b"gAMA", struct.pack(">I", 45_455))]))
+    assert len(picture.metadata.text) == 10_000
+    assert picture.colours == ((b"gAMA", struct.pack(">I", 45_455)),)
+
+
 def test_an_animation_keeps_what_it_says() -> None:
     file = io.BytesIO()
     frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]

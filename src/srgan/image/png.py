@@ -31,7 +31,7 @@ _TEXTS = {
 }  # kinds of chunks of text, and how whole ones begin
 _PROFILES = (b"exif", b"APP1", b"xmp", b"icc", b"icm")
 _ELSEWHERE = (b"XML:com.adobe.xmp", *(b"Raw profile type " + kind for kind in _PROFILES))  # told again where it belongs
-_MOST_TEXT = 1 << 24
+_MOST_TEXT, _MOST_TEXTS = 1 << 24, 10_000
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: gray, gray with alpha, RGB, RGBA
 _BAND_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 16
@@ -57,13 +57,14 @@ def is_png(file: IO[bytes]) -> bool:
 def read_chunks(file: IO[bytes]) -> tuple[tuple[tuple[bytes, bytes], ...], tuple[tuple[bytes, bytes], ...]]:
     """Return the chunks by which a PNG says what its colours mean, its profile apart, and those of text, XMP apart.
 
-    Both are kinds and contents. Damaged chunks are left out, as are a second one about the same and text beyond 16 MB.
+    Both are kinds and contents. Damaged chunks are left out, as are a second one about the same and text beyond 16 MB
+    or 10,000 chunks.
     """
     colours: dict[bytes, bytes] = {}
     texts: list[tuple[bytes, bytes]] = []
     room = _MOST_TEXT
     for place, kind, length in _chunks(file):
-        if not (COLOURS.get(kind) == length or (kind in _TEXTS and length <= room)):
+        if not (COLOURS.get(kind) == length or (kind in _TEXTS and length <= room and len(texts) < _MOST_TEXTS)):
             continue
         file.seek(place + 8)
         content = file.read(length)
