@@ -132,6 +132,13 @@ def test_weights_that_lie_beside_the_file_come_into_it(tmp_path: Path, monkeypat
         adopted.append((tmp_path / f"adopted-{factor}.onnx").read_bytes())
     assert adopted[0] != adopted[1]
 
+    model = onnx.load(source, load_external_data=False)
+    for length in (10**12, 10**30):  # of which no memory is taken
+        next(entry for entry in model.graph.initializer[0].external_data if entry.key == "length").value = str(length)
+        (tmp_path / "net" / "long.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(WeightsError, match=r"has weights in .*theirs\.onnx\.data, which is cut short"):
+            adopt(tmp_path / "net" / "long.onnx", tmp_path / "a.onnx")
+
     content = data.read_bytes()
     data.write_bytes(content[:-1])
     with pytest.raises(WeightsError, match=r"theirs\.onnx: has weights in .*theirs\.onnx\.data, which is cut short"):

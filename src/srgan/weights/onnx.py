@@ -96,7 +96,7 @@ def _beside(folder: Path, location: str, offset: str = "0", length: str = "-1", 
     try:
         with path.open("rb") as file:
             file.seek(int(offset))
-            values = file.read(int(length))
+            values = file.read(min(int(length), path.stat().st_size))
     except OSError as error:
         raise WeightsError(f"has weights in {path}, which cannot be read: {error.strerror}") from error
     if len(values) < int(length):
