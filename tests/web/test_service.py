@@ -227,6 +227,20 @@ def test_a_crop_is_of_the_picture_as_shown(running: Running) -> None:
         np.testing.assert_array_equal(np.asarray(image), imresize(np.ascontiguousarray(upright), scale=2))
 
 
+def test_a_gray_part_is_as_in_the_result_of_the_whole(running: Running) -> None:
+    gray = np.random.default_rng(2).integers(0, 256, (20, 60), dtype=np.uint8)
+    samples = np.dstack([gray] * 3)
+
+    def tints(content: bytes, query: str) -> int:
+        with Image.open(io.BytesIO(running.upscale(content, query).body)) as image:
+            return int(np.ptp(np.asarray(image)[:, -40:].astype(int), axis=2).max())
+
+    assert (tints(made.png(samples), ""), tints(made.png(samples), "crop=40,0,20,20")) == (0, 0)
+    samples[:, 0] = 200, 10, 10
+    assert tints(made.png(samples), "") > 0
+    assert tints(made.png(samples), "crop=40,0,20,20") > 0
+
+
 def test_a_crop_is_inside_each_page(running: Running) -> None:
     """What it leaves nothing of would go through the network for ever."""
     pages = io.BytesIO()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from srgan.errors import SrganError
 from srgan.image.alpha import bleed
-from srgan.image.colour import Pixels, from_floats, to_floats
+from srgan.image.colour import Pixels, from_floats, is_gray_in_rgb, to_floats
 from srgan.image.heat import check_map, heat
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
@@ -95,6 +95,7 @@ class Work:
         self.detail = ""  # of what failed
         self.picture: Picture | None = None
         self.fingerprint = ""
+        self.keeps_gray = True  # but for a part of a picture in colours, which is as in the result of the whole
         self.size_in = self.size_out = (0, 0)
         self.choice = Choice(order.model)  # what makes it, once it is decoded
         self.jpeg_quality: int | None = None
@@ -312,6 +313,7 @@ class Workshop:
         if order.first or order.doubt:
             picture = replace(picture, more=(), timing=None)
         if order.crop is not None:
+            work.keeps_gray = picture.alpha is not None or is_gray_in_rgb(picture.pixels)
             picture = _cropped(picture, order.crop)
         check_sides(picture, order)
         check = check_map if order.doubt else check_result
@@ -378,6 +380,7 @@ class Workshop:
         """Return a picture that went through a network, which keeps no memory of it: that costs no time measurable."""
         order = work.order
         upscaler = self._networks.get(choice, ensemble=order.ensemble).making(order.size, consistent=order.consistent)
+        upscaler.keeps_gray = work.keeps_gray
         try:
             return upscaler.upscale_picture(picture, progress)
         finally:
