@@ -528,6 +528,13 @@ def test_a_suffix_of_ones_own_stands_in_the_place_of_x4(tmp_path: Path) -> None:
     assert len(plan_batch(names, None, X4)[0]) == 3
 
 
+def test_a_picture_named_like_anothers_result_counts_where_results_go_elsewhere(tmp_path: Path) -> None:
+    touch(tmp_path / "in/frame1.png", tmp_path / "in/frame12.png")
+    names = [str(tmp_path / "in" / name) for name in ("frame1.png", "frame12.png")]
+    jobs, _ = plan_batch(names, tmp_path / "out", X4, suffix="2")
+    assert [job.target for job in jobs] == [tmp_path / "out/frame12.png", tmp_path / "out/frame122.png"]
+
+
 def test_results_without_a_suffix_have_their_pictures_names_in_another_folder(tmp_path: Path) -> None:
     touch(tmp_path / "in/a.jpg", tmp_path / "in/a.png", tmp_path / "in/b.JPG", tmp_path / "in/c.gif")
     same = called(tmp_path / "in", "", tmp_path / "out", format="same")

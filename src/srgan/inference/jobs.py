@@ -103,7 +103,7 @@ def plan_batch(
             errors[name] = PictureError(f"{name}: {error.strerror}")
     if output is None and len(inputs) == 2 and _is_for_a_result(inputs[1]):
         errors[inputs[1]] = PictureError(f"{errors[inputs[1]]}; a result's name comes after -o")
-    sources = _without_results(list(found.values()), suffix)
+    sources = _without_results(list(found.values()), suffix if output is None else None)
     targets: Sequence[Path | None]
     own = format if format != SAME else own_format(sources[0].path.name) if sources else None
     if output is not None and (str(output) == STREAM or _is_file_name(output, own)):
