@@ -802,6 +802,20 @@ def test_chunks_whose_sums_are_wrong_and_text_without_end_are_passed_over(monkey
     assert read_chunks(io.BytesIO(whole[:50])) == ((), ())
 
 
+def test_iptc_of_a_tiff_is_that_of_its_first_page_and_of_no_more_than_a_megabyte() -> None:
+    def read(records: bytes) -> Picture:
+        file = io.BytesIO()
+        tag = (33723, 7, len(records), records, False)
+        with tifffile.TiffWriter(file) as tiff:
+            for _ in range(2):
+                tiff.write(PIXELS, photometric="rgb", extratags=[tag], metadata=None)
+        return read_picture(io.BytesIO(file.getvalue()))
+
+    keyword = b"\x1c\x02\x19\x00\x01k"
+    assert [page.metadata.iptc for page in read(keyword).frames] == [keyword, None]
+    assert read(keyword * 200_000).metadata.iptc is None
+
+
 def test_texts_without_number_take_no_memory_without_end() -> None:
     """Each is an object of its own, of a hundred bytes and more: those of a file of 50 MB were 600 MB."""
     picture = read_picture(png_saying([(b"tEXt", b"a\0b")] * 20_000 + [(b"gAMA", struct.pack(">I", 45_455))]))

@@ -110,6 +110,7 @@ _TOLD_OTHERWISE = frozenset(
     | {b"loop", b"transparency", b"xmp"}
 )  # by these names Pillow tells what chunks of a PNG say, and its texts as well
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+_IPTC, _MOST_IPTC = 33723, 1 << 20  # a tag of TIFF, bytes
 _IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 _SIGNATURES = re.compile(
     rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)|(?P<WebP>RIFF....WEBP)"
@@ -576,7 +577,12 @@ def _raw_profile(image: Image.Image, kind: str) -> bytes | None:
 
 
 def _iptc(image: Image.Image) -> bytes | None:
-    """Return what a JPEG's or TIFF's IPTC-IIM says of the picture (records 1 and 2), but for its preview."""
+    """Return what a JPEG's or TIFF's IPTC-IIM says of the picture (records 1 and 2), but for its preview.
+
+    Of a TIFF it is that of the first page, and no more than anyone writes: a megabyte takes half a second and 30 MB.
+    """
+    if is_tiff_image(image) and (image.tell() > 0 or len(image.tag_v2._tagdata.get(_IPTC, b"")) > _MOST_IPTC):
+        return None
     try:
         found = getiptcinfo(cast(ImageFile.ImageFile, image)) or {}
     except Exception:  # damaged
