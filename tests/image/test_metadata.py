@@ -792,6 +792,33 @@ def test_text_that_is_told_otherwise_or_is_damaged_is_not_in_the_result_of_a_png
     assert texts == [b"Software\0Adobe ImageReady", b"Comment\0kept"]
 
 
+def raw_profile(name: bytes, content: bytes) -> tuple[bytes, bytes]:
+    told = b"\n%b\n%8d\n%b\n" % (name, len(content), content.hex("\n", -36).encode())
+    return b"zTXt", b"Raw profile type %b\0\0%b" % (name, zlib.compress(told))
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("names", [(b"exif", b"xmp"), (b"APP1", b"xmp"), (b"exif", b"APP1")])
+def test_exif_and_xmp_in_the_text_of_a_png_go_through_as_any(names: tuple[bytes, bytes], at: int) -> None:
+    """ImageMagick 6 and ExifTool leave them there."""
+    data = b"Exif\0\0" + exif()
+    xmp = XMP if names[1] == b"xmp" else b"http://ns.adobe.com/xap/1.0/\0" + XMP
+    chunks = [raw_profile(names[0], data), raw_profile(names[1], xmp)]
+    picture = read_picture(png_saying(chunks if at == 0 else (), chunks if at == 1 else ()))
+    assert picture.metadata.exif == data[6:]
+    assert picture.metadata.xmp == XMP
+    assert picture.metadata.text == ()
+    found = as_png(replace(picture, maker=MAKER))
+    assert [kind for kind, content in found if kind == b"eXIf" or content.startswith(b"XML:com")] == [b"iTXt", b"eXIf"]
+
+
+@pytest.mark.parametrize("told", [b"", b"\nexif\n", b"\nexif\n 2\nxyz", b"\nxmp\n       4\n0"])
+def test_exif_and_xmp_in_text_that_are_damaged_say_nothing(told: bytes) -> None:
+    texts = [(b"tEXt", b"Raw profile type %b\0%b" % (name, told)) for name in (b"exif", b"xmp", b"APP1")]
+    picture = read_picture(png_saying(texts))
+    assert (picture.metadata.exif, picture.metadata.xmp) == (None, None)
+
+
 def test_chunks_whose_sums_are_wrong_and_text_without_end_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("srgan.image.png._MOST_TEXT", 100)
     many = [(b"tEXt", b"a\0" + bytes([number]) * 40) for number in range(4)]
