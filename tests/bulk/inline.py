@@ -16,6 +16,7 @@ from srgan.bulk.places import Place, open_place
 from srgan.bulk.run import Outcome, run_bulk
 from srgan.bulk.sources import Task
 from srgan.bulk.stages import Making, Network, Reader, Writer, expand, plan_making
+from srgan.errors import WeightsError
 from srgan.image.picture import Limits
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions
@@ -128,3 +129,18 @@ class DeadlyModel:
     def __fspath__(self) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
         return ""
+
+
+class UnloadableError(WeightsError):
+    """What is wrong with a network: whoever tells of it is told to end."""
+
+    def __reduce__(self) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return WeightsError, self.args
+
+
+class UnloadableModel:
+    """A network that cannot be loaded."""
+
+    def __fspath__(self) -> str:
+        raise UnloadableError("no network")

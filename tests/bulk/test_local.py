@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from inline import DeadlyModel, counts, deadly, draw, hanging, making, results, run
+from inline import DeadlyModel, UnloadableModel, counts, deadly, draw, hanging, making, results, run
 from PIL import Image
 from stores import write_tar
 
@@ -354,11 +354,17 @@ def test_a_command_that_is_ended_goes_on_where_it_was(tmp_path: Path, tiny_onnx:
     assert results(target) == results(tmp_path / "inline")
 
 
-def test_a_network_that_cannot_be_loaded_ends_the_run(photos: Path, tmp_path: Path, tiny_onnx: Path) -> None:
+def test_a_network_that_cannot_be_loaded_ends_the_run(
+    photos: Path, tmp_path: Path, tiny_onnx: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     made = making(tiny_onnx, tmp_path / "out")
     with pytest.raises(WeightsError, match="damaged, or not an ONNX model"):
         run_bulk(str(photos), replace(made, weights=b"no network"), LocalEngine(1))
     assert results(tmp_path / "out") == {}
+    made = replace(made, model=UnloadableModel(), weights=b"")  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match="no network"):
+        run_bulk(str(photos), made, LocalEngine(1))
+    assert capfd.readouterr().err == "", "of workers, which are ended as they tell of it"
 
 
 def test_the_command_says_what_became_of_it(

@@ -340,14 +340,14 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
         ahead=beside,
         room=room,
     )
-    try:
+    with suppress(_Ended):
         signal.signal(signal.SIGTERM, _end)
-        for _ in pipeline.run(pictures()):
-            pass
-    except SrganError as error:  # no picture's: the network cannot be loaded
-        tell(error)
-    except _Ended:
-        pass
+        try:
+            for _ in pipeline.run(pictures()):
+                pass
+        except SrganError as error:  # no picture's: the network cannot be loaded
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which comes as soon as this is told
+            tell(error)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of `timeout`, say, which sends it to workers as well
     atexit._run_exitfuncs()
     os._exit(0)
