@@ -490,10 +490,11 @@ def test_results_of_another_suffix_are_others(tmp_path: Path, tiny_onnx: Path) -
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", suffix="-large")[0]) == {"skipped": 2}
     assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "out", suffix="")[0]) == {"done": 3}
     assert set(results(tmp_path / "out")) == {"a-large.png", "c-large.png", "a.png", "c.png", "sub/b-large.png"}
-    for suffix, name in [(None, "shard/a_x4.png"), ("", "shard/a.png"), ("-large", "shard/a-large.png")]:
+    named = {None: "a_x4.png", "": "a.png", "-large": "a-large.png", "-\udcff": "a-\udcff.png"}
+    for suffix, name in named.items():
         assert counts(run(tiny_onnx, tmp_path / "tars", tmp_path / "out", suffix=suffix)[0]) == {"done": 2}
         assert counts(run(tiny_onnx, tmp_path / "tars", tmp_path / "out", suffix=suffix)[0]) == {"skipped": 2}
-        assert name in results(tmp_path / "out")
+        assert f"shard/{name}" in results(tmp_path / "out")
 
 
 def test_tars_of_pictures(tmp_path: Path, tiny_onnx: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from srgan.atomic import cache_folder, written_whole
-from srgan.bulk.manifest import Record, Status, whoami
+from srgan.bulk.manifest import Record, Status, clean, whoami
 from srgan.bulk.places import Place
 from srgan.bulk.sources import Task, pictures_in
 from srgan.errors import OutputError, PictureError, SrganError
@@ -61,7 +61,7 @@ class Making:
     def mark(self) -> str:
         """What the manifest calls these settings."""
         settings = "".join(dict.fromkeys(self.settings_of(f"picture{suffix}") for suffix in RESULT_FORMATS))
-        settings += "" if self.suffix is None else f", called {self.suffix}"
+        settings += "" if self.suffix is None else f", called {clean(self.suffix)}"
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def settings_of(self, name: str) -> str:
