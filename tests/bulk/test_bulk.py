@@ -779,6 +779,21 @@ def test_pictures_that_are_gone_have_failed_no_more(tmp_path: Path, tiny_onnx: P
     assert listed() == [broken[0], broken[1]]
 
 
+def test_what_was_gone_from_a_tar_and_is_there_again_is_settled(
+    tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(tmp_path / "a.png")
+    good = {"a.png": (tmp_path / "a.png").read_bytes()}
+    for members in (good | {"broken.png": b"no picture"}, good, good | {"broken.png": b"no picture", "c.gif": b"no"}):
+        write_tar(tmp_path / "in/t.tar", members)
+        with monkeypatch.context() as patched:
+            patched.setattr(manifests, "MANY", 1)  # the last row of each result is all that is kept
+            run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    for _ in range(2):
+        outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+        assert (counts(outcome), records) == ({"skipped": 1, "failed": 2}, [])
+
+
 def test_the_status_says_how_fast_and_how_long_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = open_place(str(tmp_path))
     with pytest.raises(BulkError, match="nobody has written a manifest there"):

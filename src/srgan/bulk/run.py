@@ -137,7 +137,7 @@ def _gone(listing: Listing, making: Making, manifest: Manifest) -> list[Record]:
     keys = {clean(task.key) for task in listing.tasks}
     archives = {clean(task.name): (task.version, making.mark) for task in listing.tasks if task.kind != "file"}
     return [
-        Record(row["source"], row["target"], "gone")
+        Record(row["source"], row["target"], "gone", archive=row["archive"])
         for row in manifest.failed()
         if row["source"].startswith(below)
         and row["target"] not in keys
