@@ -1726,13 +1726,32 @@ def test_without_options_it_is_as_documented(
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://example.org/", "example.org", "https://Example.org", "https://exämple.org"]
+    "origin",
+    [
+        "https://example.org/",
+        "example.org",
+        "https://Example.org",
+        "https://exämple.org",
+        "https://*.example.org",
+        "https://example.org:443",
+        "http://example.org:80",
+        "https://example.org:",
+        "https://me@example.org",
+    ],
 )
 def test_an_origin_is_what_browsers_say(
     origin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("srgan.cli.serve.Server", lambda _: SimpleNamespace(serve_on=lambda _: None))
-    assert main(["serve", "--port", "0", "--allow-origin", "http://localhost:3000", "--allow-origin", origin]) == 2
+    those = (
+        "http://localhost:3000",
+        "http://[::1]:8080",
+        "http://a.example:443",
+        "chrome-extension://abc",
+        "null",
+        "*",
+    )
+    assert main(["serve", "--port", "0", *(f"--allow-origin={one}" for one in (*those, origin))]) == 2
     assert capsys.readouterr().err.startswith(f"srgan: error: --allow-origin {origin}: not what browsers say")
 
 

@@ -31,6 +31,11 @@ Examples:
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
+ORIGIN = re.compile(
+    r"\*|null|(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9.+-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", re.ASCII
+)
+"""Browsers say a port only where it is not that of the scheme."""
+
 
 @click.command(epilog=EPILOG)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
@@ -104,9 +109,9 @@ def serve(
     if token is not None and not (token.isascii() and token.isprintable()):
         raise ArgumentError("the token is of printable ASCII, as headers hold no other characters alike everywhere")
     for origin in origins:
-        if re.fullmatch(r"\*|null|[a-z][a-z0-9.+-]*://[!-.0-~]+", origin) is None or origin != origin.lower():
+        if ORIGIN.fullmatch(origin) is None:
             raise ArgumentError(
-                f"--allow-origin {origin}: not what browsers say, as https://example.org without a path"
+                f"--allow-origin {origin}: not what browsers say, as https://example.org without path, port 443 or *"
             )
     rules = Rules(
         bytes=max_bytes or Rules.bytes,
