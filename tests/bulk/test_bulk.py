@@ -742,6 +742,20 @@ def test_the_manifest_tells_of_every_picture(tmp_path: Path, tiny_onnx: Path, ph
     ]
 
 
+def test_what_has_failed_by_one_format_is_not_tried_again_after_a_run_with_another(
+    tmp_path: Path, tiny_onnx: Path
+) -> None:
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "in/broken.png").write_bytes(b"no picture")
+    given = []
+    for name in ("png", "jpeg", "png", "jpeg"):
+        engine = Inline()
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=WriteOptions(name), engine=engine)
+        given.append(len(engine.sources))
+    assert given == [2, 2, 0, 0]
+    assert len(list(failures(Manifest(open_place(str(tmp_path / "out")))))) == 1
+
+
 def test_pictures_that_are_gone_have_failed_no_more(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png")
     (tmp_path / "in/broken.png").write_bytes(b"no picture")

@@ -179,7 +179,7 @@ class Manifest:
 
     def failed(self) -> list[dict[str, Any]]:
         """Return the last rows of results, those that say failed. Raises BulkError."""
-        table, _ = self.read(["source", "target", "status", "version", "settings", "archive", "time"])
+        table, _ = self.read(["source", "target", "status", "version", "archive", "time"])
         names = table.filter(pc.equal(table["status"], "failed"))["target"].combine_chunks()
         last = {row["target"]: row for row in table.filter(pc.is_in(table["target"], names)).to_pylist()}
         return [row for row in last.values() if row["status"] == "failed"]

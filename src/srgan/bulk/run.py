@@ -82,7 +82,7 @@ def run_bulk(
         on_plan(plan)
     outcome = Outcome(Counter(skipped=plan.done, failed=plan.failed.total() + len(plan.errors)), plan.errors)
     run = Run(listing.url, plan.total, plan.done, dict(plan.failed))
-    gone = _gone(listing, making, manifest)
+    gone = _gone(listing, manifest)
     if gone or plan.tasks:
         manifest.begin(run)
     for record in gone:
@@ -129,19 +129,18 @@ def _refuse_own(listing: Listing, destination: Place) -> None:
             )
 
 
-def _gone(listing: Listing, making: Making, manifest: Manifest) -> list[Record]:
-    """Return rows for what failed of a folder and is in it no more, or failed by other settings."""
+def _gone(listing: Listing, manifest: Manifest) -> list[Record]:
+    """Return rows for what failed of a folder and is in it no more, or is another picture now."""
     if listing.place is None or listing.errors:  # it cannot be told what is there
         return []
     below = clean(listing.place.url_of(""))
-    keys = {clean(task.key) for task in listing.tasks}
-    archives = {clean(task.name): (task.version, making.mark) for task in listing.tasks if task.kind != "file"}
+    pictures = {clean(task.source): task.version for task in listing.tasks}
+    archives = {clean(task.name): task.version for task in listing.tasks if task.kind != "file"}
     return [
         Record(row["source"], row["target"], "gone", archive=row["archive"])
         for row in manifest.failed()
         if row["source"].startswith(below)
-        and row["target"] not in keys
-        and archives.get(row["archive"]) != (row["version"], row["settings"])
+        and pictures.get(row["source"], archives.get(row["archive"])) != row["version"]
     ]
 
 
