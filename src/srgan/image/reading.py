@@ -11,12 +11,10 @@ import io
 import logging
 import os
 import re
-import struct
 import sys
 import threading
 import warnings
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -27,20 +25,17 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, _imaging
-from PIL.ExifTags import IFD
-from PIL.IptcImagePlugin import getiptcinfo
-from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image.colour import Pixels, largest
-from srgan.image.exif import DESCRIPTIVE, X_RESOLUTION
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
-from srgan.image.picture import Limits, Metadata, Picture, Timing, in_words
+from srgan.image.metadata import metadata_of
+from srgan.image.picture import Limits, Picture, Timing, in_words
 from srgan.image.png import is_png, read_chunks, without_texts
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
 
 if TYPE_CHECKING:
-    from PIL.TiffImagePlugin import TiffImageFile
+    pass
 
 READ_FORMATS = {
     "PNG": (".png", ".apng"),
@@ -109,9 +104,6 @@ _TOLD_OTHERWISE = frozenset(
     {b"bbox", b"blend", b"default_image", b"disposal", b"dpi", b"duration", b"exif", b"icc_profile", b"interlace"}
     | {b"loop", b"transparency", b"xmp"}
 )  # by these names Pillow tells what chunks of a PNG say, and its texts as well
-_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_IPTC, _MOST_IPTC = 33723, 1 << 20  # a tag of TIFF, bytes
-_IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 _SIGNATURES = re.compile(
     rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)|(?P<WebP>RIFF....WEBP)"
     rb"|....ftyp(?:(?P<AVIF>avi[fs])|(?P<HEIF>hei[cx]|hev[cx]|mif1|msf1))|(?P<JP2>....jP  \r\n\x87\n)",
@@ -421,7 +413,7 @@ def _decode(image: Image.Image, again: Callable[[], ImageFile.ImageFile] | None 
     else:
         image.load()
         picture = _eight_bits(image)
-    return replace(picture, metadata=_metadata(image))
+    return replace(picture, metadata=metadata_of(image))
 
 
 def _eight_bits(image: Image.Image) -> Picture:
@@ -545,118 +537,6 @@ def _keyed(samples: NDArray[np.uint16], key: Any) -> NDArray[np.uint16] | None:
     if key is None or isinstance(key, bytes):
         return None
     return np.where((samples == np.array(key)).all(axis=2), 0, 65535).astype(np.uint16)
-
-
-def _metadata(image: Image.Image) -> Metadata:
-    in_hex = {kind: _raw_profile(image, kind) for kind in ("exif", "xmp", "APP1")}
-    more = in_hex["APP1"] or b""
-    exif = _tiff_exif(image) if is_tiff_image(image) else image.info.get("exif")
-    exif = exif or in_hex["exif"] or (more if more.startswith(b"Exif\0\0") else None)
-    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
-    xmp = xmp or in_hex["xmp"] or (more.removeprefix(_XMP_SEGMENT) if more.startswith(_XMP_SEGMENT) else None)
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    return Metadata(
-        exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else None,
-        xmp if isinstance(xmp, bytes) else None,
-        _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
-        _iptc(image),
-        jpeg_quality=_jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None,
-    )
-
-
-def _raw_profile(image: Image.Image, kind: str) -> bytes | None:
-    """Return what the text of a PNG tells in hex, as ImageMagick writes it: the kind, how long it is, the digits."""
-    text = image.info.get(f"Raw profile type {kind}")
-    if not isinstance(text, str):
-        return None
-    try:
-        return bytes.fromhex("".join(text.split("\n")[3:]))
-    except ValueError:  # damaged
-        return None
-
-
-def _iptc(image: Image.Image) -> bytes | None:
-    """Return what a JPEG's or TIFF's IPTC-IIM says of the picture (records 1 and 2), but for its preview.
-
-    Of a TIFF it is that of the first page, and no more than anyone writes: a megabyte takes half a second and 30 MB.
-    """
-    if is_tiff_image(image) and (image.tell() > 0 or len(image.tag_v2._tagdata.get(_IPTC, b"")) > _MOST_IPTC):
-        return None
-    try:
-        found = getiptcinfo(cast(ImageFile.ImageFile, image)) or {}
-    except Exception:  # damaged
-        return None
-    return (
-        b"".join(
-            struct.pack(">BBBH", 28, record, number, len(value)) + value
-            for (record, number), values in found.items()
-            if record in (1, 2) and (record, number) not in _IPTC_PREVIEW
-            for value in (values if isinstance(values, list) else [values])
-            if value and len(value) < 1 << 15
-        )
-        or None
-    )
-
-
-def _jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
-    """Return the lowest quality at which libjpeg's steps for brightness add up to no more than those of a JPEG."""
-    if 0 not in tables:
-        return None
-    qualities = range(1, 101)
-    return qualities[bisect_left(qualities, -sum(tables[0]), hi=99, key=lambda quality: -_steps(quality))]
-
-
-@cache
-def _steps(quality: int) -> int:
-    """Return the sum of the steps that libjpeg rounds brightness to at a quality."""
-    file = io.BytesIO()
-    Image.new("L", (1, 1)).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
-        assert isinstance(image, JpegImageFile)
-        return sum(image.quantization[0])
-
-
-def _tiff_exif(image: "TiffImageFile") -> bytes | None:
-    """Return what a TIFF's directory says of its picture as EXIF data."""
-    try:
-        source, found = image.getexif(), Image.Exif()
-        for tag in DESCRIPTIVE & set(source):
-            if tag not in (IFD.Exif, IFD.GPSInfo):
-                found[tag] = _as_stored(source[tag])
-            elif inner := source.get_ifd(tag):
-                found.get_ifd(tag).update({name: _as_stored(value) for name, value in inner.items()})
-        return found.tobytes() if len(found) else None
-    except Exception:  # damaged tags: those that matter have been read
-        return None
-
-
-class _Stored(str):
-    """A text of a TIFF, of which Pillow would write ASCII alone: its bytes are those that were read."""
-
-    __slots__ = ()
-
-    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:  # noqa: ARG002
-        return super().encode("latin-1")
-
-
-def _as_stored(value: Any) -> Any:
-    return _Stored(value) if isinstance(value, str) else value
-
-
-def _tells_dpi(image: Image.Image) -> bool:
-    """Tell whether a resolution is in the file: for JPEG and TIFF Pillow has one where there is none."""
-    if is_tiff_image(image):
-        return X_RESOLUTION in image.tag_v2
-    return image.info.get("jfif_unit", 1) != 0 or X_RESOLUTION in image.getexif()
-
-
-def _dpi(found: Any) -> tuple[float, float] | None:
-    try:
-        x, y = float(found[0]), float(found[1])
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):
-        return None
-    return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
 def upright(image: Image.Image) -> Image.Image:
