@@ -25,9 +25,9 @@ test-web: $(VENV)/dev.done
 test-bulk: $(VENV)/dev.done
 	$(BIN)/python -m pytest -m cluster tests/bulk
 
-test-lowest: $(VENV)/dev.done
+test-lowest:
 	$(PYTHON) -m venv --clear $(VENV)/lowest
-	$(BIN)/python tests/lowest.py > $(VENV)/lowest/constraints.txt
+	$(PYTHON) tests/lowest.py > $(VENV)/lowest/constraints.txt
 	$(VENV)/lowest/bin/python -m pip --disable-pip-version-check -q install -c $(VENV)/lowest/constraints.txt -e '.[dev]'
 	$(VENV)/lowest/bin/python -m pytest
 
