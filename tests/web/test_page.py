@@ -813,14 +813,20 @@ def test_what_waits_for_a_busy_service_is_cancelled(page: Page, photo: Path) -> 
     wait_for(page, "cancelled")
 
 
-def test_leaving_while_a_picture_is_made_is_asked_about(page: Page, photo: Path) -> None:
-    asked: list[str] = []
+def dialogs(page: Page) -> list[str]:
+    """Return the kinds of the dialogs that the page will have shown, each of which is accepted."""
+    shown: list[str] = []
 
-    def leave(dialog: Dialog) -> None:
-        asked.append(dialog.type)
+    def accept(dialog: Dialog) -> None:
+        shown.append(dialog.type)
         dialog.accept()
 
-    page.on("dialog", leave)
+    page.on("dialog", accept)
+    return shown
+
+
+def test_leaving_while_a_picture_is_made_is_asked_about(page: Page, photo: Path) -> None:
+    asked = dialogs(page)
     page.route("**/v1/upscale*", lambda _: None)
     give(page, photo)
     wait_for(page, "working")
@@ -933,13 +939,7 @@ def test_every_result_of_many_is_downloaded(page: Page, tmp_path: Path) -> None:
 
 
 def test_what_is_lost_on_leaving_is_asked_about(page: Page, photo: Path) -> None:
-    asked: list[str] = []
-
-    def leave(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.accept()
-
-    page.on("dialog", leave)
+    asked = dialogs(page)
     give(page, photo)
     wait_for(page, "done")
     page.reload()

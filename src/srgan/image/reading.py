@@ -105,8 +105,9 @@ _TOLD_OTHERWISE = frozenset(
     | {b"loop", b"transparency", b"xmp"}
 )  # by these names Pillow tells what chunks of a PNG say, and its texts as well
 _SIGNATURES = re.compile(
-    rb"(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)|(?P<WebP>RIFF....WEBP)"
-    rb"|....ftyp(?:(?P<AVIF>avi[fs])|(?P<HEIF>hei[cx]|hev[cx]|mif1|msf1))|(?P<JP2>....jP  \r\n\x87\n)",
+    rb"(?P<TIFF>II[*+]\0|MM\0[*+])|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<GIF>GIF8[79]a)"
+    rb"|(?P<WebP>RIFF....WEBP)|....ftyp(?:(?P<AVIF>avi[fs])|(?P<HEIF>hei[cx]|hev[cx]|mif1|msf1))"
+    rb"|(?P<JP2>....jP  \r\n\x87\n)",
     re.DOTALL,
 )
 _UNREAD = re.compile("[Uu]nsupported|unknown raw mode|decoder error|Not implemented")
@@ -230,12 +231,13 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         try:
             image = open_image(file)
         except UnidentifiedImageError as error:
-            if _is_heif(file) and "HEIF" not in _formats():
+            said = _said_kind(file)
+            if said == "HEIF" and "HEIF" not in _formats():
                 raise UnknownKindError("HEIC and HEIF need one more package: pip install 'srgan[heif]'") from error
-            if _is_tiff(file):
+            if said == "TIFF":
                 kind = "a TIFF that is damaged, or of a rare kind, floating-point colours say"
                 raise UnknownKindError(kind) from error
-            if (said := _said_kind(file)) is not None:
+            if said is not None:
                 article = "an" if said == "AVIF" else "a"
                 raise PictureError(f"{article} {said} that is damaged, or of a rare kind") from error
             raise
@@ -298,16 +300,6 @@ def _formats() -> tuple[str, ...]:
 
     pillow_heif.register_heif_opener()
     return tuple(READ_FORMATS)
-
-
-def _is_heif(file: BinaryIO) -> bool:
-    file.seek(4)
-    return file.read(8) in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
-
-
-def _is_tiff(file: BinaryIO) -> bool:
-    file.seek(0)
-    return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def _said_kind(file: BinaryIO) -> str | None:
