@@ -54,6 +54,7 @@ from srgan.training.steps import (
     discriminator_step,
     generated,
     generator_step,
+    head_start,
     step,
     update_average,
 )
@@ -445,6 +446,39 @@ def test_an_adversarial_run_trains_both_networks(store: Store, tmp_path: Path) -
             assert not torch.equal(state[network][key], value), f"{network}.{key} was not trained"
 
 
+def test_the_discriminator_has_a_head_start(store: Store, tmp_path: Path) -> None:
+    chosen = adversarial(optimiser={"patches": 12, "batch_size": 4, "head_start": 8}, run={"log_every": 4})
+
+    def states(patches: int, **options: Any) -> dict[str, Any]:
+        ends = replace(chosen, optimiser=replace(chosen.optimiser, patches=patches))
+        return state_of(train(ends, store, tmp_path / "run", content=content(), **options))
+
+    begun = build_networks(chosen, content(), Ranks()).state()
+    led, after = states(8), states(12, resume=True)
+    for network in ("generator", "average"):  # batch norm's statistics alone become those of what it saw
+        assert all(
+            "running" in name or "num_batches" in name for name in runs.differences(begun[network], led[network])
+        )
+    assert runs.differences(begun["discriminator"], led["discriminator"])
+    assert runs.differences(led["generator"], after["generator"])
+    alone, both = ([*line] for line in read_log(tmp_path / "run") if line["kind"] == "train" and line["patches"] > 4)
+    assert "discriminator" in alone
+    assert "generator" not in alone
+    assert {"discriminator", "generator"} <= set(both)
+
+
+@pytest.mark.parametrize("kind", ["srgan", "features"])
+def test_a_head_start_teaches_what_a_step_would(kind: str) -> None:
+    chosen = adversarial(discriminator={"kind": kind, "width": 4})
+    random = torch.Generator().manual_seed(0)
+    lr, hr = (torch.rand(4, 3, side, side, generator=random) for side in (8, 32))
+    led, both = (build_networks(chosen, content(), Ranks()) for _ in range(2))
+    terms = [of(networks, chosen, lr, hr) for of, networks in ((head_start, led), (step, both))]
+    assert terms[0].items() <= terms[1].items()
+    weights = (dict(networks.trained()["discriminator"].network.named_parameters()) for networks in (led, both))
+    assert runs.differences(*weights) == []
+
+
 @pytest.mark.parametrize(
     ("discriminator", "patch_size"),
     [({}, 32), ({"kind": "unet", "width": 4}, 24), ({"kind": "features", "width": 4}, 24)],
@@ -662,7 +696,7 @@ def test_a_discriminator_of_features_teaches_the_generator_through_vgg19() -> No
     judge, vgg = networks.discriminator.network, networks.content.vgg
     before = copy.deepcopy([judge.state_dict(), vgg.state_dict()])
     lr, hr = (torch.rand(2, 3, size, size) for size in (8, 32))
-    batch = generated(networks, recipe, lr, hr)
+    batch = generated(networks.generator, networks.content, recipe, lr, hr)
     terms = discriminator_step(networks, recipe, batch)
     assert all(p.grad is None for p in networks.generator.network.parameters())
     fresh = feature_discriminator([Phi(1, 2)], 4, spectral=True)

@@ -325,6 +325,9 @@ def test_the_learning_rate_by_hand() -> None:
     assert [never.learning_rate_at(n) for n in (0, 39, 40)] == pytest.approx([1.0, 1.0, 1.0])
     sooner = replace(cosine, drop_at=20)
     assert [sooner.learning_rate_at(n) for n in (10, 90)] == [cosine.learning_rate_at(n) for n in (10, 90)]
+    led = replace(cosine, patches=160, head_start=20)  # at the full rate, and then as if it had not been
+    assert [led.learning_rate_at(n) for n in (0, 10)] == [1.0, 1.0]
+    assert [led.learning_rate_at(n + 20) for n in (0, 30, 90)] == [cosine.learning_rate_at(n) for n in (0, 30, 90)]
 
 
 def test_a_setting_of_one_layer_leaves_the_others(tmp_path: Path) -> None:
@@ -366,6 +369,8 @@ def test_whole_numbers_are_numbers_in_a_recipe_that_is_made_in_python() -> None:
         (Optimiser(patches=100, decay="steps", steps=[50, 100]), "100 patches, .*steps 100"),
         (Optimiser(patches=100, decay="steps", steps=[50, 99]), None),
         (Optimiser(patches=100, warmup=101), "100 patches, .*warmup 101"),
+        (Optimiser(patches=100, head_start=100), "100 patches, .*head_start 100"),
+        (Optimiser(patches=100, head_start=50, warmup=50), "100 patches, .*warmup 100"),
     ],
 )
 def test_a_schedule_that_the_run_does_not_reach_is_told(optimiser: Optimiser, line: str | None) -> None:

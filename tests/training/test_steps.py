@@ -37,7 +37,7 @@ def begun(recipe: Recipe) -> tuple[Networks, Batch]:
     networks = build_networks(recipe, None, Ranks())
     random = torch.Generator().manual_seed(1)
     lr, hr = (torch.rand(2, 3, size, size, generator=random) for size in (8, 32))
-    return networks, generated(networks, recipe, lr, hr)
+    return networks, generated(networks.generator, networks.content, recipe, lr, hr)
 
 
 def test_networks_are_drawn_from_the_recipe_s_seed() -> None:
@@ -109,7 +109,7 @@ def test_what_is_an_artefact_the_average_says() -> None:
             nearer = networks.generator.network if farther == "average" else networks.average
             lr = torch.rand(2, 3, 8, 8, generator=random)
             hr = nearer(lr) + 0.1 * torch.rand(2, 3, 32, 32, generator=random)
-        terms = generator_step(networks, chosen, generated(networks, chosen, lr, hr))
+        terms = generator_step(networks, chosen, generated(networks.generator, networks.content, chosen, lr, hr))
         assert (float(terms["artefacts"]) > 0) is (farther == "generator")
 
 

@@ -28,6 +28,7 @@ from srgan.training.steps import (
     Networks,
     autocast,
     build_networks,
+    head_start,
     in_bf16,
     step,
     update_average,
@@ -136,6 +137,7 @@ def train(
         if recipe.run.compile:
             networks.compile()
         update = updating(recipe, networks, ranks)
+        lead = partial(head_start, networks, recipe)
 
         def state() -> checkpoint.State:
             return networks.state() | asdict(progress) | {"origin": origin, "photographs": photographs}
@@ -154,10 +156,10 @@ def train(
             lr, hr = sampler.batch(progress.steps, batch_size, rank=ranks.rank, world=ranks.world)
             waited += time.perf_counter() - start
 
-            # one update of each network
+            # one update of each network, or of the discriminator alone
             learning_rate = recipe.optimiser.learning_rate_at(progress.patches)
             networks.set_learning_rate(learning_rate)
-            recent.add(update(lr, hr))
+            recent.add((lead if progress.patches < recipe.optimiser.head_start else update)(lr, hr))
             progress.patches += batch_size
             progress.steps += 1
             decay = 0.5 ** (batch_size / recipe.run.average_over)

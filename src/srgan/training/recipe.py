@@ -60,6 +60,8 @@ class Optimiser:
     """The optimiser and its learning rate, all in patches seen: no figure depends on the batch size.
 
     With "muon" the convolutions inside a network learn by Muon, all else by Adam at the same rate.
+    For the first `head_start` patches the discriminator learns alone, at `learning_rate`; what is said of the rate
+    below begins where they end.
     The rate rises linearly over `warmup` patches, then stays ("constant"). From the patch `drop_at` on it takes the
     value `final_learning_rate` ("drop") or, where warming up has ended, falls to it along half a cosine ("cosine"); or
     at each patch of `steps` it is multiplied by `step_factor` ("steps").
@@ -72,6 +74,7 @@ class Optimiser:
     learning_rate: float = 1e-4
     beta1: float = 0.9
     beta2: float = 0.999
+    head_start: int = 0
     warmup: int = 0
     decay: Literal["constant", "cosine", "drop", "steps"] = "constant"
     final_learning_rate: float = 0.0
@@ -82,10 +85,13 @@ class Optimiser:
 
     def learning_rate_at(self, patches: int) -> float:
         """Return the learning rate of the step that begins after `patches` patches."""
-        if patches < self.warmup:
-            return self.learning_rate * (patches + self.batch_size) / (self.warmup + self.batch_size)
+        since = patches - self.head_start
+        if since < 0:
+            return self.learning_rate
+        if since < self.warmup:
+            return self.learning_rate * (since + self.batch_size) / (self.warmup + self.batch_size)
         if self.decay == "cosine":
-            begin = max(self.warmup, self.drop_at)
+            begin = max(self.head_start + self.warmup, self.drop_at)
             done = (patches - begin) / max(1, self.patches - begin)
             half = (1 + math.cos(math.pi * min(max(0.0, done), 1.0))) / 2
             return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * half
@@ -97,7 +103,8 @@ class Optimiser:
 
     def beyond(self) -> str | None:
         """Return what the schedule has that the run's end comes before, None where it gets through."""
-        changes = {"warmup": self.warmup, "drop_at": self.drop_at if self.decay in ("cosine", "drop") else 0}
+        changes = {"head_start": self.head_start, "warmup": self.head_start + self.warmup}
+        changes["drop_at"] = self.drop_at if self.decay in ("cosine", "drop") else 0
         changes["steps"] = max(self.steps, default=0) if self.decay == "steps" else 0
         late = [f"{name} {patches}" for name, patches in changes.items() if patches >= self.patches]
         return f"the run ends after {self.patches} patches, before optimiser.{late[0]}" if late else None
@@ -254,6 +261,8 @@ class Recipe:
         ]:
             if number >= limit:
                 raise RecipeError(f"{name}: {number} is not under {limit}")
+        if self.optimiser.head_start and not loss.adversarial:
+            raise RecipeError("optimiser.head_start: loss.adversarial has no weight, so nothing has one")
         if self.optimiser.decay == "drop" and not (self.optimiser.drop_at and self.optimiser.final_learning_rate):
             raise RecipeError('optimiser.decay: "drop" needs drop_at and final_learning_rate')
         if self.optimiser.decay == "steps" and not self.optimiser.steps:

@@ -205,19 +205,29 @@ def step(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Terms:
 
     Returns the values of the losses' terms before it, and how long clipped gradients were.
     """
-    batch = generated(networks, recipe, lr, hr)
+    batch = generated(networks.generator, networks.content, recipe, lr, hr)
     terms = discriminator_step(networks, recipe, batch) if networks.discriminator else {}
     return terms | generator_step(networks, recipe, batch)
 
 
-def generated(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Batch:
+def head_start(networks: Networks, recipe: Recipe, lr: Tensor, hr: Tensor) -> Terms:
+    """Update the discriminator alone, once, on a batch as `step` takes it; return its terms."""
+    content = networks.content if recipe.discriminator.kind == "features" else None
+    with torch.no_grad():
+        batch = generated(networks.generator, content, recipe, lr, hr)
+    return discriminator_step(networks, recipe, batch)
+
+
+def generated(
+    generator: Trained[Generator], content: ContentLoss | None, recipe: Recipe, lr: Tensor, hr: Tensor
+) -> Batch:
     """Return the batch with the generator's sr, which carries the graph, as do its maps."""
     lr = lr.contiguous(memory_format=torch.channels_last)
     with autocast(recipe, lr.device):
-        sr = networks.generator.call(lr)
-        if networks.content is None:
+        sr = generator.call(lr)
+        if content is None:
             return Batch(lr, sr, hr, {}, {})
-        return Batch(lr, sr, hr, networks.content.vgg(sr), networks.content.vgg(hr))
+        return Batch(lr, sr, hr, content.vgg(sr), content.vgg(hr))
 
 
 def discriminator_step(networks: Networks, recipe: Recipe, batch: Batch) -> Terms:
