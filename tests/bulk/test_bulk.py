@@ -59,11 +59,12 @@ def test_results_are_those_of_srgan_upscale(photos: Path, tmp_path: Path, tiny_o
     }
 
 
-def test_an_ensemble_is_that_of_srgan_upscale(tmp_path: Path, tiny_onnx: Path) -> None:
+@pytest.mark.parametrize("asked", ["ensemble", "seamless"])
+def test_what_is_asked_of_the_network_is_that_of_srgan_upscale(asked: str, tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png")
     run(tiny_onnx, tmp_path / "in", tmp_path / "bulk")
-    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "bulk", ensemble=True)[0]) == {"remade": 1}
-    arguments = ["--model", str(tiny_onnx), "--precision", "fp32", "--threads", "1", "--ensemble"]
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "bulk", **{asked: True})[0]) == {"remade": 1}
+    arguments = ["--model", str(tiny_onnx), "--precision", "fp32", "--threads", "1", f"--{asked}"]
     assert main(["upscale", str(tmp_path / "in"), "-o", str(tmp_path / "one"), *arguments]) == 0
     assert results(tmp_path / "bulk") == results(tmp_path / "one")
 

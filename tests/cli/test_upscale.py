@@ -585,6 +585,19 @@ def test_an_ensemble_by_the_command(folder: Path, noise: NDArray[np.uint8], caps
 
 
 @pytest.mark.usefixtures("shipped")
+def test_a_texture_by_the_command(folder: Path, noise: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["upscale", "photo.png", "--model", "srresnet", "--precision", "fp32", "--threads", "1"]
+    assert main(command) == 0
+    assert main([*command, "--seamless"]) == 0
+    assert "1 done (1 of them anew)" in capsys.readouterr().out
+    wanted = Upscaler("srresnet", precision="fp32", threads=1, seamless=True).upscale(noise)
+    with Image.open(folder / "photo_x4.png") as result:
+        np.testing.assert_array_equal(np.asarray(result), wanted)
+    assert main([*command, "--seamless"]) == 0
+    assert "1 skipped (there already)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shipped")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

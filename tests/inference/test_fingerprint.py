@@ -30,6 +30,8 @@ def test_all_that_changes_a_result_changes_its_settings() -> None:
         {"repair": 0.5},
         {"consistent": True},
         {"ensemble": True},
+        {"seamless": True},
+        {"ensemble": True, "seamless": True},
     ]
     assert len({settings(**how) for how in asked}) == len(asked)
 

@@ -475,8 +475,8 @@ def test_a_head_start_teaches_what_a_step_would(kind: str) -> None:
     led, both = (build_networks(chosen, content(), Ranks()) for _ in range(2))
     terms = [of(networks, chosen, lr, hr) for of, networks in ((head_start, led), (step, both))]
     assert terms[0].items() <= terms[1].items()
-    weights = (dict(networks.trained()["discriminator"].network.named_parameters()) for networks in (led, both))
-    assert runs.differences(*weights) == []
+    weights = [dict(networks.trained()["discriminator"].network.named_parameters()) for networks in (led, both)]
+    assert runs.differences(weights[0], weights[1]) == []
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def plan_making(
         repair=how.get("repair"),
         consistent=how.get("consistent", False),
         ensemble=how.get("ensemble", False),
+        seamless=how.get("seamless", False),
     )
     making = Making(
         model,

@@ -43,7 +43,7 @@ GROUPS = {
         *("status", "list_failures", "max_input_pixels", "max_output_pixels"),
     ),
     "Size": ("scale", "width", "height", "fit", "stretch"),
-    "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble"),
+    "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble", "seamless"),
     "Results": ("suffix", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory"),
 }

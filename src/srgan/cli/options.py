@@ -137,6 +137,11 @@ TEXTURE = (
         is_flag=True,
         help="The mean of what the network makes of eight orientations, at eight times the work: closer, and smoother.",
     ),
+    click.option(
+        "--seamless",
+        is_flag=True,
+        help="Pictures continue where they wrap around, as a texture's tiles do: so do their results.",
+    ),
 )
 RESULTS = (
     click.option(

@@ -38,7 +38,7 @@ not, 2 that the command was wrong.
 
 GROUPS = {
     "Size": ("scale", "width", "height", "fit", "stretch"),
-    "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble", "confidence"),
+    "Fidelity or texture": ("model", "detail", "repair", "consistent", "ensemble", "seamless", "confidence"),
     "Results": ("output", "suffix", "format", "quality", "compression", "strip", "no_provenance", "overwrite"),
     "The network": ("runtime", "precision", "tile", "memory", "threads"),
     "The run": ("log", "max_input_pixels", "max_output_pixels"),
@@ -169,6 +169,7 @@ def upscale(
                 repair=how["repair"],
                 consistent=how["consistent"],
                 ensemble=how["ensemble"],
+                seamless=how["seamless"],
             ),
             options=writing,
             limits=limits,

@@ -13,7 +13,9 @@ ROUNDS = 10
 """After so many, each of the shipped `srgan`'s results on Set5 and Set14 comes back to its picture within 53.5 dB."""
 
 _KERNEL = Image.Resampling.BICUBIC
-_SIDE, _MARGIN = 512, 32  # pixels of lr: what is corrected at once, and how far around it a correction is felt
+_SIDE = 512  # pixels of lr that are corrected at once
+MARGIN = 32
+"""How far around it a correction is felt, in pixels of lr."""
 
 
 def consistent(sr: Pixels, lr: Pixels) -> Pixels:
@@ -25,9 +27,9 @@ def consistent(sr: Pixels, lr: Pixels) -> Pixels:
     scale = sr.shape[0] // lr.shape[0]
     result: Pixels = allocate(sr.shape, sr.dtype)
     for top, left in product(range(0, lr.shape[0], _SIDE), range(0, lr.shape[1], _SIDE)):
-        y, x = max(top - _MARGIN, 0), max(left - _MARGIN, 0)
+        y, x = max(top - MARGIN, 0), max(left - MARGIN, 0)
         bottom, right = top + _SIDE, left + _SIDE
-        below, beyond = bottom + _MARGIN, right + _MARGIN
+        below, beyond = bottom + MARGIN, right + MARGIN
         corrected = _corrected(sr[y * scale : below * scale, x * scale : beyond * scale], lr[y:below, x:beyond])
         made = corrected[(top - y) * scale : (bottom - y) * scale, (left - x) * scale : (right - x) * scale]
         result[top * scale : bottom * scale, left * scale : right * scale] = made

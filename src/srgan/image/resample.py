@@ -14,7 +14,7 @@ from PIL import Image
 from srgan.image.colour import Pixels, from_floats, to_floats
 from srgan.image.large import allocate, release
 
-_REACH = 3
+REACH = 3
 """Of Lanczos, in pixels of the smaller of the two sizes; other kernels reach no farther."""
 
 _BAND_PIXELS = 4_000_000
@@ -23,24 +23,38 @@ _BAND_PIXELS = 4_000_000
 Box = tuple[float, float, float, float]
 """A part of a picture: left, top, right and bottom, in pixels."""
 
+Part = tuple[int, int, int, int]
+"""The same, of whole pixels."""
 
-def resample(pixels: Pixels, height: int, width: int, kernel: Image.Resampling = Image.Resampling.LANCZOS) -> Pixels:
-    """Return pixels (H, W, 3) or (H, W) at another size, of the same type.
 
-    It goes from the top down, a band at a time, so that memory holds neither all of a large result nor all of what it
-    is made of: see `srgan.image.large`.
+def resample(
+    pixels: Pixels,
+    height: int,
+    width: int,
+    kernel: Image.Resampling = Image.Resampling.LANCZOS,
+    *,
+    box: Part | None = None,
+) -> Pixels:
+    """Return pixels (H, W, 3) or (H, W), or the part of them in a box, at another size, of the same type.
+
+    What lies around the box is seen at its borders. It goes from the top down, a band at a time, so that memory holds
+    neither all of a large result nor all of what it is made of: see `srgan.image.large`.
     """
-    if pixels.shape[:2] == (height, width):
+    if box is None and pixels.shape[:2] == (height, width):
         return pixels
+    left, upper, right, lower = box or (0, 0, pixels.shape[1], len(pixels))
+    if (lower - upper, right - left) == (height, width):
+        return pixels[upper:lower, left:right]
     result: Pixels = allocate((height, width, *pixels.shape[2:]), pixels.dtype)
-    step = len(pixels) / height
-    margin = math.ceil(_REACH * max(step, 1)) + 1
+    step = (lower - upper) / height
+    margin = math.ceil(REACH * max(step, 1)) + 1
     rows = max(1, int(_BAND_PIXELS / pixels.shape[1] / step))
     for start in range(0, height, rows):
         stop = min(start + rows, height)
-        top, bottom = max(0, int(start * step) - margin), min(len(pixels), math.ceil(stop * step) + margin)
-        box = (0.0, start * step - top, float(pixels.shape[1]), min(stop * step, len(pixels)) - top)
-        result[start:stop] = _resampled(pixels[top:bottom], stop - start, width, box, kernel)
+        first, last = upper + start * step, min(upper + stop * step, lower)
+        top, bottom = max(0, int(first) - margin), min(len(pixels), math.ceil(last) + margin)
+        part = (float(left), first - top, float(right), last - top)
+        result[start:stop] = _resampled(pixels[top:bottom], stop - start, width, part, kernel)
         release(pixels, 0, top)
         release(result, 0, start)
     return result
@@ -49,7 +63,7 @@ def resample(pixels: Pixels, height: int, width: int, kernel: Image.Resampling =
 def _resampled(pixels: Pixels, height: int, width: int, box: Box, kernel: Image.Resampling) -> Pixels:
     if pixels.dtype == np.uint8:
         # widths first: the library takes what is less work, which may be another way for a band than for the whole
-        wide = Image.fromarray(pixels).resize((width, len(pixels)), kernel)
+        wide = Image.fromarray(pixels).resize((width, len(pixels)), kernel, (box[0], 0.0, box[2], float(len(pixels))))
         return np.asarray(wide.resize((width, height), kernel, (0.0, box[1], float(width), box[3])))
     return from_floats(resample_values(to_floats(pixels), height, width, kernel, box), pixels.dtype)
 

@@ -24,6 +24,7 @@ def network_settings(
     repair: float | None,
     consistent: bool,
     ensemble: bool = False,
+    seamless: bool = False,
 ) -> str:
     """Return what a model and what is asked of it add to a fingerprint. Raises ArgumentError and WeightsError.
 
@@ -36,7 +37,8 @@ def network_settings(
     networks = dict.fromkeys((start, end or poorest))
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
-    return f"{settings} ensemble" if ensemble else settings  # results of before it was there keep theirs
+    later = (("ensemble", ensemble), ("seamless", seamless))  # results of before these were there keep theirs
+    return " ".join([settings, *(name for name, asked in later if asked)])
 
 
 def map_settings(network: str) -> str:

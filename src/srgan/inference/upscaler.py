@@ -25,6 +25,7 @@ from srgan.image.heat import heat
 from srgan.image.picture import Limits, Maker, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.resample import resample
+from srgan.image.seamless import inside, margin, wrapped
 from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
 from srgan.inference.network import Network
@@ -58,6 +59,7 @@ class Upscaler:
         repair: float | None = None,
         consistent: bool = False,
         ensemble: bool = False,
+        seamless: bool = False,
         runtime: str = "auto",
         precision: str = "auto",
         tile: int | None = None,
@@ -80,6 +82,7 @@ class Upscaler:
         consistent  correct results until they come back to their picture when they are made small again
         ensemble    the mean of what the network makes of the picture in its eight orientations: closer to the original,
                     at eight times the work
+        seamless    pictures continue where they wrap around, as a texture's tiles do: so do their results
         runtime     openvino, onnxruntime or torch; auto is torch where there is CUDA, else openvino, else onnxruntime
         precision   bf16 or fp32; auto is bf16 where the device has it in hardware; pictures of more than 8 bits
                     are computed in fp32 in any case
@@ -101,7 +104,7 @@ class Upscaler:
         self.network: Network = _load(choice, how)
         self._loaded = {choice: self.network}
         self.size = _size(self.network.scale if size is None else size)
-        self._consistent, self._how, self._memory = consistent, how, memory
+        self._consistent, self._seamless, self._how, self._memory = consistent, seamless, how, memory
         self.tile = tile
         self.window_pixels = self._window_pixels(memory)
         self._plan(1, 1, self.network)  # complains of an impossible tile now
@@ -194,13 +197,18 @@ class Upscaler:
         if model not in NAMES:
             raise ArgumentError(f"doubt compares {', '.join(NAMES)}; {model} is none of them")
         how: dict[str, Any] = {"tile": self.tile, "memory": self._memory, **self._how}
-        return Upscaler(counterpart(str(model)), size=self.size, consistent=self._consistent, **how)
+        how |= {"consistent": self._consistent, "seamless": self._seamless}
+        return Upscaler(counterpart(str(model)), size=self.size, **how)
 
     def _upscale_frame(
         self, frame: Picture, network: Network, plans: Sequence[Plan], step: Callable[[], None]
     ) -> Picture:
-        size = self.size.of(*frame.pixels.shape[:2])
-        pixels = frame.pixels if frame.alpha is None else bleed(frame.pixels, frame.alpha)
+        size, around = self.size.of(*frame.pixels.shape[:2]), self._around(frame, network)
+        pixels, alpha = frame.pixels, frame.alpha
+        if around:
+            pixels, alpha = wrapped(pixels, around), None if alpha is None else wrapped(alpha, around)
+        if alpha is not None:
+            pixels = bleed(pixels, alpha)
         colourless = self.keeps_gray and is_gray_in_rgb(pixels)
         if colourless:
             pixels = pixels[..., 0]
@@ -208,7 +216,8 @@ class Upscaler:
             lr, pixels = pixels, upscale_pixels(network, pixels, plan, step)
             if self._consistent:
                 pixels = consistent(pixels, lr)
-        pixels, alpha = resample(pixels, *size), frame.alpha
+        part = inside(pixels, around * network.scale ** len(plans)) if around else None
+        pixels = resample(pixels, *size, box=part)
         if colourless:
             pixels = gray_in_rgb(pixels)
         if alpha is not None and _is_flat(alpha):
@@ -217,7 +226,7 @@ class Upscaler:
             for plan in plans:
                 lr, alpha = alpha, upscale_pixels(network, alpha, plan, step)
                 hold(alpha, lr, network.scale)
-            alpha = resample(alpha, *size, Image.Resampling.HAMMING)  # as sharp, and an edge gets no ghosts
+            alpha = resample(alpha, *size, Image.Resampling.HAMMING, box=part)  # as sharp, and an edge gets no ghosts
         return replace(frame, pixels=pixels, alpha=alpha)
 
     def _network_for(self, picture: Picture) -> Network:
@@ -234,7 +243,15 @@ class Upscaler:
         """Return the windows of each time that a frame goes through a network."""
         height, width = frame.pixels.shape[:2]
         scale, count = network.scale, passes((height, width), self.size.of(height, width), network.scale)
-        return [self._plan(height * scale**i, width * scale**i, network) for i in range(count)]
+        more = 2 * self._around(frame, network)
+        return [self._plan((height + more) * scale**i, (width + more) * scale**i, network) for i in range(count)]
+
+    def _around(self, frame: Picture, network: Network) -> int:
+        """Return how much of a frame that continues where it wraps around goes through the network on each side."""
+        if not self._seamless:
+            return 0
+        lr = frame.pixels.shape[:2]
+        return margin(lr, self.size.of(*lr), halo=network.halo, scale=network.scale, consistent=self._consistent)
 
     def _plan(self, height: int, width: int, network: Network) -> Plan:
         pixels = max(self.window_pixels * self.network.pixel_bytes // network.pixel_bytes, _least_pixels(network))

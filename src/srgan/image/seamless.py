@@ -1,0 +1,33 @@
+"""Pictures that continue where they wrap around, as the tiles of a texture do."""
+
+import math
+from typing import cast
+
+import numpy as np
+
+from srgan.image.colour import Pixels
+from srgan.image.consistent import MARGIN
+from srgan.image.resample import REACH, Part
+from srgan.image.size import passes
+
+
+def margin(lr: tuple[int, int], sr: tuple[int, int], *, halo: int, scale: int, consistent: bool) -> int:
+    """Return how many pixels of a picture of size lr its result of size sr can see past a border.
+
+    halo        how far an output pixel of the network, which makes `scale` times the size, can see
+    consistent  whether results are corrected by what they lack of their picture
+    """
+    times = passes(lr, sr, scale)
+    reach = sum((halo + consistent * MARGIN) / float(scale) ** i for i in range(times))
+    step = max(lr[0] / sr[0], lr[1] / sr[1], float(scale) ** -times)
+    return math.ceil(reach + REACH * step + 1)
+
+
+def wrapped(pixels: Pixels, margin: int) -> Pixels:
+    """Return pixels (H, W, ...) with so many more on each side, of the other side's."""
+    return cast(Pixels, np.pad(pixels, [(margin, margin)] * 2 + [(0, 0)] * (pixels.ndim - 2), mode="wrap"))
+
+
+def inside(pixels: Pixels, margin: int) -> Part:
+    """Return what of pixels (H, W, ...) is so far from each side."""
+    return margin, margin, pixels.shape[1] - margin, pixels.shape[0] - margin
