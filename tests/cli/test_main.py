@@ -207,6 +207,29 @@ def test_a_command_that_is_none_is_met_with_the_one_that_was_meant(
         assert capsys.readouterr().err.endswith(f"Error: No such command '{name}'.{end}\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("upscale -i photo.jpg -o large.png", "srgan upscale INPUT..."),
+        ("upscale photo.jpg -s 2", "--scale"),
+        ("upscale photo.jpg --fp32", "--precision fp32"),
+        ("bulk --input photos large", "srgan bulk SOURCE DESTINATION"),
+        ("bulk photos large -x", "--ensemble"),
+        ("upscale photo.jpg --ensembl", "--ensemble"),
+        ("upscale photo.jpg -k", ""),
+        ("train --fp32", ""),
+    ],
+)
+def test_options_of_other_programs_are_told_what_is_meant(
+    arguments: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments.split()) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("Error: No such option")
+    assert meant in last
+    assert ("mean" in last) == bool(meant)
+
+
 def test_a_mistake_of_the_program_s_is_not_called_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "get_command", lambda *_: failing(RuntimeError("a mistake")))
     with pytest.raises(RuntimeError, match="a mistake"):

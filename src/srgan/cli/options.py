@@ -28,6 +28,27 @@ FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 SAME = "same"
 MOST_OF_A_NAME = 50
 ALSO = {"jpg": "jpeg", "tif": "tiff"}
+ELSEWHERE = {
+    "-s": "--scale",
+    "-z": "--scale",
+    "--outscale": "--scale",
+    "-w": "--width",
+    "-r": "--fit",
+    "-n": "--model",
+    "-m": "--model",
+    "--model_name": "--model",
+    "-x": "--ensemble",
+    "--tta": "--ensemble",
+    "-f": "--format",
+    "--ext": "--format",
+    "-q": "--quality",
+    "-c": "--compression",
+    "-t": "--tile",
+    "--tile-size": "--tile",
+    "--fp32": "--precision fp32",
+    "-j": "--threads",
+}
+"""What Real-ESRGAN's, waifu2x's and Upscayl's programs call what is meant by these options."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -76,11 +97,27 @@ def networks(_: click.Context, __: click.Parameter, incomplete: str) -> list[Com
 
 
 class Grouped(click.Command):
-    """Shows its options under the headings of `groups`: each one's title, and the names of its options."""
+    """Shows its options under the headings of `groups`: each one's title, and the names of its options.
+
+    An option of other programs is answered with its own for that, and `-i` with how pictures are named.
+    """
 
     def __init__(self, *arguments: Any, groups: dict[str, tuple[str, ...]], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._groups = groups
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises UsageError, with what may be meant."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            meant = ELSEWHERE.get(error.option_name, "")
+            if error.option_name in ("-i", "--input"):
+                meant = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)[1:]])
+            elif not any(meant.split(" ")[0] in parameter.opts for parameter in self.params):
+                raise
+            said = f"No such option {error.option_name!r}. Did you mean {meant!r}?"
+            raise click.UsageError(said, ctx) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, those of no group under Other."""
