@@ -82,3 +82,4 @@ def test_how_far_a_result_sees_by_hand() -> None:
     assert margin((100, 100), (1600, 1600), **near) == 40 + 10 + 2
     assert margin((100, 100), (1600, 1600), **near | {"consistent": True}) == 72 + 18 + 2
     assert margin((100, 100), (10, 20), **near) == 31, "three pixels of ten, where no network is asked"
+    assert margin((100, 300), (1, 3), **near) == 101, "a whole picture at most"

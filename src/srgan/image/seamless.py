@@ -20,7 +20,7 @@ def margin(lr: tuple[int, int], sr: tuple[int, int], *, halo: int, scale: int, c
     times = passes(lr, sr, scale)
     reach = sum((halo + consistent * MARGIN) / float(scale) ** i for i in range(times))
     step = max(lr[0] / sr[0], lr[1] / sr[1], float(scale) ** -times)
-    return math.ceil(reach + REACH * step + 1)
+    return math.ceil(reach + min(REACH * step, *lr) + 1)  # of a result of a pixel or two more would be seen
 
 
 def wrapped(pixels: Pixels, margin: int) -> Pixels:
