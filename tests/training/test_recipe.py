@@ -107,6 +107,7 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[optimiser]\nbatch_size = 1.5\n", "optimiser.batch_size: 1.5 is not a whole number"),
         (PLAIN + "[optimiser]\nbatch_size = true\n", "optimiser.batch_size: True is not a whole number"),
         (PLAIN + "[optimiser]\nbatch_size = 0\n", "optimiser.batch_size: 0 is not a positive number"),
+        (PLAIN + "[optimiser]\nhead_start = 16\n", "optimiser.head_start: loss.adversarial has no weight"),
         (PLAIN + "[optimiser]\nlearning_rate = '1e-4'\n", "optimiser.learning_rate: '1e-4' is not a number"),
         (PLAIN + "[optimiser]\nlearning_rate = nan\n", "optimiser.learning_rate: nan is negative or not finite"),
         (PLAIN + "[optimiser]\nlearning_rate = -1.0\n", "optimiser.learning_rate: -1.0 is negative or not finite"),

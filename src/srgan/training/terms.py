@@ -26,7 +26,10 @@ class Recent:
         self._steps.append(terms)
 
     def take(self, ranks: Ranks) -> dict[str, list[float]]:
-        """Return each term's values, one a step, as means over the processes, and forget them."""
+        """Return each term's values, one a step, as means over the processes, and forget them.
+
+        Where a head start has ended since the last look, the discriminator's alone, which every step has.
+        """
         names = list(self._steps[0])
         values = torch.stack([terms[name] for terms in self._steps for name in names])
         rows = ranks.mean(values).view(len(self._steps), len(names)).T.tolist()
