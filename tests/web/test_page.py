@@ -978,6 +978,24 @@ def test_what_is_taken_away_leaves_no_memory_behind(opened: Open, photo: Path) -
     assert images(page, "after").count() == 0
 
 
+def test_what_is_decoded_too_late_is_not_shown(opened: Open, photo: Path) -> None:
+    hold = """
+        const decode = HTMLImageElement.prototype.decode;
+        globalThis.held = Promise.resolve();
+        HTMLImageElement.prototype.decode = function () { return held.then(() => decode.call(this)); };"""
+    page = opened(prepare=lambda page: page.add_init_script(hold))
+    give(page, photo)
+    compared(page)
+    page.evaluate("() => { held = new Promise((resolve) => (globalThis.release = resolve)); }")
+    page.locator("#detail").fill("0.5")
+    wait_for(page, "done")
+    page.get_by_role("button", name="Remove photo.jpg").click()
+    expect(page.locator("#welcome")).to_be_visible()
+    page.evaluate("release()")
+    page.wait_for_timeout(200)
+    assert images(page, "before").count() == images(page, "after").count() == 0
+
+
 def test_all_of_it_by_keyboard(page: Page, photo: Path) -> None:
     def focused() -> str:
         name = "[document.activeElement].map((e) => e.getAttribute('aria-label') || e.textContent.trim() || e.id)[0]"

@@ -134,8 +134,9 @@ class PictureViewer extends HTMLElement {
     cancelAnimationFrame(this.#revealing);
     this.#home = true;
     this.#size = { width: 1, height: 1 };
-    for (const { sheet } of Object.values(this.#panes)) {
-      sheet.replaceChildren();
+    for (const place of Object.values(this.#panes)) {
+      place.turn += 1; // what is still being decoded no longer belongs here
+      place.sheet.replaceChildren();
     }
     this.mark(null);
   }
