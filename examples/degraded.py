@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from srgan.data.degradation import with_blur, with_noise
+from srgan.data.folders import TestFolder
 from srgan.errors import SrganError
-from srgan.evaluation.pictures import TestFolder
 
 
 def main() -> None:

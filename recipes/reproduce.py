@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from srgan.cli import main as srgan
+from srgan.data.folders import TestFolder
 from srgan.errors import SrganError
-from srgan.evaluation.pictures import TestFolder
 from srgan.training import checkpoint
 from srgan.training.recipe import Recipe, read_recipe
 

@@ -15,8 +15,8 @@ from PIL import ExifTags, Image
 
 from runs import photographs
 from srgan.data.degradation import Degradation, with_blur
+from srgan.data.folders import TestFolder
 from srgan.data.store import prepare_store
-from srgan.evaluation.pictures import TestFolder
 from srgan.export import export
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from srgan.data.folders import TestFolder
 from srgan.errors import SrganError
-from srgan.evaluation.pictures import TestFolder
 
 Upscale = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From lr (3, h, w) to sr (3, 4h, 4w), RGB with 1.0 as white."""

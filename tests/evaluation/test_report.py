@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 
 from runs import photographs, scene
+from srgan.data.folders import Pair, Picture8
 from srgan.evaluation import Meters, Score, SetScores, Shot, evaluate
-from srgan.evaluation.meters import Picture8
-from srgan.evaluation.pictures import Pair
 from srgan.evaluation.plot import plot
 from srgan.evaluation.published import published
 from srgan.evaluation.report import CROP, MOST, Report, most_different

@@ -5,12 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from srgan.data.folders import Picture8
 from srgan.data.pairs import SCALE
 from srgan.errors import ArgumentError, DataError, WeightsError
 from srgan.metrics import (
@@ -29,8 +28,6 @@ from srgan.metrics import (
 )
 from srgan.metrics.lpips import FILES
 from srgan.weights import checksum
-
-Picture8: TypeAlias = NDArray[np.uint8]
 
 PERCEPTUAL = {"lpips": FILES["alex"], "lpips_vgg": FILES["vgg"], "dists": FILES["vgg"]}
 """The file with a learned metric's weights."""

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.atomic import written_whole
+from srgan.data.folders import Picture8
 from srgan.data.pairs import SCALE
-from srgan.evaluation.meters import HIGHER_IS_BETTER, Picture8
+from srgan.evaluation.meters import HIGHER_IS_BETTER
 from srgan.evaluation.plot import plot
 from srgan.evaluation.protocol import versions
 from srgan.evaluation.published import Published, published

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from srgan.data.folders import Pair, Picture8, TestFolder
 from srgan.data.pairs import refuse_shared
 from srgan.errors import ArgumentError, DataError
-from srgan.evaluation.meters import Meters, Picture8, Profile
-from srgan.evaluation.pictures import Pair, TestFolder
+from srgan.evaluation.meters import Meters, Profile
 from srgan.evaluation.results import Score, SetScores
 from srgan.evaluation.sources import Bicubic, FolderSource, NetworkSource, Source
 

@@ -6,10 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
+from srgan.data.folders import Pair, Picture8, TestFolder, find_pictures, folder_for, pixels
 from srgan.data.pairs import SCALE, matched
 from srgan.errors import DataError
-from srgan.evaluation.meters import Picture8
-from srgan.evaluation.pictures import Pair, TestFolder, find_pictures, folder_for, pixels
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, pictures_in
 from srgan.errors import DataError
-from srgan.evaluation.meters import Picture8
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
+
+Picture8: TypeAlias = NDArray[np.uint8]
+"""(H, W, 3), or (H, W) of a gray one."""
 
 SMALLEST = 2 * SCALE + 11 + 1
 """A side that, cropped to a multiple of the scale and without its borders, still holds SSIM's window."""
