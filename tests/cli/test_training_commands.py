@@ -90,6 +90,57 @@ def test_lr_of_its_own_is_learned_from(train: list[str], tmp_path: Path, capsys:
     assert f"{lr}: data.grain needs lr that is made of the grainy hr" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_test_folder_is_validated_on_as_evaluate_measures_it(
+    train: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One picture has an lr of its own, which is not bicubic's, one is gray; neither is a multiple of 4 wide."""
+    folder = runs.photographs(tmp_path / "Set2", count=1, size=(50, 71))
+    Image.fromarray(runs.scene(61, 50, seed=7)[..., 0]).save(folder / "gray.png")
+    (folder / "LRx4").mkdir()
+    Image.fromarray(runs.scene(12, 17, seed=8)).save(folder / "LRx4" / "00.png")
+    Image.fromarray(runs.scene(15, 12, seed=9)[..., 0]).save(folder / "LRx4" / "gray.png")
+    assert main([*train, "--validate", str(folder)]) == 0
+    last = capsys.readouterr().out.strip()
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert main(["export", last, "-o", str(tmp_path / "a.onnx"), "--name", "mine"]) == 0
+    assert read_card(tmp_path / "a.onnx")["training"]["pictures"] == 4  # none was held out
+    scores = ["--metrics", "psnr_y,ssim_y,lr_psnr", "--json", str(tmp_path / "scores.json"), "--threads", "1"]
+    assert main(["evaluate", "bicubic", str(tmp_path / "a.onnx"), "--data", str(folder), *scores]) == 0
+    bicubic, network = json.loads((tmp_path / "scores.json").read_text())["results"]
+    for line, result in ((logged[0], bicubic), (logged[-1], network)):
+        assert {name: line[name] for name in result["mean"]} == pytest.approx(result["mean"], abs=2e-3)
+    with Image.open(tmp_path / "run" / "strips" / "01.png") as strip:
+        assert (strip.mode, strip.size) == ("L", (4 * 32, 32))  # the middle, as large as data.held_out_crop
+
+    Image.fromarray(runs.scene(12, 17, seed=10)).save(folder / "LRx4" / "00.png")
+    more = ["--resume", "--set", "optimiser.patches=28"]
+    assert main([*train, *more, "--validate", str(folder)]) == 0
+    assert "validated on others: its best score counts no more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [
+        (None, "Set1: no such folder"),
+        ((0, 0), "Set1: no pictures in this folder"),
+        ((40, 31), "00.png: 28x40, a side under 32 pixels cannot be validated on"),
+        ((16, 40), "00.png: 40x16, a side under 20 pixels cannot be measured"),
+    ],
+)
+def test_a_test_folder_that_cannot_be_is_said_before_photographs_are_decoded(
+    train: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    size: tuple[int, int] | None,
+    line: str,
+) -> None:
+    if size:
+        runs.photographs(tmp_path / "Set1", count=min(size[0], 1), size=size)
+    assert main([*train, "--validate", str(tmp_path / "Set1")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].endswith(line)
+    assert not (tmp_path / "cache" / "srgan" / "stores").exists()
+
+
 def test_nothing_is_decoded_for_a_run_that_cannot_begin(train: list[str], tmp_path: Path) -> None:
     for more in (["--set", "initial=nothing"], ["--set", "initial=runs/none.pt"], ["--resume"]):
         assert main([*train, *more]) == 1
@@ -214,7 +265,18 @@ def test_every_option_reaches_the_training_and_the_export(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("srgan.training.run.run", see)
     monkeypatch.setattr("srgan.export.export", see)
-    places = ["--originals", "grain", "--lr", "small", "--perceptual", "weights", "--cache", "stores"]
+    places = [
+        "--originals",
+        "grain",
+        "--lr",
+        "small",
+        "--validate",
+        "test",
+        "--perceptual",
+        "weights",
+        "--cache",
+        "stores",
+    ]
     assert main(["train", "a.toml", "--data", "in", "--out", "run", "--set", "a=1", "--resume", *places]) == 0
     said = [
         "--name",
@@ -231,7 +293,7 @@ def test_every_option_reaches_the_training_and_the_export(monkeypatch: pytest.Mo
     ]
     assert main(["export", "a.pt", "-o", "a.onnx", *said]) == 0
     train, export = seen
-    folders = {"lr": Path("small"), "perceptual": Path("weights"), "cache": Path("stores")}
+    folders = {"lr": Path("small"), "validation": Path("test"), "perceptual": Path("weights"), "cache": Path("stores")}
     assert train[0] == (Path("a.toml"), ("in",), Path("run"))
     assert train[1] == {"originals": ("grain",), "settings": ("a=1",), "resume": True, **folders}
     card = {"name": "mine", "summary": "a try", "trained_on": "noise"}

@@ -979,7 +979,7 @@ def test_a_run_that_goes_on_with_other_photographs_says_so_and_finds_its_best_an
         for name, count in (("first", 4), ("other", 5))
     )
     train(runs.recipe(), first, tmp_path / "run")
-    said = "of a run on other photographs, or other lr of them: its best score counts no more"
+    said = "of a run on other photographs, other lr of them, or validated on others: its best score counts no more"
     state = state_of(train(runs.recipe(optimiser={"patches": 32}), first, tmp_path / "run", resume=True))
     assert said not in capsys.readouterr().err
     path = tmp_path / "run" / "checkpoints" / "000000000032.pt"

@@ -27,6 +27,12 @@ from srgan.cli import debug_option
     help="Folder of LR pictures to train on in place of bicubic's, named like those of --data, or with x4 behind, in"
     " folders like theirs or in none.",
 )
+@click.option(
+    "--validate",
+    "validation",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Test folder to validate on, as srgan evaluate has it; no photograph is held out then.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
 @click.option(
     "--set",
@@ -46,6 +52,7 @@ def train(
     sources: tuple[str, ...],
     originals: tuple[str, ...],
     lr: Path | None,
+    validation: Path | None,
     out: Path,
     settings: tuple[str, ...],
     resume: bool,
@@ -63,6 +70,7 @@ def train(
         out,
         originals=originals,
         lr=lr,
+        validation=validation,
         settings=settings,
         resume=resume,
         perceptual=perceptual,

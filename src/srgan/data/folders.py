@@ -22,11 +22,16 @@ SMALLEST = 2 * SCALE + 11 + 1
 
 @dataclass(frozen=True)
 class Pair:
-    """A test picture: lr (h, w, 3) or (h, w) and hr four times as large, uint8."""
+    """A picture to measure on: lr (h, w, 3) or (h, w) and hr `scale` times as large, four in a test folder, uint8."""
 
     file: Path
     lr: Picture8
     hr: Picture8
+
+    @property
+    def scale(self) -> int:
+        """How many times as wide and high hr is."""
+        return len(self.hr) // len(self.lr)
 
 
 class TestFolder:

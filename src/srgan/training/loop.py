@@ -13,6 +13,7 @@ from types import MappingProxyType
 import torch
 
 from srgan.atomic import alone_in, remove_leftovers
+from srgan.data.folders import Pair
 from srgan.data.patches import PatchSampler
 from srgan.data.store import Entry, Store
 from srgan.errors import CheckpointError, OutputError, RecipeError, TrainingError
@@ -35,7 +36,7 @@ from srgan.training.steps import (
 )
 from srgan.training.stopping import stop_signals
 from srgan.training.terms import Alarm, Recent, first_bad
-from srgan.training.validation import held_out_pairs, upscaled, validate
+from srgan.training.validation import held_out_pairs, told, upscaled, validate
 from srgan.training.watch import Watch
 
 ALONE = Ranks()
@@ -75,6 +76,7 @@ def train(
     content: ContentLoss | None = None,
     distances: Mapping[str, LPIPS | DISTS] = MappingProxyType({}),
     scored: Mapping[str, LPIPS | DISTS] = MappingProxyType({}),
+    validation: Sequence[Pair] = (),
     resume: bool = False,
     ranks: Ranks = ALONE,
 ) -> Path:
@@ -84,12 +86,13 @@ def train(
     CPU a run that was stopped and resumed equals the unbroken run bit for bit. Rates and weights are those of the
     recipe that it goes on by; networks, data, the optimiser's kind, and which terms the loss has, stay. `content`
     and, by the names of their terms, `distances` must be there just where the recipe gives them a weight; `scored` are
-    the networks that validate, by the names of their scores, of which one may choose the best checkpoint. Raises
-    CheckpointError where `out` holds a run that is not to be resumed, one of another recipe, or one that another
-    process is at, OutputError where it cannot be written to, DataError where the store has too few pictures that are
-    large enough, WeightsError or CheckpointError for what the recipe begins with, RecipeError for a batch that the
-    processes cannot share evenly, or whose parts are too small, and where the score that chooses is not measured, and
-    TrainingError where a term is no longer finite.
+    the networks that validate, by the names of their scores, of which one may choose the best checkpoint. They do so on
+    `validation`, or where that is empty on photographs that are held out. Raises CheckpointError where `out` holds a
+    run that is not to be resumed, one of another recipe, or one that another process is at, OutputError where it cannot
+    be written to, DataError where the store has too few pictures that are large enough, WeightsError or
+    CheckpointError for what the recipe begins with, RecipeError for a batch that the processes cannot share evenly, or
+    whose parts are too small, and where the score that chooses is not measured, and TrainingError where a term is no
+    longer finite.
     """
     if recipe.run.best == "lpips" and "lpips" not in scored:
         raise RecipeError("run.best: lpips is not among the scores of this run")
@@ -104,7 +107,8 @@ def train(
         if not recipe.run.share_batch_norm:  # complains where a process's part is too small to be normalised
             replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch_size // ranks.world))
         side = recipe.data.patch_size
-        inside, outside = store.split(recipe.data.held_out, recipe.data.sizes, min_side=side)
+        held_out = 0 if validation else recipe.data.held_out
+        inside, outside = store.split(held_out, recipe.data.sizes, min_side=side)
         small = sum(entry.size == 1 and min(entry.height, entry.width) < side for entry in store.entries)
         if small and ranks.rank == 0:
             print(f"left out: {small} of the pictures, with a side under {side} pixels", file=sys.stderr)
@@ -114,8 +118,9 @@ def train(
         scored = {name: network.to(device) for name, network in scored.items()}
         scale = networks.average.scale
         sampler = patch_sampler(recipe, store, inside, scale=scale, device=device)
-        pairs = held_out_pairs(
-            store, outside, crop=recipe.data.held_out_crop, scale=scale, degradation=recipe.data.degradation()
+        crop = recipe.data.held_out_crop
+        pairs = validation or held_out_pairs(
+            store, outside, crop=crop, scale=scale, degradation=recipe.data.degradation()
         )
         megapixels = sum(e.height * e.width for e in inside) / 1e6
         origin = {
@@ -127,7 +132,7 @@ def train(
         if inside[0].lr_offset is not None:
             origin["lr"] = "pictures of their own"
 
-        photographs = store.identity(side)
+        photographs = store.identity(side) + told(validation)
         progress = _begin(recipe, networks, folder, photographs, resume=resume)
         if networks.content is not None:
             if recipe.loss.content_factor:
@@ -189,7 +194,7 @@ def train(
             if watch and (score or save):
                 scores, pictures = validate(partial(upscaled, networks.average), pairs, scored)
                 watch.values("validation", progress.patches, scores)
-                watch.strips(progress.patches, pairs, pictures)
+                watch.strips(progress.patches, pairs, pictures, crop)
                 if save:
                     quality = -scores["lpips"] if recipe.run.best == "lpips" else scores[recipe.run.best]
                     best, progress.best = quality > progress.best, max(quality, progress.best)
@@ -278,7 +283,8 @@ def _begin(recipe: Recipe, networks: Networks, folder: Path, photographs: str, *
         same = state.get("photographs", photographs) == photographs
         if not same:
             print(
-                f"{path}: of a run on other photographs, or other lr of them: its best score counts no more",
+                f"{path}: of a run on other photographs, other lr of them, or validated on others:"
+                " its best score counts no more",
                 file=sys.stderr,
             )
         alike = theirs.run.best == recipe.run.best and "best" in state and same

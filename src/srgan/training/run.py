@@ -11,6 +11,7 @@ from srgan.training.loop import check_begin, train
 from srgan.training.ranks import joined
 from srgan.training.recipe import read_recipe
 from srgan.training.start import content_loss, loss_distances
+from srgan.training.validation import whole_pairs
 
 LEAST_SIDE = 32
 """Of pictures that are decoded, so that recipes of all patch sizes share a store; each leaves out what is too small."""
@@ -23,6 +24,7 @@ def run(
     *,
     originals: Sequence[str] = (),
     lr: Path | None = None,
+    validation: Path | None = None,
     settings: Sequence[str] = (),
     resume: bool = False,
     perceptual: Path | None = None,
@@ -30,10 +32,11 @@ def run(
 ) -> Path:
     """Train the recipe on the pictures in `sources`, and `originals` in their own size, and return the last checkpoint.
 
-    `lr` is a folder with the low-resolution pictures of those in `sources`, which else are bicubic's, `perceptual` the
-    one with the weights of VGG19 and LPIPS, `cache` the one for decoded pictures. Under torchrun this is one of several
-    processes, which share every batch and the folders; the first one of a machine decodes for the others. Raises
-    TrainingError where a signal ended it early.
+    `lr` is a folder with the low-resolution pictures of those in `sources`, which else are bicubic's, `validation` a
+    test folder to validate on in place of pictures held out, `perceptual` the folder with the weights of VGG19 and
+    LPIPS, `cache` the one for decoded pictures. Under torchrun this is one of several processes, which share every
+    batch and the folders; the first one of a machine decodes for the others. Raises TrainingError where a signal ended
+    it early.
     """
     recipe = read_recipe(recipe_file, settings)
     if (beyond := recipe.optimiser.beyond()) is not None:
@@ -48,6 +51,7 @@ def run(
     if recipe.run.best == "lpips" and "lpips" not in scored:
         raise WeightsError(f"{perceptual}: run.best needs LPIPS's weights; srgan fetch lpips gets them")
     distances = loss_distances(recipe, perceptual)
+    pairs = () if validation is None else whole_pairs(validation)
     with joined() as ranks:
         if ranks.local > 0:
             ranks.wait()
@@ -63,7 +67,15 @@ def run(
         if ranks.local == 0:
             ranks.wait()
         last = train(
-            recipe, store, out, content=content, distances=distances, scored=scored, resume=resume, ranks=ranks
+            recipe,
+            store,
+            out,
+            content=content,
+            distances=distances,
+            scored=scored,
+            validation=pairs,
+            resume=resume,
+            ranks=ranks,
         )
     if int(last.stem) < recipe.optimiser.patches:
         raise TrainingError(f"stopped; --resume goes on from {last}")

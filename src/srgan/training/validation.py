@@ -1,34 +1,25 @@
-"""Scores on pictures held out of training."""
+"""Scores on pictures held out of training, or of a test folder."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from srgan.data.degradation import Degradation
+from srgan.data.folders import Pair, TestFolder
 from srgan.data.pairs import SCALE
 from srgan.data.store import Entry, Store
 from srgan.errors import ArgumentError, DataError
-from srgan.image.colour import to_uint8
+from srgan.image.colour import from_network
 from srgan.image.resize import imresize
 from srgan.metrics import DISTS, LPIPS, as_tensor, cropped, lr_psnr, luma, psnr, ssim
 from srgan.models.generator import Generator
 
-
-@dataclass(frozen=True)
-class Pair:
-    """One held-out crop: lr (h, w, 3) and hr (scale h, scale w, 3), uint8."""
-
-    name: str
-    lr: NDArray[np.uint8]
-    hr: NDArray[np.uint8]
-
-    @property
-    def scale(self) -> int:
-        """How many times as wide and high hr is."""
-        return len(self.hr) // len(self.lr)
+SMALLEST = 32
+"""Pixels a side of a picture that LPIPS can measure."""
 
 
 def held_out_pairs(
@@ -55,20 +46,46 @@ def held_out_pairs(
             lr = own[top // scale : (top + height) // scale, left // scale : (left + width) // scale]
         if degradation is not None:
             lr = degradation(lr, np.random.default_rng(number))
-        pairs.append(Pair(entry.name, lr, hr))
+        pairs.append(Pair(Path(entry.name), lr, hr))
     return pairs
 
 
+def whole_pairs(folder: Path) -> list[Pair]:
+    """Return the whole pictures of a test folder as `srgan evaluate` has them: with those in LRx4, else bicubic's.
+
+    Raises DataError where there are none, one cannot be measured, LPIPS has no place in it, or its lr does not fit, and
+    PictureError where one cannot be read.
+    """
+    pairs = list(TestFolder(folder))
+    small = next((pair for pair in pairs if min(pair.hr.shape[:2]) < SMALLEST), None)
+    if small is not None:
+        size = f"{small.hr.shape[1]}x{small.hr.shape[0]}"
+        raise DataError(f"{small.file}: {size}, a side under {SMALLEST} pixels cannot be validated on")
+    return pairs
+
+
+def told(pairs: Sequence[Pair]) -> str:
+    """Return what tells that pairs are the same as before, wherever they lie; nothing of none."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for picture in (pair.lr, pair.hr):
+            digest.update(f"{picture.shape}".encode() + picture.tobytes())
+    return digest.hexdigest()[:16] if pairs else ""
+
+
 def upscaled(generator: Generator, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the generator's sr for an lr picture, rounded to 8 bits; one in training mode is in eval mode for it."""
+    """Return the generator's sr for an lr picture (h, w, 3), or its luma for a gray one (h, w), rounded to 8 bits.
+
+    One in training mode is in eval mode for it.
+    """
     device, training = next(generator.parameters()).device, generator.training
     generator.eval()
     try:
         with torch.inference_mode():
-            sr = generator(as_tensor(lr).to(device))[0].permute(1, 2, 0)
+            sr = generator(as_tensor(lr).to(device))[0].cpu().numpy()
     finally:
         generator.train(training)
-    return to_uint8(sr.cpu().numpy())
+    return from_network(sr, gray=lr.ndim == 2, dtype=np.dtype(np.uint8)).astype(np.uint8, copy=False)
 
 
 def validate(

@@ -18,9 +18,9 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from srgan.atomic import as_output_error, written_whole
+from srgan.data.folders import Pair
 from srgan.errors import OutputError
 from srgan.image.resize import imresize
-from srgan.training.validation import Pair
 
 _BESIDE = ("seconds", "learning_rate", "waiting")
 """Values of a step that are no terms of its loss."""
@@ -108,15 +108,21 @@ class Watch:
                 self._log.write(json.dumps({"kind": "alarm", "patches": patches, "alarm": line}) + "\n")
                 self._board.add_text("alarm", line, patches)
 
-    def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]]) -> None:
-        """Keep a picture of every held-out pair: lr, bicubic, sr, hr side by side, the newest in RUN/strips."""
+    def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]], most: int) -> None:
+        """Keep a picture of every pair's middle, at most `most` hr pixels a side: lr, bicubic, sr, hr side by side.
+
+        The newest are in RUN/strips.
+        """
         for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
             nearest = pair.lr.repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
-            strip = np.concatenate([nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr], axis=1)
+            row = (nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr)
+            height, width = (min(most, side) for side in pair.hr.shape[:2])
+            top, left = (pair.hr.shape[0] - height) // 2, (pair.hr.shape[1] - width) // 2
+            strip = np.concatenate([part[top : top + height, left : left + width] for part in row], axis=1)
             with written_whole(self._strips / f"{i:02d}.png") as file:
                 Image.fromarray(strip).save(file, "PNG")
             with self._writing():
-                self._board.add_image(f"held out/{i:02d}", strip, patches, dataformats="HWC")
+                self._board.add_image(f"validation/{i:02d}", np.atleast_3d(strip), patches, dataformats="HWC")
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
