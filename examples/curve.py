@@ -50,7 +50,7 @@ def panel(title: str, points: list[tuple[int, float]], left: int) -> str:
 
     line = " ".join(place(x, y) for x, y in points)
     return (
-        f'<text x="{left}" y="18">{title}, held-out pictures</text>'
+        f'<text x="{left}" y="18">{title}, pictures validated on</text>'
         f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#bbb"/>'
         f'<polyline points="{line}" fill="none" stroke="#06c" stroke-width="2"/>'
         f'<text x="{left - 6}" y="{top + 5}" text-anchor="end">{high:.4g}</text>'

@@ -103,7 +103,9 @@ def test_a_test_folder_is_validated_on_as_evaluate_measures_it(
     last = capsys.readouterr().out.strip()
     logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert main(["export", last, "-o", str(tmp_path / "a.onnx"), "--name", "mine"]) == 0
-    assert read_card(tmp_path / "a.onnx")["training"]["pictures"] == 4  # none was held out
+    card = read_card(tmp_path / "a.onnx")["training"]
+    assert card["pictures"] == 4
+    assert card["validated on"] == "a test folder, no picture held out"
     scores = ["--metrics", "psnr_y,ssim_y,lr_psnr", "--json", str(tmp_path / "scores.json"), "--threads", "1"]
     assert main(["evaluate", "bicubic", str(tmp_path / "a.onnx"), "--data", str(folder), *scores]) == 0
     bicubic, network = json.loads((tmp_path / "scores.json").read_text())["results"]
@@ -112,10 +114,16 @@ def test_a_test_folder_is_validated_on_as_evaluate_measures_it(
     with Image.open(tmp_path / "run" / "strips" / "01.png") as strip:
         assert (strip.mode, strip.size) == ("L", (4 * 32, 32))  # the middle, as large as data.held_out_crop
 
+    longer = [*train, "--resume", "--validate", str(folder), "--set"]
+    capsys.readouterr()
+    assert main([*longer, "optimiser.patches=28"]) == 0
+    assert "validated on others" not in capsys.readouterr().err
     Image.fromarray(runs.scene(12, 17, seed=10)).save(folder / "LRx4" / "00.png")
-    more = ["--resume", "--set", "optimiser.patches=28"]
-    assert main([*train, *more, "--validate", str(folder)]) == 0
+    assert main([*longer, "optimiser.patches=32"]) == 0
     assert "validated on others: its best score counts no more" in capsys.readouterr().err
+    assert main([*train, "--resume", "--set", "optimiser.patches=36"]) == 0
+    assert "validated on others: its best score counts no more" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "run" / "strips").iterdir()] == ["00.png"]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ class Store:
             if entry.size == 1 and not entry.original:
                 apart.setdefault(entry.identity, entry)
         whole = list(apart.values())
+        if not whole:
+            raise DataError(f"every picture but originals has a side under {min_side} pixels")
         if held_out >= len(whole):
             raise DataError(f"{held_out} pictures cannot be held out of {len(whole)}")
         outside = tuple(whole[(2 * i + 1) * len(whole) // (2 * held_out)] for i in range(held_out))

@@ -131,6 +131,8 @@ def train(
         }
         if inside[0].lr_offset is not None:
             origin["lr"] = "pictures of their own"
+        if validation:
+            origin["validated on"] = "a test folder, no picture held out"
 
         photographs = store.identity(side) + told(validation)
         progress = _begin(recipe, networks, folder, photographs, resume=resume)
@@ -154,6 +156,7 @@ def train(
         began = logged - progress.seconds
         if watch and not progress.patches:
             watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0])
+            upscaled(networks.average, max((pair.lr for pair in pairs), key=len))  # what has no room fails now
         last = progress.patches >= end
         while not last:
             # the batch

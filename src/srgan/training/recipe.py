@@ -23,7 +23,8 @@ _ANCHORS = ("pixel", "content", "fourier", "wavelet", "lpips", "dists")  # one o
 
 @dataclass(frozen=True)
 class Data:
-    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation.
+    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation,
+    none of them where there is a test folder for that.
 
     They come from each picture in all of these `sizes`, 1 being its own and 0.5 half as wide and high: a photograph
     is sharper, pixel for pixel, where it is smaller. Originals (`srgan train --originals`) come in their own alone.
@@ -176,7 +177,7 @@ class Run:
 
     `average_over` is the half-life, in patches, of the generator's exponential moving average, which is what
     is validated and exported. The `keep` newest checkpoints are kept, and the one that is `best` on the pictures
-    held out. A discriminator that has won or lost for `alarm_after` patches is reported. `precision` "auto" is bf16
+    validated on. A discriminator that has won or lost for `alarm_after` patches is reported. `precision` "auto" is bf16
     where the device has it in hardware, else fp32. With several processes `share_batch_norm` normalises over all of
     them. `compile` has PyTorch's compiler write kernels for the networks: it takes minutes at the start, and needs a
     C++ compiler on a CPU. `graph` has a GPU that is alone start a step's kernels all at once.

@@ -111,8 +111,11 @@ class Watch:
     def strips(self, patches: int, pairs: Sequence[Pair], pictures: Sequence[NDArray[np.uint8]], most: int) -> None:
         """Keep a picture of every pair's middle, at most `most` hr pixels a side: lr, bicubic, sr, hr side by side.
 
-        The newest are in RUN/strips.
+        The newest are in RUN/strips, and none of pairs that are no longer there.
         """
+        for stale in self._strips.glob("*.png"):
+            if stale.stem.isdecimal() and int(stale.stem) >= len(pairs):
+                stale.unlink(missing_ok=True)
         for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
             nearest = pair.lr.repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
             row = (nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr)
