@@ -54,7 +54,7 @@ def test_a_curve_is_of_the_scores_that_there_are(
     svg = ElementTree.parse(tmp_path / "c.svg").getroot()
     assert svg.attrib["width"] == str(480 * len(titles) - 20)
     texts = [text.text or "" for text in svg.iter("{http://www.w3.org/2000/svg}text")]
-    assert [text.split()[0].rstrip(",") for text in texts if "held-out" in text] == titles
+    assert [text.split()[0].rstrip(",") for text in texts if "validated on" in text] == titles
 
 
 def test_a_run_without_scores_has_no_curve(
