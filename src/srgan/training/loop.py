@@ -156,7 +156,7 @@ def train(
         began = logged - progress.seconds
         if watch and not progress.patches:
             watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0])
-            upscaled(networks.average, max((pair.lr for pair in pairs), key=len))  # what has no room fails now
+            upscaled(networks.average, max((pair.lr for pair in pairs), key=lambda lr: lr.size))  # what has no room fails now
         last = progress.patches >= end
         while not last:
             # the batch
