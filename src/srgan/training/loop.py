@@ -156,7 +156,8 @@ def train(
         began = logged - progress.seconds
         if watch and not progress.patches:
             watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0])
-            upscaled(networks.average, max((pair.lr for pair in pairs), key=lambda lr: lr.size))  # what has no room fails now
+            largest = max((pair.lr for pair in pairs), key=lambda lr: lr.size)
+            upscaled(networks.average, largest)  # where it has no room that is said now
         last = progress.patches >= end
         while not last:
             # the batch
