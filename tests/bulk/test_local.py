@@ -63,7 +63,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(photos: Path, t
 def test_ctrl_c_is_the_drivers_before_a_worker_can_say_so(tmp_path: Path, tiny_onnx: Path) -> None:
     """For moments, while it starts a thread, a process hears no signal at all."""
 
-    def unheard(pid: int) -> int:
+    def unheard(pid: int | None) -> int:
         found = re.search(r"SigBlk:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
         assert found is not None
         return int(found[1], 16)
