@@ -420,6 +420,9 @@ def test_what_is_too_small_for_a_patch_is_on_neither_side_of_a_split(tmp_path: P
     )
     with pytest.raises(DataError, match="2 pictures cannot be held out of 2"):
         store.split(2, min_side=60)
+    whole = prepare(tmp_path / "in/3", cache=tmp_path / "cache", originals=[str(tmp_path / "in/2")])
+    with pytest.raises(DataError, match="every picture but originals has a side under 60 pixels"):
+        whole.split(0, min_side=60)
 
 
 @pytest.mark.parametrize(("sizes", "copies"), [([1.0], 1.0), ([0.5], 1 + 1 / 4), ([0.5, 0.25], 1 + 1 / 4)])

@@ -36,7 +36,7 @@ from srgan.training.steps import (
 )
 from srgan.training.stopping import stop_signals
 from srgan.training.terms import Alarm, Recent, first_bad
-from srgan.training.validation import held_out_pairs, told, upscaled, validate
+from srgan.training.validation import held_out_pairs, identity, upscaled, validate
 from srgan.training.watch import Watch
 
 ALONE = Ranks()
@@ -134,7 +134,7 @@ def train(
         if validation:
             origin["validated on"] = "a test folder, no picture held out"
 
-        photographs = store.identity(side) + told(validation)
+        photographs = store.identity(side) + identity(validation)
         progress = _begin(recipe, networks, folder, photographs, resume=resume)
         if networks.content is not None:
             if recipe.loss.content_factor:

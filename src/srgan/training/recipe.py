@@ -23,8 +23,7 @@ _ANCHORS = ("pixel", "content", "fourier", "wavelet", "lpips", "dists")  # one o
 
 @dataclass(frozen=True)
 class Data:
-    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures are kept for validation,
-    none of them where there is a test folder for that.
+    """Which patches are cut: `patch_size` hr pixels a side; `held_out` pictures validate, unless a test folder does.
 
     They come from each picture in all of these `sizes`, 1 being its own and 0.5 half as wide and high: a photograph
     is sharper, pixel for pixel, where it is smaller. Originals (`srgan train --originals`) come in their own alone.

@@ -64,8 +64,8 @@ def whole_pairs(folder: Path) -> list[Pair]:
     return pairs
 
 
-def told(pairs: Sequence[Pair]) -> str:
-    """Return what tells that pairs are the same as before, wherever they lie; nothing of none."""
+def identity(pairs: Sequence[Pair]) -> str:
+    """Return what the same pairs have in common, wherever they lie, as `Store.identity` does; nothing of none."""
     digest = hashlib.sha256()
     for pair in pairs:
         for picture in (pair.lr, pair.hr):

@@ -113,9 +113,10 @@ class Watch:
 
         The newest are in RUN/strips, and none of pairs that are no longer there.
         """
-        for stale in self._strips.glob("*.png"):
-            if stale.stem.isdecimal() and int(stale.stem) >= len(pairs):
-                stale.unlink(missing_ok=True)
+        with self._writing():
+            for stale in self._strips.glob("*.png"):
+                if stale.stem.isdecimal() and int(stale.stem) >= len(pairs):
+                    stale.unlink(missing_ok=True)
         for i, (pair, sr) in enumerate(zip(pairs, pictures, strict=True)):
             nearest = pair.lr.repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
             row = (nearest, imresize(pair.lr, scale=float(pair.scale)), sr, pair.hr)
