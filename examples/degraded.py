@@ -1,6 +1,7 @@
 """Copy a test folder with low-resolution pictures blurred, with noise or saved as JPEG, for `srgan evaluate --data`.
 
 python examples/degraded.py Set14 -o Set14-q50 --quality 50
+python examples/degraded.py Set14 -o Set14-q50q95 --quality 50 95
 srgan evaluate bicubic srgan-plus srgan-photo --data Set14-q50
 """
 
@@ -22,14 +23,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="test folder, with LRx4 or without")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
-    parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100; else PNG")
+    parser.add_argument("--quality", type=int, nargs="+", help="of JPEG, 1 to 100, or of several in turn; else PNG")
     parser.add_argument("--blur", type=float, default=0, help="the standard deviation of a Gaussian in pixels")
     parser.add_argument("--noise", type=float, default=0, help="its standard deviation in levels of 255")
     arguments = parser.parse_args()
     if arguments.output.exists():
         parser.error(f"{arguments.output} is there already")
-    if arguments.quality is not None and not 1 <= arguments.quality <= 100:
-        parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")
+    for quality in arguments.quality or ():
+        if not 1 <= quality <= 100:
+            parser.error(f"--quality goes from 1 to 100, not {quality}")
     if not 0 <= arguments.blur < 16:
         parser.error(f"--blur goes from 0 to 15 pixels, not {arguments.blur:g}")
     if not 0 <= arguments.noise < 256:
@@ -45,8 +47,10 @@ def main() -> None:
         lr = Image.fromarray(with_noise(blurred, arguments.noise, np.random.default_rng(number)))
         if arguments.quality is None:
             lr.save(small / f"{pair.file.stem}.png")
-        else:
-            lr.save(small / f"{pair.file.stem}.jpg", quality=arguments.quality)
+        for quality in arguments.quality or ():
+            lr.save(small / f"{pair.file.stem}.jpg", quality=quality)
+            with Image.open(small / f"{pair.file.stem}.jpg") as kept:
+                lr = kept.copy()
         shutil.copy(pair.file, arguments.output)
 
 

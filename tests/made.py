@@ -1,12 +1,15 @@
 """Picture files made byte by byte, so that what is in them is known whatever reads and writes them elsewhere."""
 
+import io
 import struct
 import zlib
 from typing import Any
 
+import numpy as np
 import PIL
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 since_pillow_13 = pytest.mark.skipif(PIL.__version__ < "13", reason="Pillow 12 does not write or read it")
 
@@ -29,6 +32,13 @@ def png(samples: NDArray[Any], *chunks: bytes, interlaced: bool = False) -> byte
     rows = b"".join(b"\0" + row.astype(big).tobytes() for part in passes if part.size for row in part)
     parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def as_jpeg(pixels: NDArray[np.uint8], quality: int | str, **how: Any) -> NDArray[np.uint8]:
+    """Return what a JPEG makes of pixels (H, W, 3) or (H, W)."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, **how)
+    return np.asarray(Image.open(file))
 
 
 def exif(order: str = "<", *, orientation: int = 6, thumbnail: bytes = b"\xff\xd8 small \xff\xd9") -> bytes:

@@ -35,22 +35,26 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
     halfway, repaired = Choice("srgan-plus", repair=0.5), Choice("srgan-photo")
     asked = {None: Choice("srgan-plus"), 1: repaired, 90: repaired, 91: halfway, 97: halfway, 98: Choice("srgan-plus")}
     for quality, choice in asked.items():
-        assert choose("auto", jpeg_quality=quality) == choice
-        assert choose("auto", 0.5, jpeg_quality=quality) == Choice("srgan-plus", detail=0.5)
-        assert choose("auto", repair=0.2, jpeg_quality=quality) == Choice("srgan-plus", repair=0.2)
+        coding = None if quality is None else ("JPEG", quality)
+        assert choose("auto", coding=coding) == choice
+        assert choose("auto", 0.5, coding=coding) == Choice("srgan-plus", detail=0.5)
+        assert choose("auto", repair=0.2, coding=coding) == Choice("srgan-plus", repair=0.2)
         for model in ("srgan-plus", "srresnet", Path("mine.onnx")):
-            assert choose(model, jpeg_quality=quality) == Choice(model)
+            assert choose(model, coding=coding) == Choice(model)
     asked = {None: Choice("srgan-fast"), 90: Choice("srgan-fast-photo"), 97: Choice("srgan-fast", repair=0.5)}
     for quality, choice in asked.items():
-        assert choose("auto-fast", jpeg_quality=quality) == choice
-        assert choose("srgan-fast", jpeg_quality=quality) == Choice("srgan-fast")
+        coding = None if quality is None else ("JPEG", quality)
+        assert choose("auto-fast", coding=coding) == choice
+        assert choose("srgan-fast", coding=coding) == Choice("srgan-fast")
+    for quality, choice in ((0, repaired), (60, repaired), (61, halfway), (92, halfway), (93, Choice("srgan-plus"))):
+        assert choose("auto", coding=("WebP", quality)) == choice
 
 
 def test_the_networks_along_repair_are_the_plain_ones() -> None:
     plain = [Choice("srgan-plus"), Choice("srgan-photo"), Choice("srgan-deblur")]
     assert [choose("srgan-plus", repair=repair) for repair in (0, 1, 2.0)] == plain
     assert [choice.between for choice in plain] == [(choice.model, None, 0) for choice in plain]
-    assert choose("auto", repair=0, jpeg_quality=60) == Choice("srgan-plus")
+    assert choose("auto", repair=0, coding=("JPEG", 60)) == Choice("srgan-plus")
     for model in ("srgan-fast", "auto-fast"):
         assert [choose(model, repair=repair).model for repair in (0, 1)] == ["srgan-fast", "srgan-fast-photo"]
         assert choose(model, repair=0.25).between == ("srgan-fast", "srgan-fast-photo", 0.25)

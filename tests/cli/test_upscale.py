@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import references
 from fakes import eight_by_hand
+from made import as_jpeg
 from srgan.cli import main, upscale
 from srgan.cli.options import FORMATS, sides, size_in_bytes
 from srgan.image import writing
@@ -232,13 +234,18 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     networks = "srgan-plus (2) and srgan-photo (2) and srgan-plus, repair 0.5 (1)"
     assert f" with {networks}, openvino in " in said(*pictures, "--log", "log.jsonl")
     lines = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
-    assert [(line["jpeg_quality"], line["model"]) for line in lines] == [
+    assert [(line["codec_quality"], line["model"]) for line in lines] == [
         (None, "srgan-plus"),
         (60, "srgan-photo"),
         (90, "srgan-photo"),
         (97, "srgan-plus, repair 0.5"),
         (98, "srgan-plus"),
     ]
+    Image.fromarray(as_jpeg(references.chelsea()[1][100:180, 130:210], 60)).save("once.png")
+    assert " with srgan-photo, openvino in " in said("once.png", "--log", "once.jsonl")
+    assert " with srgan-plus, openvino in " in said("once.png", "--log", "once.jsonl", "--model", "srgan-plus")
+    lines = [json.loads(line) for line in Path("once.jsonl").read_text().splitlines()]
+    assert [(line["codec"], line["codec_quality"]) for line in lines] == [("JPEG", 60), (None, None)]
     networks = "srgan-fast (2) and srgan-fast-photo (2) and srgan-fast, repair 0.5 (1)"
     assert f" with {networks}, openvino in " in said(*pictures, "--model", "auto-fast")
     assert " with srgan-photo, openvino in " in said("60.jpg")

@@ -12,8 +12,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+import references
 from made import since_pillow_13
 from srgan.errors import ArgumentError, OutputError, PictureError, TooLargeError
+from srgan.image import webp
 from srgan.image.measure import gif_canvas
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture, without_limits
@@ -55,7 +57,7 @@ def test_the_quality_of_a_jpeg_is_that_of_its_tables(
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "JPEG", quality=quality, **how)
         file.seek(0)
-        assert read_picture(file).metadata.jpeg_quality == quality
+        assert read_picture(file).metadata.coding == ("JPEG", quality)
 
 
 def test_the_quality_of_a_jpeg_whose_tables_are_not_libjpegs(noise: NDArray[np.uint8]) -> None:
@@ -63,17 +65,55 @@ def test_the_quality_of_a_jpeg_whose_tables_are_not_libjpegs(noise: NDArray[np.u
         file = io.BytesIO()
         Image.fromarray(noise).save(file, "JPEG", qtables=[[step] * 64, [99] * 64])
         file.seek(0)
-        return read_picture(file).metadata.jpeg_quality
+        coding = read_picture(file).metadata.coding
+        return coding and coding.quality
 
-    # libjpeg's 64 steps for brightness are 3688 at 50, so at quality q, 50 or more, about 73.76 (100 - q)
-    assert quality_of(11) == 91  # 704, between 90's 737 or so and 91's 664
+    # libjpeg's 14 steps of low frequencies are 210 at 50, so at quality q, 50 or more, about 4.2 (100 - q)
+    assert quality_of(11) == 63  # 154, between 63's 155 or so and 64's 151
     assert (quality_of(1), quality_of(255)) == (100, 1)
 
 
-def test_what_is_no_jpeg_has_no_quality(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
-    for name in ("photo.png", "photo.webp", "photo.tif"):
-        Image.fromarray(noise).save(tmp_path / name, **({"compression": "jpeg"} if name.endswith("tif") else {}))
-        assert read_picture(tmp_path / name).metadata.jpeg_quality is None
+@pytest.mark.parametrize("quality", [0, 10, 40, 50, 67, 75, 85, 92, 97, 100])
+def test_the_quality_of_a_webp_is_that_of_its_first_frame(quality: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    still = {"quality": quality}
+    for how in (
+        still,
+        still | {"exif": b"Exif\0\0II*\0" + bytes(9)},
+        still | {"save_all": True, "append_images": [image]},
+    ):
+        file = io.BytesIO()
+        image.save(file, "WEBP", **how)
+        file.seek(0)
+        codec, found = read_picture(file).metadata.coding or ("", -1)
+        assert codec == "WebP"
+        assert abs(found - quality) <= 9  # as libwebp makes of a quality what it thinks fit for the picture
+
+
+@pytest.mark.parametrize("quality", [10, 50, 75, 90])
+def test_of_a_webp_that_is_rounded_in_several_ways_the_mean_counts(quality: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(references.chelsea()[1]).save(file, "WEBP", quality=quality)
+    file.seek(0)
+    coding = read_picture(file).metadata.coding
+    assert coding is not None
+    assert quality - 6 <= coding.quality <= quality
+
+
+@pytest.mark.parametrize("length", [0, 11, 12, 19, 30, 33, 40])
+def test_a_webp_that_is_cut_off_has_no_quality(noise: NDArray[np.uint8], length: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "WEBP")
+    assert webp.quality_of(file) is not None
+    assert webp.quality_of(io.BytesIO(file.getvalue()[: min(length, 31)])) is None
+
+
+def test_what_no_codec_has_rounded_has_no_quality(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    hows: dict[str, dict[str, Any]] = {"a.png": {}, "a.webp": {"lossless": True}, "a.tif": {"compression": "jpeg"}}
+    for name, how in hows.items():
+        Image.fromarray(noise).save(tmp_path / name, **how)
+        assert read_picture(tmp_path / name).metadata.coding is None
 
 
 @pytest.mark.parametrize(

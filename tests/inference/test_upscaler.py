@@ -18,10 +18,10 @@ from PIL import Image
 import references
 import srgan
 from fakes import Array, Box, Broken, Nearest
-from made import chunk
+from made import as_jpeg, chunk
 from srgan.errors import ArgumentError, InferenceError, PictureError, TooLargeError
 from srgan.image.colour import Pixels, to_network, to_uint8
-from srgan.image.picture import Maker, Metadata, Picture, Timing
+from srgan.image.picture import Coding, Maker, Metadata, Picture, Timing
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size
@@ -471,8 +471,12 @@ def test_networks_that_a_picture_does_not_ask_for_rest(
     upscaler = Upscaler("auto")
     upscaler.upscale_picture(Picture(noise))
     assert [network.rests for network in made] == [0]
-    upscaler.upscale_picture(Picture(noise, metadata=Metadata(jpeg_quality=50)))
+    upscaler.upscale_picture(Picture(noise, metadata=Metadata(coding=Coding("JPEG", 50))))
     assert [network.rests for network in made] == [1, 0]
+    upscaler.upscale_picture(Picture(noise))
+    assert [network.rests for network in made] == [1, 1]
+    upscaler.upscale(as_jpeg(references.chelsea()[1][100:180, 130:210], 50))  # an array that was a JPEG
+    assert [network.rests for network in made] == [2, 1]
 
 
 def test_a_jpeg_is_upscaled_as_by_the_network_that_it_gets(tmp_path: Path) -> None:

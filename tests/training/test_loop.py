@@ -717,11 +717,22 @@ def test_a_discriminator_of_features_teaches_the_generator_through_vgg19() -> No
         torch.testing.assert_close(weight.grad, gradient, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize(
+    ("said", "avx512", "avx512_bf16", "there"),
+    [(True, True, True, True), (True, False, False, True), (True, True, False, False), (False, False, False, False)],
+)
 def test_a_run_is_in_bf16_where_the_processor_has_it(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bool,
+    avx512: bool,
+    avx512_bf16: bool,
+    there: bool,
 ) -> None:
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: there, raising=False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: said, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     states = {}
     for asked in ("auto", "bf16", "fp32"):
         recipe = runs.recipe(run={"precision": asked}, optimiser={"patches": 4})

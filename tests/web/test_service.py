@@ -29,6 +29,7 @@ from PIL import Image
 from service import Answer, Running, serving
 
 import made
+import references
 from conftest import card_of
 from fakes import Nearest
 from srgan.cli import main
@@ -177,7 +178,7 @@ def test_what_the_headers_say(running: Running) -> None:
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "access-control-allow-origin" not in answer.headers
-    assert "srgan-jpeg-quality" not in answer.headers
+    assert "srgan-codec-quality" not in answer.headers
     assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 
@@ -201,8 +202,18 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         "model=bicubic": "bicubic",
     }.items():
         headers = running.upscale(poor, query).headers
-        assert (headers["srgan-jpeg-quality"], headers["srgan-model"]) == ("60", model), query
+        assert (headers["srgan-codec-quality"], headers["srgan-model"]) == ("60", model), query
         assert "srgan-repair" not in headers
+    once = made.png(made.as_jpeg(references.chelsea()[1][100:180, 130:210], 60))
+    for query, told in {
+        "": ("60", "srgan-photo"),
+        "crop=10,20,40,32": ("60", "srgan-photo"),
+        "model=auto-fast": ("60", "srgan-fast-photo"),
+        "model=srgan-plus": (None, "srgan-plus"),
+        "repair=0.5": (None, "srgan-plus"),
+    }.items():
+        headers = running.upscale(once, query).headers
+        assert (headers.get("srgan-codec-quality"), headers["srgan-model"]) == told, query
     file = io.BytesIO()
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=95)
     good = file.getvalue()
@@ -928,7 +939,7 @@ def test_pages_of_other_origins(weights: None) -> None:  # noqa: ARG001
         assert answer.status == 200
         assert answer.headers["access-control-allow-origin"] == "https://example.org"
         exposed = answer.headers["access-control-expose-headers"].split(", ")
-        assert {"Srgan-Width", "Srgan-Repair", "Srgan-JPEG-Quality", "Retry-After"} < set(exposed)
+        assert {"Srgan-Width", "Srgan-Repair", "Srgan-Codec", "Srgan-Codec-Quality", "Retry-After"} < set(exposed)
 
 
 def test_a_slow_writer_is_408(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

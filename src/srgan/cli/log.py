@@ -20,8 +20,9 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out, jpeg_quality, model and error; target is null for standard output, jpeg_quality of what is no JPEG, and
-    model where no network was needed. Raises OutputError where the file cannot be written, or holds something else.
+    pixels_out, codec, codec_quality, model and error; target is null for standard output, codec where neither JPEG nor
+    WebP has rounded the picture, as far as its file says and --model auto sees, and model where no network was needed.
+    Raises OutputError where the file cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +59,8 @@ class ResultLog:
             "seconds": {part: round(seconds, 4) for part, seconds in result.seconds.items()},
             "pixels_in": result.pixels_in,
             "pixels_out": result.pixels_out,
-            "jpeg_quality": result.jpeg_quality,
+            "codec": result.coding and result.coding.codec,
+            "codec_quality": result.coding and result.coding.quality,
             "model": result.model,
             "error": None if result.error is None else str(result.error),
         }

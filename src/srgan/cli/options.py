@@ -20,8 +20,8 @@ from srgan.weights import (
     FAST_REPAIRING,
     NAMES,
     REPAIRING,
-    REPAIRS,
     SHARP,
+    poor_pictures,
 )
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
@@ -146,8 +146,8 @@ TEXTURE = (
         shell_complete=networks,
         default=AUTO,
         show_default=True,
-        help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for JPEGs of quality"
-        f" {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, and {SHARP} for all else; {AUTO_FAST}"
+        help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for what"
+        f" {poor_pictures()}, and {SHARP} for all else; {AUTO_FAST}"
         f" is the same of {FAST_REPAIRING} and {FAST}.",
     ),
     click.option(

@@ -1,10 +1,6 @@
 """What files say of their pictures beside the pixels, as Pillow reads them."""
 
-import io
 import struct
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image, ImageFile
@@ -13,8 +9,9 @@ from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.image.exif import DESCRIPTIVE, X_RESOLUTION
+from srgan.image.jpeg import quality_of_tables
 from srgan.image.measure import is_tiff_image
-from srgan.image.picture import Metadata
+from srgan.image.picture import Coding, Metadata
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import TiffImageFile
@@ -39,8 +36,13 @@ def metadata_of(image: Image.Image) -> Metadata:
         xmp if isinstance(xmp, bytes) else None,
         _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
         _iptc(image),
-        jpeg_quality=_jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None,
+        coding=_coding(image),
     )
+
+
+def _coding(image: Image.Image) -> Coding | None:
+    quality = quality_of_tables(image.quantization) if isinstance(image, JpegImageFile) else None
+    return None if quality is None else Coding("JPEG", quality)
 
 
 def _raw_profile(image: Image.Image, kind: str) -> bytes | None:
@@ -75,24 +77,6 @@ def _iptc(image: Image.Image) -> bytes | None:
         )
         or None
     )
-
-
-def _jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
-    """Return the lowest quality at which libjpeg's steps for brightness add up to no more than those of a JPEG."""
-    if 0 not in tables:
-        return None
-    qualities = range(1, 101)
-    return qualities[bisect_left(qualities, -sum(tables[0]), hi=99, key=lambda quality: -_steps(quality))]
-
-
-@cache
-def _steps(quality: int) -> int:
-    """Return the sum of the steps that libjpeg rounds brightness to at a quality."""
-    file = io.BytesIO()
-    Image.new("L", (1, 1)).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
-        assert isinstance(image, JpegImageFile)
-        return sum(image.quantization[0])
 
 
 def _tiff_exif(image: "TiffImageFile") -> bytes | None:

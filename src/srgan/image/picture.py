@@ -1,7 +1,8 @@
 """Decoded pictures, and Pillow images and arrays made of them."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from PIL import Image
 
 from srgan.errors import ArgumentError
 from srgan.image.colour import Pixels, to_levels
+from srgan.image.jpeg import quality_in
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,23 @@ def in_words(pixels: int) -> str:
     return f"{pixels / 1e6:,.6f}".rstrip("0").rstrip(".") + " megapixels"
 
 
+class Coding(NamedTuple):
+    """What has rounded a picture, and the quality, 0 to 100, at which libjpeg or libwebp rounds about as coarsely."""
+
+    codec: Literal["JPEG", "WebP"]
+    quality: int
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a file says of its picture beside the pixels.
 
-    exif          the EXIF data as in its file, a TIFF structure that begins with its byte order
-    xmp           the XMP packet
-    dpi           pixels an inch, horizontal and vertical
-    iptc          the records of IPTC-IIM
-    text          of a PNG, the chunks of text that people and programs wrote, kinds and contents as in its file
-    jpeg_quality  of a JPEG: the quality, 1 to 100, at which libjpeg rounds brightness about as coarsely
+    exif    the EXIF data as in its file, a TIFF structure that begins with its byte order
+    xmp     the XMP packet
+    dpi     pixels an inch, horizontal and vertical
+    iptc    the records of IPTC-IIM
+    text    of a PNG, the chunks of text that people and programs wrote, kinds and contents as in its file
+    coding  what it lost by that, as far as the file says: of a JPEG by its tables, of a WebP by its header
     """
 
     exif: bytes | None = None
@@ -46,7 +55,7 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     iptc: bytes | None = None
     text: tuple[tuple[bytes, bytes], ...] = ()
-    jpeg_quality: int | None = None
+    coding: Coding | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,10 @@ class Timing:
 
     milliseconds: tuple[float, ...]
     loops: int = 0
+
+
+_CLEARLY = 5
+"""By how much the qualities differ of a JPEG and a coarser one that it was made of: a point or two is chance."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,16 @@ class Picture:
     def pixel_count(self) -> int:
         """How many pixels all frames have."""
         return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in self.frames)
+
+    @cached_property
+    def coding(self) -> Coding | None:
+        """What has rounded it most: what its file says, or the JPEG that it once was where that shows in its pixels.
+
+        None where there is no trace of either. In a JPEG's pixels one has to be clearly coarser.
+        """
+        said, seen = self.metadata.coding, quality_in(self.pixels)
+        clearly = said is None or said.codec != "JPEG" or (seen or 0) <= said.quality - _CLEARLY
+        return Coding("JPEG", seen) if seen is not None and clearly else said
 
 
 def signed(result: Picture, fingerprint: str | None) -> Picture:

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, _imaging
 
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
+from srgan.image import webp
 from srgan.image.colour import Pixels, largest
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
 from srgan.image.metadata import metadata_of
-from srgan.image.picture import Limits, Picture, Timing, in_words
+from srgan.image.picture import Coding, Limits, Picture, Timing, in_words
 from srgan.image.png import is_png, read_chunks, without_texts
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
 
@@ -280,6 +281,8 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if image.format == "PNG":
         colours, text = read_chunks(file)
         frames[0] = replace(frames[0], colours=colours, metadata=replace(frames[0].metadata, text=text))
+    if image.format == "WEBP" and (quality := webp.quality_of(file)) is not None:
+        frames[0] = replace(frames[0], metadata=replace(frames[0].metadata, coding=Coding("WebP", quality)))
     if animated and len(frames) > 1:
         frames = _alike(frames)
         return replace(frames[0], more=tuple(frames[1:]), timing=Timing(tuple(milliseconds), loops))

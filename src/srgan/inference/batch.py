@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 from srgan.atomic import as_output_error, remove_leftovers
 from srgan.errors import ArgumentError, OutputError, PictureError, SrganError
 from srgan.image.heat import check_map
-from srgan.image.picture import Limits, Picture, signed
+from srgan.image.picture import Coding, Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, options_for, result_format, write_picture
@@ -45,7 +45,7 @@ class Result:
                   already, that of the map
     seconds       what reading, the network and writing took; those of several pictures overlap
     pixels_in     of all frames, 0 where the picture was not read; pixels_out likewise
-    jpeg_quality  of a picture that was read and is a JPEG, see `Metadata`
+    coding        what has rounded a picture that was read: see `Upscaler.coding`
     model         the network that made it, by its card's name
     """
 
@@ -55,7 +55,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     pixels_in: int = 0
     pixels_out: int = 0
-    jpeg_quality: int | None = None
+    coding: Coding | None = None
     model: str | None = None
 
 
@@ -174,7 +174,7 @@ class _Batch:
                     check_map(job.confidence, picture, self._size, options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = picture.pixel_count
-                work.result.jpeg_quality = picture.metadata.jpeg_quality
+                work.result.coding = picture.metadata.coding
                 work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
         return work
 
@@ -212,6 +212,7 @@ class _Batch:
         assert self.upscaler is not None
         assert work.picture is not None
         with work.part("network"):
+            work.result.coding = self.upscaler.coding(work.picture)
             picture = self.upscaler.upscale_picture(work.picture, progress)
             if work.mark_of_map is not None:
                 work.confidence = signed(self.upscaler.doubt(work.picture, picture), work.mark_of_map)

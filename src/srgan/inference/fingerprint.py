@@ -33,7 +33,7 @@ def network_settings(
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
     start, end, _ = choose(model, detail, repair).between
-    poorest = choose(model, detail, repair, jpeg_quality=1).model
+    poorest = choose(model, detail, repair, ("JPEG", 1)).model
     networks = dict.fromkeys((start, end or poorest))
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"

@@ -22,7 +22,15 @@ from srgan.image.alpha import bleed, hold
 from srgan.image.colour import Pixels, gray_in_rgb, is_gray_in_rgb
 from srgan.image.consistent import consistent
 from srgan.image.heat import heat
-from srgan.image.picture import Limits, Maker, Picture, array_from_picture, image_from_picture, picture_from_array
+from srgan.image.picture import (
+    Coding,
+    Limits,
+    Maker,
+    Picture,
+    array_from_picture,
+    image_from_picture,
+    picture_from_array,
+)
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.resample import resample
 from srgan.image.seamless import inside, margin, wrapped
@@ -32,7 +40,7 @@ from srgan.inference.network import Network
 from srgan.inference.pipeline import held_bytes
 from srgan.inference.runtime import load_network
 from srgan.inference.windows import steps, upscale_pixels
-from srgan.weights import AUTO, NAMES, Choice, choose, counterpart
+from srgan.weights import AUTO, NAMES, Choice, choose, counterpart, is_left_to_the_picture
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, of an ensemble after each of the eight times, what fraction of the picture is done."""
@@ -73,7 +81,8 @@ class Upscaler:
                     in a seventh of the time), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or
                     the path of an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less,
                     the network halfway to it (repair=0.5) for those up to 97, each loaded when the first such picture
-                    comes, and srgan-plus for all else, arrays among them; "auto-fast" is the same of the fast ones
+                    comes, and srgan-plus for all else; what was such a JPEG once and is a PNG, a finer JPEG or an array
+                    now counts as one, where its pixels show it; "auto-fast" is the same of the fast ones
         size        what size results have, or how many times the size; by default what the network makes, 4 times.
                     Other sizes are resampled from what it makes of the picture, or of its own result
         detail      from 0, srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
@@ -229,9 +238,13 @@ class Upscaler:
             alpha = resample(alpha, *size, Image.Resampling.HAMMING, box=part)  # as sharp, and an edge gets no ghosts
         return replace(frame, pixels=pixels, alpha=alpha)
 
+    def coding(self, picture: Picture) -> Coding | None:
+        """Return what has rounded a picture: as its file says and, where the network is chosen by that, its pixels."""
+        return picture.coding if is_left_to_the_picture(*self._asked) else picture.metadata.coding
+
     def _network_for(self, picture: Picture) -> Network:
         """Return the network that a picture asks for; others keep no memory meanwhile."""
-        choice = choose(*self._asked, picture.metadata.jpeg_quality)
+        choice = choose(*self._asked, self.coding(picture))
         if choice not in self._loaded:
             self._loaded[choice] = _load(choice, self._how)
         for other, network in self._loaded.items():
@@ -287,7 +300,8 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
 
     picture  a path, a binary file, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or
              float32 in [0, 1]
-    model    "auto" (srgan-photo for JPEGs of quality 90 or less, halfway to it up to 97, else srgan-plus),
+    model    "auto" (srgan-photo for what is, or once was, a JPEG of quality 90 or less, halfway to it up to 97, else
+             srgan-plus),
              "auto-fast" (the same of the fast ones), "srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast",
              "srgan-fast-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, srgan.Size(width=1920), say

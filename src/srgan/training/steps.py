@@ -319,15 +319,16 @@ def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
 def in_bf16(recipe: Recipe, device: torch.device) -> bool:
     """Return whether networks run in bf16: as the recipe says or, where it leaves that open, if the device has it.
 
-    PyTorch takes bf16 on processors without instructions for it too, but is many times slower then than in float32.
+    PyTorch takes bf16 on processors without instructions for it too, and says that those with AVX-512 have it, but is
+    slower then than in float32.
     """
     if recipe.run.precision != "auto":
         return recipe.run.precision == "bf16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return torch.backends.mkldnn.is_available() and bool(  # type: ignore[no-untyped-call]
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    said = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    emulated = torch.cpu._is_avx512_supported() and not torch.cpu._is_avx512_bf16_supported()
+    return said and not emulated and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @contextmanager

@@ -123,8 +123,8 @@ class Service:
         }
         if made.repair is not None:
             headers["Srgan-Repair"] = f"{made.repair:g}"
-        if made.jpeg_quality is not None:
-            headers["Srgan-JPEG-Quality"] = str(made.jpeg_quality)
+        if made.coding is not None:
+            headers |= {"Srgan-Codec": made.coding.codec, "Srgan-Codec-Quality": str(made.coding.quality)}
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
 
     def _order(self, request: Request, body: Body) -> Order:

@@ -26,7 +26,8 @@ RESULT_HEADERS = {
     "Srgan-Seconds": "From the picture's arrival to its result.",
     "Srgan-Model": "What made it.",
     "Srgan-Repair": "How far its weights were on the way of `repair`, where they were between two networks'.",
-    "Srgan-JPEG-Quality": "1 to 100, of what was enlarged, where that is a JPEG.",
+    "Srgan-Codec": "JPEG or WebP, where that has rounded what was enlarged, by its file or, for auto, its pixels.",
+    "Srgan-Codec-Quality": "0 to 100, at which libjpeg or libwebp rounds about as coarsely.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",
 }

@@ -20,9 +20,9 @@ from srgan.weights import (
     FAST_REPAIRING,
     NAMES,
     REPAIRING,
-    REPAIRS,
     SHARP,
     choose,
+    poor_pictures,
 )
 
 BICUBIC = "bicubic"
@@ -54,7 +54,7 @@ PARAMETERS = (
         "model",
         {"type": "string"},
         f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}: {REPAIRING}"
-        f" for JPEGs of quality {REPAIRS[0][0]} or less, halfway to it up to {REPAIRS[1][0]}, {SHARP} for all else;"
+        f" for what {poor_pictures()}; {SHARP} for all else;"
         f" {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}.",
         SHARP,
     ),

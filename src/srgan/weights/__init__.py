@@ -29,8 +29,8 @@ AUTOS = {AUTO: SHARP, AUTO_FAST: FAST}
 """The models that are for each picture what it asks for, see `choose`, and what each is for most; the first is the
 default."""
 
-REPAIRS = ((90, 1.0), (97, 0.5))
-"""Up to which quality a JPEG asks for how much repair (docs/models.md#srgan-photo)."""
+REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((60, 1.0), (92, 0.5))}
+"""Up to which quality of a codec a picture asks for how much repair (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
 
@@ -86,10 +86,15 @@ class WeightsFiles:
         return path
 
 
+def is_left_to_the_picture(model: str | Path, detail: float | None = None, repair: float | None = None) -> bool:
+    """Return whether `choose` asks what has rounded a picture."""
+    return str(model) in AUTOS and detail is None and repair is None
+
+
 def choose(
-    model: str | Path, detail: float | None = None, repair: float | None = None, jpeg_quality: int | None = None
+    model: str | Path, detail: float | None = None, repair: float | None = None, coding: tuple[str, int] | None = None
 ) -> Choice:
-    """Return which network is meant, for a picture that is a JPEG of some quality, or is none.
+    """Return which network is meant, for a picture that a codec has rounded at some quality, or none.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
     repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, to 1, `FAST_REPAIRING`; the
@@ -108,11 +113,21 @@ def choose(
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
         if value is not None and not (way and 0 <= value <= most):
             raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
-    if start != model and detail is None and repair is None and jpeg_quality is not None:
-        repair = next((enough for most, enough in REPAIRS if jpeg_quality <= most), None)
+    if is_left_to_the_picture(model, detail, repair) and coding is not None:
+        codec, quality = coding
+        repair = next((enough for most, enough in REPAIRS[codec] if quality <= most), None)
     if repair is not None and repair == int(repair):
         return Choice(_WAYS["repair"][str(start)][int(repair)])
     return Choice(start, detail, repair)
+
+
+def poor_pictures() -> str:
+    """Return in words what `REPAIRS` holds for poor: what follows "what" in a sentence."""
+    (jpeg, most_jpeg), (webp, most_webp) = ([most for most, _ in REPAIRS[codec]] for codec in ("JPEG", "WebP"))
+    return (
+        f"is, or once was, a JPEG of quality {jpeg} or less, or is a WebP of {webp} or less; halfway to it up to"
+        f" {most_jpeg} and {most_webp}"
+    )
 
 
 def counterpart(name: str) -> str:

@@ -64,8 +64,8 @@ function pause(seconds, signal) {
  * Have a picture enlarged: `query` holds the parameters of POST /v1/upscale, null and undefined ones are left out.
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
- * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, jpegQuality}: the network
- * that made it, its `repair` where between two, and the quality of a JPEG; else null. Aborting `signal` stops
+ * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, codec, codecQuality}: the
+ * network that made it, its `repair` where between two, and what had rounded the picture; else null. Aborting `signal` stops
  * the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {
@@ -108,7 +108,8 @@ async function upscaleOnce(picture, query, signal, tell) {
       seconds: number("Seconds"),
       model: response.headers.get("Srgan-Model"),
       repair: number("Repair") || null,
-      jpegQuality: number("JPEG-Quality") || null,
+      codec: response.headers.get("Srgan-Codec"),
+      codecQuality: number("Codec-Quality"),
     };
   } catch (error) {
     if (error.status === 0 && !(await isThere(picture))) {

@@ -1,0 +1,188 @@
+"""How coarsely JPEG has rounded a picture: by the tables of its file, or by what is left in its pixels.
+
+A JPEG keeps each 8x8 block of brightness as coefficients of a discrete cosine transform, each a multiple of its
+frequency's step. Where its pixels were stored again, in a PNG or in a finer JPEG, they still lie near such multiples
+(Fan & de Queiroz 2003, "Identification of Bitmap Compression History: JPEG Detection and Quantizer Estimation"), cut or
+not: blocks may begin anywhere.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+from srgan.image.colour import BT601
+
+_Floats = NDArray[np.float32]
+_Ints = NDArray[np.intp]
+
+BLOCK = 8
+_DEEPEST = 4  # vertical and horizontal frequency, added up: of those above too little is left in most blocks
+_DOWN, _ACROSS = np.array([(u, v) for u in range(5) for v in range(5) if 0 < u + v <= _DEEPEST]).T
+_COUNT = len(_DOWN)
+
+_SIDE = 64
+"""Pixels a side of the windows that are looked at, each at all 64 places where a grid of blocks may begin."""
+_WINDOWS = 3  # in each direction
+
+_STEPS = np.arange(2, 65)
+"""Steps that are looked for: one of 1 leaves nothing that rounding pixels does not hide."""
+_BIN, _REACH = 0.25, 96  # of the histograms of coefficients, in levels of 256
+_LEAST = {"to guess": 8, "to keep": 16}  # coefficients of a frequency in so many blocks
+_CLOSE = 0.3
+
+_FREQUENCIES, _COEFFICIENTS, _SCORE, _SHARE, _UNEVEN = 8, 150, 0.4, 0.6, 0.28
+"""What tells a JPEG: steps of so many frequencies, seen in so many coefficients, a score of so much, and of so large a
+share of the score that rounded pixels leave, and steps that grow with frequency about as libjpeg's do."""
+_ROUNDED = 0.5
+"""By how many levels coefficients are moved, root mean square, where pixels are rounded and colours are clipped."""
+
+
+def quality_of_tables(tables: Mapping[int, Sequence[int]]) -> int | None:
+    """Return the quality, 1 to 100, at which libjpeg rounds brightness about as coarsely as a JPEG with these tables.
+
+    The low frequencies decide, the others where those are the same: Photoshop's tables round the low ones as libjpeg
+    does at 40 and the high ones as at 90. None where there is no table.
+    """
+    if 0 not in tables:
+        return None
+    steps = np.array(tables[0])
+    return _quality((steps.reshape(BLOCK, BLOCK)[_DOWN, _ACROSS].sum(), steps.sum()), _sums())
+
+
+def quality_in(pixels: NDArray[np.generic]) -> int | None:
+    """Return the quality, 1 to 94, of the JPEG that a picture once was, (H, W) or (H, W, 3) of uint8.
+
+    None where nothing of one is seen: in pictures of other types, of few blocks, or a JPEG finer than that.
+    """
+    if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 2 * BLOCK:
+        return None
+    evidence = _evidence(_histograms(cast(NDArray[np.uint8], pixels)))
+    likely = np.argsort(-evidence.score * np.sqrt(evidence.number))[:3]
+    for steps, score, number in zip(*(part[likely] for part in evidence), strict=True):
+        known = np.flatnonzero(steps)
+        if len(known) < _FREQUENCIES or number < _COEFFICIENTS:
+            continue
+        left = np.exp(-2 * (np.pi * _ROUNDED / steps[known]) ** 2).mean()
+        uneven = np.log(steps[known] / _tables()[49, known]).std()
+        if score >= max(_SCORE, _SHARE * left) and uneven <= _UNEVEN:
+            return _quality((steps.sum(),), [(sums,) for sums in _tables()[:, known].sum(1)])
+    return None
+
+
+def _quality(steps: tuple[Any, ...], libjpeg: Sequence[tuple[Any, ...]]) -> int:
+    """Return the highest quality at which libjpeg's steps, by such sums as these, are at least as coarse."""
+    return max((quality for quality, theirs in enumerate(libjpeg, 1) if theirs >= steps), default=1)
+
+
+@cache
+def _whole_tables() -> NDArray[np.int64]:
+    """Return libjpeg's steps of brightness (100, 8, 8) at all qualities."""
+    found = []
+    for quality in range(1, 101):
+        file = io.BytesIO()
+        Image.new("L", (1, 1)).save(file, "JPEG", quality=quality)
+        with Image.open(file) as image:
+            found.append(np.array(cast(JpegImageFile, image).quantization[0]).reshape(BLOCK, BLOCK))
+    return np.array(found)
+
+
+@cache
+def _tables() -> NDArray[np.int64]:
+    """Return those of the low frequencies (100, frequencies)."""
+    return _whole_tables()[:, _DOWN, _ACROSS]
+
+
+@cache
+def _sums() -> list[tuple[Any, ...]]:
+    return list(zip(_tables().sum(1), _whole_tables().sum((1, 2)), strict=True))
+
+
+class _Evidence(NamedTuple):
+    """What speaks for a grid that begins at each of the 64 places.
+
+    steps  (64, frequencies) of brightness, 0 where none is seen
+    score  (64,) the mean of cos(2 pi coefficient / step): 1 for multiples, about 0 for what never was rounded
+    number  (64,) of so many coefficients
+    """
+
+    steps: NDArray[np.int64]
+    score: _Floats
+    number: _Floats
+
+
+def _evidence(histograms: _Floats) -> _Evidence:
+    """Judge histograms (64, 2, frequencies, bins): one half of the blocks guesses the steps, the other scores them."""
+    far, near = _waves_of_bins()
+    number, close = histograms @ far, histograms @ near
+    guess, good = _likeliest(number, close, _LEAST["to guess"])
+    count, score = (np.take_along_axis(part[:, ::-1], guess, -1)[..., 0] * good for part in (number, close))
+    count, score = count.sum((1, 2)), score.sum((1, 2))
+    guess, good = _likeliest(number.sum(1), close.sum(1), _LEAST["to keep"])
+    return _Evidence(_STEPS[guess[..., 0]] * good, score / np.maximum(count, 1), count)
+
+
+def _likeliest(number: _Floats, close: _Floats, least: int) -> tuple[_Ints, NDArray[np.bool_]]:
+    """Return which step coefficients lie closest to multiples of (..., 1), and whether that is close (...)."""
+    mean = np.where(number >= least, close / np.maximum(number, 1), -1)
+    guess = mean.argmax(-1)[..., None]
+    return guess, np.take_along_axis(mean, guess, -1)[..., 0] > _CLOSE
+
+
+@cache
+def _waves_of_bins() -> tuple[_Floats, _Floats]:
+    """Return for each bin and step whether coefficients there count (bins, steps), and their cosine.
+
+    Those near zero do not: whatever was rounded, most lie there. Nor those beyond the last bin, which gathers them.
+    """
+    centres = np.arange(int(_REACH / _BIN))[:, None] * _BIN
+    counts = (centres > 0.6 * _STEPS) & (centres < centres[-1])
+    return counts.astype(np.float32), (np.cos(2 * np.pi * centres / _STEPS) * counts).astype(np.float32)
+
+
+def _histograms(pixels: NDArray[np.uint8]) -> _Floats:
+    """Count coefficients (64 places, 2 halves of the blocks, frequencies, bins) in windows all over the picture."""
+    bins = int(_REACH / _BIN)
+    found = []
+    for top in _starts(pixels.shape[0]):
+        for left in _starts(pixels.shape[1]):
+            window = pixels[top : top + _SIDE + BLOCK - 1, left : left + _SIDE + BLOCK - 1].astype(np.float32)
+            coefficients = _coefficients(window if window.ndim == 2 else window @ BT601)
+            values = np.minimum(np.rint(np.abs(coefficients) / _BIN), bins - 1).astype(np.intp)
+            found.append((_groups(*values.shape[:2])[..., None] * _COUNT + np.arange(_COUNT)) * bins + values)
+    counted = np.bincount(np.concatenate([part.ravel() for part in found]), minlength=128 * _COUNT * bins)
+    return counted.astype(np.float32).reshape(64, 2, _COUNT, bins)
+
+
+def _starts(length: int) -> list[int]:
+    """Return where windows begin, on the grid of blocks of an uncut picture."""
+    last = max(0, (length - _SIDE - BLOCK + 1) // BLOCK)
+    return sorted({BLOCK * int(place) for place in np.linspace(0, last, min(_WINDOWS, last + 1)).round()})
+
+
+@cache
+def _groups(height: int, width: int) -> _Ints:
+    """Return for each pixel of a window in which grid a block that begins there is, and in which half of that."""
+    y, x = np.indices((height, width))
+    return (y % BLOCK * BLOCK + x % BLOCK) * 2 + (y // BLOCK + x // BLOCK) % 2
+
+
+def _coefficients(window: _Floats) -> _Floats:
+    """Return the coefficients of the block that begins at each pixel (H - 7, W - 7, frequencies)."""
+    across = sliding_window_view(window, BLOCK, axis=1) @ _cosines()
+    both = sliding_window_view(across, BLOCK, axis=0) @ _cosines()
+    return both[..., _ACROSS, _DOWN]
+
+
+@cache
+def _cosines() -> _Floats:
+    """Return the orthonormal DCT's first waves (8, 5)."""
+    waves = np.cos(np.pi * (2 * np.arange(BLOCK)[:, None] + 1) * np.arange(_DEEPEST + 1) / (2 * BLOCK)) / 2
+    waves[:, 0] /= np.sqrt(2)
+    return waves.astype(np.float32)
