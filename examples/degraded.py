@@ -1,4 +1,4 @@
-"""Copy a test folder with low-resolution pictures blurred, with noise or saved as JPEG, for `srgan evaluate --data`.
+"""Copy a test folder with low-resolution pictures blurred, with noise or saved with loss, for `srgan evaluate --data`.
 
 python examples/degraded.py Set14 -o Set14-q50 --quality 50
 python examples/degraded.py Set14 -o Set14-q50q95 --quality 50 95
@@ -24,11 +24,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="test folder, with LRx4 or without")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
     parser.add_argument("--quality", type=int, nargs="+", help="of JPEG, 1 to 100, or of several in turn; else PNG")
+    parser.add_argument("--webp", action="store_true", help="of WebP")
     parser.add_argument("--blur", type=float, default=0, help="the standard deviation of a Gaussian in pixels")
     parser.add_argument("--noise", type=float, default=0, help="its standard deviation in levels of 255")
     arguments = parser.parse_args()
     if arguments.output.exists():
         parser.error(f"{arguments.output} is there already")
+    if arguments.webp and not arguments.quality:
+        parser.error("--webp needs --quality")
     for quality in arguments.quality or ():
         if not 1 <= quality <= 100:
             parser.error(f"--quality goes from 1 to 100, not {quality}")
@@ -40,6 +43,8 @@ def main() -> None:
         pairs = list(TestFolder(arguments.data))
     except SrganError as error:
         parser.error(str(error))
+    if arguments.webp and (gray := [pair.file for pair in pairs if pair.lr.ndim == 2]):
+        parser.error(f"{gray[0]}: gray, which WebP has not")
     small = arguments.output / "LRx4"
     small.mkdir(parents=True)
     for number, pair in enumerate(pairs):
@@ -47,9 +52,10 @@ def main() -> None:
         lr = Image.fromarray(with_noise(blurred, arguments.noise, np.random.default_rng(number)))
         if arguments.quality is None:
             lr.save(small / f"{pair.file.stem}.png")
+        place = small / f"{pair.file.stem}.{'webp' if arguments.webp else 'jpg'}"
         for quality in arguments.quality or ():
-            lr.save(small / f"{pair.file.stem}.jpg", quality=quality)
-            with Image.open(small / f"{pair.file.stem}.jpg") as kept:
+            lr.save(place, quality=quality)
+            with Image.open(place) as kept:
                 lr = kept.copy()
         shutil.copy(pair.file, arguments.output)
 

@@ -6,6 +6,7 @@ import runpy
 import sys
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from made import as_jpeg
 from runs import photographs
 from srgan.data.degradation import Degradation, with_blur
 from srgan.data.folders import TestFolder
@@ -182,15 +184,26 @@ def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
     file = BytesIO()
     Image.fromarray(noisy.clip(0, 255).round().astype(np.uint8)).save(file, "JPEG", quality=60)
     assert np.array_equal(pair.lr, np.asarray(Image.open(file)))
+    run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-q60q95", "--quality", 60, 95)
+    twice = as_jpeg(as_jpeg(clean.lr, 60), 95)
+    assert np.array_equal(next(iter(TestFolder(tmp_path / "Set2-q60q95"))).lr, twice)
+    run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-webp", "--quality", 60, "--webp")
+    file = BytesIO()
+    Image.fromarray(clean.lr).save(file, "WEBP", quality=60)
+    assert np.array_equal(next(iter(TestFolder(tmp_path / "Set2-webp"))).lr, np.asarray(Image.open(file)))
     run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-b1", "--blur", 1)
     pair, *_ = TestFolder(tmp_path / "Set2-b1")
     assert np.array_equal(pair.lr, with_blur(clean.lr, 1.0))
-    for wrong, message in [
-        (["--quality", 0], "--quality goes from 1 to 100, not 0"),
+    Image.new("L", (64, 64)).save(tmp_path / "Set2/01.png")
+    wrongs: list[tuple[list[Any], str]] = [
+        (["--quality", 60, 0], "--quality goes from 1 to 100, not 0"),
+        (["--webp"], "--webp needs --quality"),
+        (["--webp", "--quality", 60], f"{tmp_path / 'Set2' / '01.png'}: gray, which WebP has not"),
         (["--blur", 16], "--blur goes from 0 to 15 pixels, not 16"),
         (["--noise", -1], "--noise goes from 0 to 255 levels, not -1"),
         ([], f"{tmp_path / 'empty'}: no such folder"),
-    ]:
+    ]
+    for wrong, message in wrongs:
         with pytest.raises(SystemExit, match="2"):
             run(monkeypatch, "degraded.py", tmp_path / ("Set2" if wrong else "empty"), "-o", again, *wrong)
         assert capsys.readouterr().err.endswith(f"{message}\n")

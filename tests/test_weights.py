@@ -46,7 +46,7 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
         coding = None if quality is None else ("JPEG", quality)
         assert choose("auto-fast", coding=coding) == choice
         assert choose("srgan-fast", coding=coding) == Choice("srgan-fast")
-    for quality, choice in ((0, repaired), (60, repaired), (61, halfway), (92, halfway), (93, Choice("srgan-plus"))):
+    for quality, choice in ((0, repaired), (65, repaired), (66, halfway), (90, halfway), (91, Choice("srgan-plus"))):
         assert choose("auto", coding=("WebP", quality)) == choice
 
 

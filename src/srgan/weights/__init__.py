@@ -29,7 +29,7 @@ AUTOS = {AUTO: SHARP, AUTO_FAST: FAST}
 """The models that are for each picture what it asks for, see `choose`, and what each is for most; the first is the
 default."""
 
-REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((60, 1.0), (92, 0.5))}
+REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((65, 1.0), (90, 0.5))}
 """Up to which quality of a codec a picture asks for how much repair (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
