@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from srgan.bulk.places import open_place
+from srgan.errors import BulkError
 
 KEYS = "s3://KEY:SECRET@bucket"
 AT = "region=us-east-1&endpoint_override=127.0.0.1"
@@ -41,3 +44,8 @@ def test_a_link_to_a_place_is_in_it(tmp_path: Path) -> None:
     assert open_place(str(tmp_path / "photos")).holds(open_place(str(tmp_path / "link")))
     assert open_place(str(tmp_path / "photos")).holds(open_place(str(tmp_path / "link/deep")))
     assert not open_place(str(tmp_path / "link")).holds(open_place(str(tmp_path / "photos")))
+
+
+def test_a_place_has_a_name() -> None:
+    with pytest.raises(BulkError, match="^an empty name, where that of a place is needed$"):
+        open_place("")

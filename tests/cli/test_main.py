@@ -52,6 +52,25 @@ def test_wrong_usage_is_status_two(arguments: list[str], capsys: pytest.CaptureF
     assert "Usage: srgan" in "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["upscale", "a.png", "-o", ""],
+        ["upscale", "a.png", "--log", ""],
+        ["train", "", "--data", "a", "--out", "run"],
+        ["train", "a.toml", "--data", "a", "--out", ""],
+        ["train", "a.toml", "--data", "a", "--out", "run", "--validate", ""],
+        ["evaluate", "bicubic", "--data", ""],
+        ["data", "check", ""],
+    ],
+)
+def test_a_path_without_a_name_is_not_the_folder_that_one_is_in(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.endswith(": an empty name\n")
+
+
 def failing(error: BaseException) -> click.Command:
     @click.command()
     def command() -> None:

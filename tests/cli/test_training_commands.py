@@ -124,6 +124,8 @@ def test_a_test_folder_is_validated_on_as_evaluate_measures_it(
     assert main([*train, "--resume", "--set", "optimiser.patches=36"]) == 0
     assert "validated on others: its best score counts no more" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "run" / "strips").iterdir()] == ["00.png"]
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["patches"] for line in logged if line["kind"] == "bicubic"] == [0, 28, 32]
 
 
 @pytest.mark.parametrize(

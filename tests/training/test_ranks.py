@@ -58,6 +58,7 @@ def test_two_processes_give_the_weights_of_one_and_one_goes_on_where_they_were_c
     pixel_alone = ["--set", "loss.adversarial=0"]
     two = srgan_train(tmp_path, "two", *pixel_alone, processes=2)
     assert two.returncode == 0, two.stderr
+    assert two.stdout.split() == [str(tmp_path / "two" / "checkpoints" / "000000000040.pt")]
     cut = srgan_train(tmp_path, "cut", *pixel_alone, processes=2, RUNS_DIE_AT="1,6")
     assert cut.returncode != 0
     assert "srgan: error: process 0 of 2 lost another one; --resume goes on from the newest checkpoint" in cut.stderr

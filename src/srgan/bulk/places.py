@@ -266,6 +266,8 @@ def open_place(text: str) -> Place:
 
     A query sets options of the file system, `?endpoint_override=localhost:9000&scheme=http` say. Raises BulkError.
     """
+    if not text:
+        raise BulkError("an empty name, where that of a place is needed")
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
     if "://" not in text:

@@ -100,6 +100,19 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
 
 
+class NamedPath(click.Path):
+    """A path that has a name: that of a variable which is not set would be the folder that one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. Raises BadParameter."""
+        if value == "":
+            self.fail("an empty name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE, FOLDER = NamedPath(dir_okay=False, path_type=Path), NamedPath(file_okay=False, path_type=Path)
+
+
 def debug_option(command: _F) -> _F:
     """Give a command the option --debug."""
 

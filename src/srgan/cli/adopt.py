@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from srgan.cli import debug_option
+from srgan.cli import FILE, debug_option
 
 EPILOG = """\b
 Examples:
@@ -17,13 +17,13 @@ The network takes and gives RGB pictures of any size, float32 in 0..1.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("source", metavar="NETWORK", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", metavar="NETWORK", type=FILE)
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="The .onnx file to write.",
 )
 @click.option(

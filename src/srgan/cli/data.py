@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from srgan.cli import debug_option
+from srgan.cli import FOLDER, debug_option
 from srgan.errors import ArgumentError, DataError, PictureError
 
 EPILOG = """\b
@@ -23,11 +23,11 @@ def data() -> None:
 
 
 @data.command(epilog=EPILOG)
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=FOLDER)
 @click.option(
     "--against",
     multiple=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of test pictures that must not be among these; repeatable.",
 )
 @click.option(

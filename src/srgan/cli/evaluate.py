@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from srgan.cli import debug_option
+from srgan.cli import FILE, FOLDER, debug_option
 from srgan.errors import DataError, SrganError
 from srgan.inference.runtime import PRECISIONS
 
@@ -27,25 +27,25 @@ without them they are left out, unless --metrics names them.
     "folders",
     multiple=True,
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of HR pictures, with their LR in LRx4 inside it or made by bicubic; repeatable.",
 )
 @click.option(
     "--lr",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of LR pictures instead, named like the HR pictures, in folders named like those of --data or not.",
 )
 @click.option(
     "--sr",
     "made",
     multiple=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of results that another program made, named like the HR pictures, whatever stands behind; repeatable.",
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every score here.")
+@click.option("--json", "json_file", type=FILE, help="Write every score here.")
 @click.option(
     "--report",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Write index.html with tables, plots and crops here.",
 )
 @click.option("--pictures", is_flag=True, help="Print the scores of each picture as well.")
@@ -59,9 +59,7 @@ without them they are left out, unless --metrics names them.
     help="Pixels to cut off each side for PSNR, SSIM and NIQE.",
 )
 @click.option("--profile", "profiled", is_flag=True, help="Print where the time went.")
-@click.option(
-    "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the learned metrics' weights."
-)
+@click.option("--perceptual", type=FOLDER, help="Folder with the learned metrics' weights.")
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from srgan.cli import debug_option
+from srgan.cli import FILE, debug_option
 
 
 @click.command()
-@click.argument("source", metavar="CHECKPOINT", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", metavar="CHECKPOINT", type=FILE)
 @click.option(
     "-o",
     "--output",
@@ -16,18 +16,16 @@ from srgan.cli import debug_option
     multiple=True,
     required=True,
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="An .onnx or .safetensors file; repeatable.",
 )
 @click.option("--name", help="The network's name in its card; the recipe's by default.")
 @click.option("--summary", help="What it is, in a line, for the card.")
 @click.option("--trained-on", help="What the data were, and their licences, for the card.")
-@click.option(
-    "--scores", type=click.Path(dir_okay=False, path_type=Path), help="Scores from srgan evaluate --json, for the card."
-)
+@click.option("--scores", type=FILE, help="Scores from srgan evaluate --json, for the card.")
 @click.option(
     "--blend",
-    type=(click.Path(dir_okay=False, path_type=Path), click.FloatRange(0, 1)),
+    type=(FILE, click.FloatRange(0, 1)),
     metavar="FILE SHARE",
     help="Take this share of each weight from another checkpoint or .safetensors file.",
 )

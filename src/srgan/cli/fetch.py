@@ -5,14 +5,12 @@ from pathlib import Path
 import click
 
 from srgan import perceptual
-from srgan.cli import debug_option
+from srgan.cli import FOLDER, debug_option
 
 
 @click.command()
 @click.argument("networks", nargs=-1, required=True, type=click.Choice(perceptual.NETWORKS))
-@click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder, if not the one in the cache."
-)
+@click.option("--to", "folder", type=FOLDER, help="Folder, if not the one in the cache.")
 @debug_option
 def fetch(networks: tuple[str, ...], folder: Path | None) -> None:
     """Download the weights of NETWORKS.

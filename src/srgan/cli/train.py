@@ -1,14 +1,15 @@
 """`srgan train`: a recipe and photographs in, checkpoints out."""
 
+import os
 from pathlib import Path
 
 import click
 
-from srgan.cli import debug_option
+from srgan.cli import FILE, FOLDER, debug_option
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("recipe", type=FILE)
 @click.option(
     "--data",
     "sources",
@@ -23,17 +24,17 @@ from srgan.cli import debug_option
 )
 @click.option(
     "--lr",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of LR pictures to train on in place of bicubic's, named like those of --data, or with x4 behind, in"
     " folders like theirs or in none.",
 )
 @click.option(
     "--validate",
     "validation",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Test folder to validate on, as srgan evaluate has it; no photograph is held out then.",
 )
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the run.")
 @click.option(
     "--set",
     "settings",
@@ -42,10 +43,8 @@ from srgan.cli import debug_option
     help="Override a key of the recipe, e.g. optimiser.batch_size=32.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the run's folder.")
-@click.option(
-    "--perceptual", type=click.Path(file_okay=False, path_type=Path), help="Folder with the weights of VGG19 and LPIPS."
-)
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder for decoded pictures.")
+@click.option("--perceptual", type=FOLDER, help="Folder with the weights of VGG19 and LPIPS.")
+@click.option("--cache", type=FOLDER, help="Folder for decoded pictures.")
 @debug_option
 def train(
     recipe: Path,
@@ -76,4 +75,5 @@ def train(
         perceptual=perceptual,
         cache=cache,
     )
-    click.echo(last)
+    if os.environ.get("RANK", "0") == "0":  # the first of the processes of torchrun
+        click.echo(last)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srgan.cli import Settings, debug_option, pass_settings
+from srgan.cli import FILE, NamedPath, Settings, debug_option, pass_settings
 from srgan.cli.options import LIMITS, NETWORK, RESULTS, SIZE, TEXTURE, Grouped, options, size_of
 from srgan.errors import ArgumentError, OutputError, PictureError
 from srgan.weights import FAITHFUL, NAMES, choose, find_weights, read_card
@@ -50,7 +50,7 @@ GROUPS = {
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=NamedPath(path_type=Path, allow_dash=True),
     metavar="FILE_OR_DIR",
     help="The folder for the results, made where it lacks, or the file for one result; - for standard output."
     " Default: beside the picture.",
@@ -58,7 +58,7 @@ GROUPS = {
 @options(RESULTS, SIZE, TEXTURE)
 @click.option(
     "--confidence",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help=f"Write, of one picture, a map of where detail was invented: the difference of its result and {FAITHFUL}'s.",
 )
@@ -66,7 +66,7 @@ GROUPS = {
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that the process may use.")
 @click.option(
     "--log",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Add to this file a line of JSON for each picture: what became of it, and how long it took.",
 )

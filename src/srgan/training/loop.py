@@ -135,7 +135,7 @@ def train(
             origin["validated on"] = "a test folder, no picture held out"
 
         photographs = store.identity(side) + identity(validation)
-        progress = _begin(recipe, networks, folder, photographs, resume=resume)
+        progress, known = _begin(recipe, networks, folder, photographs, resume=resume)
         if networks.content is not None:
             if recipe.loss.content_factor:
                 networks.content.factor = recipe.loss.content_factor
@@ -154,8 +154,10 @@ def train(
         recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
         logged, waited = time.perf_counter(), 0.0
         began = logged - progress.seconds
-        if watch and not progress.patches:
-            watch.values("bicubic", 0, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0])
+        if watch and not known:
+            watch.values(
+                "bicubic", progress.patches, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0]
+            )
             largest = max((pair.lr for pair in pairs), key=lambda lr: lr.size)
             upscaled(networks.average, largest)  # where it has no room that is said now
         last = progress.patches >= end
@@ -269,14 +271,16 @@ def _earlier(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[Path, Recip
     return earlier[-1], theirs, state
 
 
-def _begin(recipe: Recipe, networks: Networks, folder: Path, photographs: str, *, resume: bool) -> Progress:
-    """Load what the run starts from and return what lies behind it.
+def _begin(
+    recipe: Recipe, networks: Networks, folder: Path, photographs: str, *, resume: bool
+) -> tuple[Progress, bool]:
+    """Load what the run starts from and return what lies behind it, and whether that was on the same photographs.
 
     The best score counts no more where a run goes on by another measure, or other photographs: others are held out.
     """
     for place in (folder.parent, folder, folder.parent / "strips"):
         remove_leftovers(place)
-    progress = Progress()
+    progress, same = Progress(), False
     earlier = _earlier(recipe, folder, resume=resume)
     if earlier is not None:
         path, theirs, state = earlier
@@ -296,7 +300,7 @@ def _begin(recipe: Recipe, networks: Networks, folder: Path, photographs: str, *
         progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)
     elif recipe.initial:
         load_initial(recipe, networks)
-    return progress
+    return progress, same
 
 
 def _calibrate(content: ContentLoss, recipe: Recipe, sampler: PatchSampler) -> None:

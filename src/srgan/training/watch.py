@@ -86,7 +86,7 @@ class Watch:
     def values(self, kind: str, patches: int, values: Mapping[str, float]) -> None:
         """Log values that belong together, measured after `patches` patches.
 
-        The kinds are "train", "validation", and "bicubic", the score that a run starts against.
+        The kinds are "train", "validation", and "bicubic", the score that a run starts against, or goes on against.
         """
         rounded: dict[str, Any] = {k: _rounded(v) for k, v in values.items()}
         with self._writing():
