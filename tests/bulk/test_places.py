@@ -47,5 +47,5 @@ def test_a_link_to_a_place_is_in_it(tmp_path: Path) -> None:
 
 
 def test_a_place_has_a_name() -> None:
-    with pytest.raises(BulkError, match="^an empty name, where that of a place is needed$"):
+    with pytest.raises(BulkError, match=r"^an empty name, where that of a place is needed$"):
         open_place("")

@@ -155,9 +155,8 @@ def train(
         logged, waited = time.perf_counter(), 0.0
         began = logged - progress.seconds
         if watch and not known:
-            watch.values(
-                "bicubic", progress.patches, validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)[0]
-            )
+            scores, _ = validate(lambda lr: imresize(lr, scale=float(scale)), pairs, scored)
+            watch.values("bicubic", progress.patches, scores)
             largest = max((pair.lr for pair in pairs), key=lambda lr: lr.size)
             upscaled(networks.average, largest)  # where it has no room that is said now
         last = progress.patches >= end
