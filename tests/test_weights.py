@@ -48,6 +48,8 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
         assert choose("srgan-fast", coding=coding) == Choice("srgan-fast")
     for quality, choice in ((0, repaired), (65, repaired), (66, halfway), (90, halfway), (91, Choice("srgan-plus"))):
         assert choose("auto", coding=("WebP", quality)) == choice
+    for quality, choice in ((0, repaired), (60, repaired), (61, halfway), (80, halfway), (81, Choice("srgan-plus"))):
+        assert choose("auto", coding=("AVIF", quality)) == choice
 
 
 def test_the_networks_along_repair_are_the_plain_ones() -> None:

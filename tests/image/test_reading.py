@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 import references
 from made import since_pillow_13
 from srgan.errors import ArgumentError, OutputError, PictureError, TooLargeError
-from srgan.image import webp
+from srgan.image import avif, webp
 from srgan.image.measure import gif_canvas
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture, without_limits
@@ -107,6 +107,38 @@ def test_a_webp_that_is_cut_off_has_no_quality(noise: NDArray[np.uint8], length:
     Image.fromarray(noise).save(file, "WEBP")
     assert webp.quality_of(file) is not None
     assert webp.quality_of(io.BytesIO(file.getvalue()[: min(length, 31)])) is None
+
+
+@pytest.mark.parametrize("quality", [0, 10, 30, 50, 60, 70, 75, 80, 85, 90, 95, 100])
+def test_the_quality_of_an_avif_is_that_of_its_frame(noise: NDArray[np.uint8], quality: int) -> None:
+    transparent = Image.fromarray(noise)
+    transparent.putalpha(77)
+    large = Image.new("RGB", (4200, 70), "teal")  # in tiles, as it is wider than one may be
+    for image in (Image.fromarray(noise), Image.fromarray(noise[..., 0]), transparent, large):
+        file = io.BytesIO()
+        image.save(file, "AVIF", quality=quality, speed=10)
+        file.seek(0)
+        codec, found = read_picture(file).metadata.coding or ("", -1)
+        assert codec == "AVIF"
+        assert abs(found - quality) <= 5  # none, by libavif 1.4
+
+
+def test_an_avif_whose_header_is_damaged_has_some_quality_or_none_at_once(noise: NDArray[np.uint8]) -> None:
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "AVIF")
+    content = file.getvalue()
+    assert [avif.quality_of(io.BytesIO(content[:length])) for length in (0, 4, 9, 60, 200)] == [None] * 5
+    longer = b"\0\0\0\1free" + bytes(7)  # a box of 64 bits of length, less than itself
+    assert all(avif.quality_of(io.BytesIO(longer + bytes([size]))) is None for size in (0, 1, 15))
+    assert avif.quality_of(io.BytesIO(longer[:8] + b"\xff" * 8)) is None
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[random.integers(len(damaged))] = random.integers(256)
+        assert avif.quality_of(io.BytesIO(damaged)) in (None, *range(101))
+    many = content.index(b"iloc")
+    endless = content[: many + 8] + b"\0\0\xff\xff" * 400  # places of no bits each
+    assert avif.quality_of(io.BytesIO(endless)) is None
 
 
 def test_what_no_codec_has_rounded_has_no_quality(tmp_path: Path, noise: NDArray[np.uint8]) -> None:

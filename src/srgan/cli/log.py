@@ -20,9 +20,9 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out, codec, codec_quality, model and error; target is null for standard output, codec where neither JPEG nor
-    WebP has rounded the picture, as far as its file says and --model auto sees, and model where no network was needed.
-    Raises OutputError where the file cannot be written, or holds something else.
+    pixels_out, codec, codec_quality, model and error; target is null for standard output, codec where not JPEG, WebP
+    or AVIF has rounded the picture, as far as its file says and --model auto sees, and model where no network was
+    needed. Raises OutputError where the file cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:

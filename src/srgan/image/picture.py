@@ -32,9 +32,9 @@ def in_words(pixels: int) -> str:
 
 
 class Coding(NamedTuple):
-    """What has rounded a picture, and the quality, 0 to 100, at which libjpeg or libwebp rounds about as coarsely."""
+    """What has rounded a picture, and at which quality, 0 to 100, libjpeg, libwebp or libavif is about as coarse."""
 
-    codec: Literal["JPEG", "WebP"]
+    codec: Literal["JPEG", "WebP", "AVIF"]
     quality: int
 
 
@@ -47,7 +47,7 @@ class Metadata:
     dpi     pixels an inch, horizontal and vertical
     iptc    the records of IPTC-IIM
     text    of a PNG, the chunks of text that people and programs wrote, kinds and contents as in its file
-    coding  what it lost by that, as far as the file says: of a JPEG by its tables, of a WebP by its header
+    coding  what has rounded the picture, as far as the file says: JPEG, by its tables, WebP or AVIF, by its header
     """
 
     exif: bytes | None = None

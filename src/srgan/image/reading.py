@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, _imaging
 
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
-from srgan.image import webp
+from srgan.image import avif, webp
 from srgan.image.colour import Pixels, largest
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
 from srgan.image.metadata import metadata_of
@@ -281,12 +281,23 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if image.format == "PNG":
         colours, text = read_chunks(file)
         frames[0] = replace(frames[0], colours=colours, metadata=replace(frames[0].metadata, text=text))
-    if image.format == "WEBP" and (quality := webp.quality_of(file)) is not None:
-        frames[0] = replace(frames[0], metadata=replace(frames[0].metadata, coding=Coding("WebP", quality)))
+    if (coding := _coding(image.format, file)) is not None:
+        frames[0] = replace(frames[0], metadata=replace(frames[0].metadata, coding=coding))
     if animated and len(frames) > 1:
         frames = _alike(frames)
         return replace(frames[0], more=tuple(frames[1:]), timing=Timing(tuple(milliseconds), loops))
     return replace(frames[0], more=tuple(frames[1:]))
+
+
+def _coding(kind: str | None, file: BinaryIO) -> Coding | None:
+    """Return how coarsely a file of WebP or AVIF says that it has been rounded."""
+    if kind == "WEBP":
+        quality = webp.quality_of(file)
+        return None if quality is None else Coding("WebP", quality)
+    if kind == "AVIF":
+        quality = avif.quality_of(file)
+        return None if quality is None else Coding("AVIF", quality)
+    return None
 
 
 @cache

@@ -26,8 +26,8 @@ RESULT_HEADERS = {
     "Srgan-Seconds": "From the picture's arrival to its result.",
     "Srgan-Model": "What made it.",
     "Srgan-Repair": "How far its weights were on the way of `repair`, where they were between two networks'.",
-    "Srgan-Codec": "JPEG or WebP, where that has rounded what was enlarged, by its file or, for auto, its pixels.",
-    "Srgan-Codec-Quality": "0 to 100, at which libjpeg or libwebp rounds about as coarsely.",
+    "Srgan-Codec": "JPEG, WebP or AVIF, where that has rounded what was enlarged, by its file or, for auto, pixels.",
+    "Srgan-Codec-Quality": "0 to 100, at which libjpeg, libwebp or libavif is about as coarse.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",
 }

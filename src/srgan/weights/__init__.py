@@ -29,7 +29,7 @@ AUTOS = {AUTO: SHARP, AUTO_FAST: FAST}
 """The models that are for each picture what it asks for, see `choose`, and what each is for most; the first is the
 default."""
 
-REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((65, 1.0), (90, 0.5))}
+REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((65, 1.0), (90, 0.5)), "AVIF": ((60, 1.0), (80, 0.5))}
 """Up to which quality of a codec a picture asks for how much repair (docs/models.md#srgan-photo)."""
 
 METADATA_KEY = "srgan"
@@ -123,10 +123,10 @@ def choose(
 
 def poor_pictures() -> str:
     """Return in words what `REPAIRS` holds for poor: what follows "what" in a sentence."""
-    (jpeg, most_jpeg), (webp, most_webp) = ([most for most, _ in REPAIRS[codec]] for codec in ("JPEG", "WebP"))
+    (jpeg, most_jpeg), (webp, most_webp), (avif, most_avif) = ([most for most, _ in rows] for rows in REPAIRS.values())
     return (
-        f"is, or once was, a JPEG of quality {jpeg} or less, or is a WebP of {webp} or less; halfway to it up to"
-        f" {most_jpeg} and {most_webp}"
+        f"is, or once was, a JPEG of quality {jpeg} or less, or is a WebP of {webp}, an AVIF of {avif}; halfway to it"
+        f" up to {most_jpeg}, {most_webp} and {most_avif}"
     )
 
 
