@@ -80,9 +80,10 @@ class Upscaler:
                     JPEG's blocks), "srgan-deblur" (and with blur), "srgan-fast" and "srgan-fast-photo" (the first two
                     in a seventh of the time), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or
                     the path of an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less,
-                    the network halfway to it (repair=0.5) for those up to 97, each loaded when the first such picture
-                    comes, and srgan-plus for all else; what was such a JPEG once and is a PNG, a finer JPEG or an array
-                    now counts as one, where its pixels show it; "auto-fast" is the same of the fast ones
+                    WebPs of 65 and AVIFs of 60, the network halfway to it (repair=0.5) for those up to 97, 90 and 80,
+                    each loaded when the first such picture comes, and srgan-plus for all else; what was such a JPEG
+                    once and is a PNG, a finer JPEG or an array now counts as one, where its pixels show it; "auto-fast"
+                    is the same of the fast ones
         size        what size results have, or how many times the size; by default what the network makes, 4 times.
                     Other sizes are resampled from what it makes of the picture, or of its own result
         detail      from 0, srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
@@ -300,8 +301,7 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
 
     picture  a path, a binary file, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or
              float32 in [0, 1]
-    model    "auto" (srgan-photo for what is, or once was, a JPEG of quality 90 or less, halfway to it up to 97, else
-             srgan-plus),
+    model    "auto" (by what JPEG, WebP or AVIF has done to the picture: srgan-plus, srgan-photo, or halfway between),
              "auto-fast" (the same of the fast ones), "srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast",
              "srgan-fast-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, srgan.Size(width=1920), say
