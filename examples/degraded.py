@@ -23,15 +23,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="test folder, with LRx4 or without")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is not there yet")
-    parser.add_argument("--quality", type=int, nargs="+", help="of JPEG, 1 to 100, or of several in turn; else PNG")
-    parser.add_argument("--webp", action="store_true", help="of WebP")
+    parser.add_argument("--quality", type=int, nargs="+", help="1 to 100, or several of them in turn; else PNG")
+    parser.add_argument("--codec", choices=("jpg", "webp", "avif"), default="jpg", help="of what; JPEG's by default")
     parser.add_argument("--blur", type=float, default=0, help="the standard deviation of a Gaussian in pixels")
     parser.add_argument("--noise", type=float, default=0, help="its standard deviation in levels of 255")
     arguments = parser.parse_args()
     if arguments.output.exists():
         parser.error(f"{arguments.output} is there already")
-    if arguments.webp and not arguments.quality:
-        parser.error("--webp needs --quality")
+    if arguments.codec != "jpg" and not arguments.quality:
+        parser.error("--codec needs --quality")
     for quality in arguments.quality or ():
         if not 1 <= quality <= 100:
             parser.error(f"--quality goes from 1 to 100, not {quality}")
@@ -43,7 +43,7 @@ def main() -> None:
         pairs = list(TestFolder(arguments.data))
     except SrganError as error:
         parser.error(str(error))
-    if arguments.webp and (gray := [pair.file for pair in pairs if pair.lr.ndim == 2]):
+    if arguments.codec == "webp" and (gray := [pair.file for pair in pairs if pair.lr.ndim == 2]):
         parser.error(f"{gray[0]}: gray, which WebP has not")
     small = arguments.output / "LRx4"
     small.mkdir(parents=True)
@@ -52,7 +52,7 @@ def main() -> None:
         lr = Image.fromarray(with_noise(blurred, arguments.noise, np.random.default_rng(number)))
         if arguments.quality is None:
             lr.save(small / f"{pair.file.stem}.png")
-        place = small / f"{pair.file.stem}.{'webp' if arguments.webp else 'jpg'}"
+        place = small / f"{pair.file.stem}.{arguments.codec}"
         for quality in arguments.quality or ():
             lr.save(place, quality=quality)
             with Image.open(place) as kept:

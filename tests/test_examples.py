@@ -187,7 +187,7 @@ def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
     run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-q60q95", "--quality", 60, 95)
     twice = as_jpeg(as_jpeg(clean.lr, 60), 95)
     assert np.array_equal(next(iter(TestFolder(tmp_path / "Set2-q60q95"))).lr, twice)
-    run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-webp", "--quality", 60, "--webp")
+    run(monkeypatch, "degraded.py", tmp_path / "Set2", "-o", tmp_path / "Set2-webp", "--quality", 60, "--codec", "webp")
     file = BytesIO()
     Image.fromarray(clean.lr).save(file, "WEBP", quality=60)
     assert np.array_equal(next(iter(TestFolder(tmp_path / "Set2-webp"))).lr, np.asarray(Image.open(file)))
@@ -197,8 +197,8 @@ def test_a_degraded_folder_is_measured_as_the_one_it_was_made_of(
     Image.new("L", (64, 64)).save(tmp_path / "Set2/01.png")
     wrongs: list[tuple[list[Any], str]] = [
         (["--quality", 60, 0], "--quality goes from 1 to 100, not 0"),
-        (["--webp"], "--webp needs --quality"),
-        (["--webp", "--quality", 60], f"{tmp_path / 'Set2' / '01.png'}: gray, which WebP has not"),
+        (["--codec", "avif"], "--codec needs --quality"),
+        (["--codec", "webp", "--quality", 60], f"{tmp_path / 'Set2' / '01.png'}: gray, which WebP has not"),
         (["--blur", 16], "--blur goes from 0 to 15 pixels, not 16"),
         (["--noise", -1], "--noise goes from 0 to 255 levels, not -1"),
         ([], f"{tmp_path / 'empty'}: no such folder"),

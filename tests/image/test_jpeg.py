@@ -74,6 +74,8 @@ def never(photograph: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         "an even picture": np.full((100, 100, 3), 77, np.uint8),
         "16 bits": as_jpeg(photograph, 60).astype(np.uint16) * 257,
         "floats": as_jpeg(photograph, 60).astype(np.float32) / 255,
+        "tiles of 8": np.tile(random.integers(123, 133, (8, 8), dtype=np.uint8), (32, 32)),
+        "tiles of 24": np.tile(random.integers(0, 256, (24, 24), dtype=np.uint8), (12, 12)),
         "a strip": as_jpeg(photograph, 60)[:15],
         "a pixel": photograph[:1, :1],
         "a JPEG as fine as pixels": as_jpeg(photograph, 98),

@@ -101,12 +101,12 @@ def test_of_a_webp_that_is_rounded_in_several_ways_the_mean_counts(quality: int)
     assert quality - 6 <= coding.quality <= quality
 
 
-@pytest.mark.parametrize("length", [0, 11, 12, 19, 30, 33, 40])
+@pytest.mark.parametrize("length", [0, 11, 12, 19, 30, 31, 32, 33])
 def test_a_webp_that_is_cut_off_has_no_quality(noise: NDArray[np.uint8], length: int) -> None:
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "WEBP")
     assert webp.quality_of(file) is not None
-    assert webp.quality_of(io.BytesIO(file.getvalue()[: min(length, 31)])) is None
+    assert webp.quality_of(io.BytesIO(file.getvalue()[:length])) is None
 
 
 @pytest.mark.parametrize("quality", [0, 10, 30, 50, 60, 70, 75, 80, 85, 90, 95, 100])

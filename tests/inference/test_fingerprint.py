@@ -37,6 +37,14 @@ def test_all_that_changes_a_result_changes_its_settings() -> None:
 
 
 @pytest.mark.usefixtures("shipped")
+def test_results_of_before_pixels_told_the_network_are_others_where_they_tell_it() -> None:
+    assert settings("auto").endswith(" seen")
+    assert settings("auto-fast").endswith(" seen")
+    for how in ({"model": "auto", "repair": 1}, {"model": "auto", "detail": 0.5}, {"model": "srgan-plus"}):
+        assert not settings(**how).endswith("seen")
+
+
+@pytest.mark.usefixtures("shipped")
 def test_a_scale_is_the_same_however_it_is_said() -> None:
     assert settings(size=Size(scale=4)) == settings(size=Size(scale=4.0)) == settings(size=Size(scale=np.float32(4)))  # type: ignore[arg-type]
 

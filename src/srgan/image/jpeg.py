@@ -7,12 +7,12 @@ not: blocks may begin anywhere.
 """
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -28,12 +28,12 @@ _DOWN, _ACROSS = np.array([(u, v) for u in range(5) for v in range(5) if 0 < u +
 _COUNT = len(_DOWN)
 
 _SIDE = 64
-"""Pixels a side of the windows that are looked at, each at all 64 places where a grid of blocks may begin."""
+"""Of so many pixels a side of a window all blocks are looked at, wherever they begin: on each of 64 grids."""
 _WINDOWS = 3  # in each direction
 
 _STEPS = np.arange(2, 65)
 """Steps that are looked for: one of 1 leaves nothing that rounding pixels does not hide."""
-_BIN, _REACH = 0.25, 96  # of the histograms of coefficients, in levels of 256
+_BIN, _BINS = 0.25, 384  # of the histograms of coefficients: how wide in levels of 256, and how many
 _LEAST = {"to guess": 8, "to keep": 16}  # coefficients of a frequency in so many blocks
 _CLOSE = 0.3
 
@@ -63,15 +63,16 @@ def quality_in(pixels: NDArray[np.generic]) -> int | None:
     """
     if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 2 * BLOCK:
         return None
-    evidence = _evidence(_histograms(cast(NDArray[np.uint8], pixels)))
-    likely = np.argsort(-evidence.score * np.sqrt(evidence.number))[:3]
-    for steps, score, number in zip(*(part[likely] for part in evidence), strict=True):
+    windows = _windows(cast(NDArray[np.uint8], pixels))
+    evidence = _evidence(_histograms(windows))
+    for place in np.argsort(-evidence.score * np.sqrt(evidence.number))[:3]:
+        steps, score, number = (part[place] for part in evidence)
         known = np.flatnonzero(steps)
         if len(known) < _FREQUENCIES or number < _COEFFICIENTS:
             continue
         left = np.exp(-2 * (np.pi * _ROUNDED / steps[known]) ** 2).mean()
         uneven = np.log(steps[known] / _tables()[49, known]).std()
-        if score >= max(_SCORE, _SHARE * left) and uneven <= _UNEVEN:
+        if score >= max(_SCORE, _SHARE * left) and uneven <= _UNEVEN and _differ(windows, *divmod(place, BLOCK)):
             return _quality((steps.sum(),), [(sums,) for sums in _tables()[:, known].sum(1)])
     return None
 
@@ -118,9 +119,8 @@ class _Evidence(NamedTuple):
 
 
 def _evidence(histograms: _Floats) -> _Evidence:
-    """Judge histograms (64, 2, frequencies, bins): one half of the blocks guesses the steps, the other scores them."""
-    far, near = _waves_of_bins()
-    number, close = histograms @ far, histograms @ near
+    """Judge histograms (frequencies, 64, 2, bins): one half of the blocks guesses the steps, the other scores them."""
+    number, close = (np.moveaxis(histograms @ waves, 0, 2) for waves in _waves_of_bins())
     guess, good = _likeliest(number, close, _LEAST["to guess"])
     count, score = (np.take_along_axis(part[:, ::-1], guess, -1)[..., 0] * good for part in (number, close))
     count, score = count.sum((1, 2)), score.sum((1, 2))
@@ -141,48 +141,61 @@ def _waves_of_bins() -> tuple[_Floats, _Floats]:
 
     Those near zero do not: whatever was rounded, most lie there. Nor those beyond the last bin, which gathers them.
     """
-    centres = np.arange(int(_REACH / _BIN))[:, None] * _BIN
+    centres = np.arange(_BINS)[:, None] * _BIN
     counts = (centres > 0.6 * _STEPS) & (centres < centres[-1])
     return counts.astype(np.float32), (np.cos(2 * np.pi * centres / _STEPS) * counts).astype(np.float32)
 
 
-def _histograms(pixels: NDArray[np.uint8]) -> _Floats:
-    """Count coefficients (64 places, 2 halves of the blocks, frequencies, bins) in windows all over the picture."""
-    bins = int(_REACH / _BIN)
-    found = []
-    for top in _starts(pixels.shape[0]):
-        for left in _starts(pixels.shape[1]):
-            window = pixels[top : top + _SIDE + BLOCK - 1, left : left + _SIDE + BLOCK - 1].astype(np.float32)
-            coefficients = _coefficients(window if window.ndim == 2 else window @ BT601)
-            values = np.minimum(np.rint(np.abs(coefficients) / _BIN), bins - 1).astype(np.intp)
-            found.append((_groups(*values.shape[:2])[..., None] * _COUNT + np.arange(_COUNT)) * bins + values)
-    counted = np.bincount(np.concatenate([part.ravel() for part in found]), minlength=128 * _COUNT * bins)
-    return counted.astype(np.float32).reshape(64, 2, _COUNT, bins)
+def _differ(windows: NDArray[np.uint8], top: int, left: int) -> bool:
+    """Return whether most blocks of a grid differ: where they repeat the one half knows what the other one has."""
+    height, width = ((side - start) // BLOCK for side, start in zip(windows.shape[1:3], (top, left), strict=True))
+    cut = windows[:, top : top + BLOCK * height, left : left + BLOCK * width]
+    blocks = cut.reshape(len(cut), height, BLOCK, width, -1).swapaxes(2, 3).reshape(len(cut) * height * width, -1)
+    blocks = blocks[(blocks != blocks[:, :1]).any(1)]
+    return 2 * len(np.unique(blocks, axis=0)) >= len(blocks)
 
 
-def _starts(length: int) -> list[int]:
-    """Return where windows begin, on the grid of blocks of an uncut picture."""
-    last = max(0, (length - _SIDE - BLOCK + 1) // BLOCK)
-    return sorted({BLOCK * int(place) for place in np.linspace(0, last, min(_WINDOWS, last + 1)).round()})
+def _histograms(windows: NDArray[np.uint8]) -> _Floats:
+    """Count coefficients of windows (frequencies, 64 places, 2 halves of the blocks, bins)."""
+    values = np.abs(_coefficients(windows.astype(np.float32) if windows.ndim == 3 else windows @ BT601))
+    bins = np.minimum(np.rint(values * (1 / _BIN)), _BINS - 1).astype(np.int32)
+    bins += _histogram_of()[..., : values.shape[2], : values.shape[3]]
+    counted = np.bincount(bins.ravel(), minlength=_COUNT * 128 * _BINS)
+    return counted.astype(np.float32).reshape(_COUNT, 64, 2, _BINS)
+
+
+def _windows(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return parts of a picture from all over it, no block in two of them, (N, H, W) or (N, H, W, 3)."""
+    return np.stack([pixels[rows, columns] for rows, columns in itertools.product(*map(_parts, pixels.shape[:2]))])
+
+
+def _parts(length: int) -> list[slice]:
+    """Return the rows or columns of windows, which begin on the grid of an uncut picture: all of a small one's."""
+    side = _SIDE + BLOCK - 1
+    if length < side + _SIDE:
+        return [slice(0, length)]
+    last = (length - side) // BLOCK
+    starts = np.linspace(0, last, min(_WINDOWS, BLOCK * last // _SIDE + 1)).astype(int) * BLOCK
+    return [slice(start, start + side) for start in starts.tolist()]
 
 
 @cache
-def _groups(height: int, width: int) -> _Ints:
-    """Return for each pixel of a window in which grid a block that begins there is, and in which half of that."""
-    y, x = np.indices((height, width))
-    return (y % BLOCK * BLOCK + x % BLOCK) * 2 + (y // BLOCK + x // BLOCK) % 2
+def _histogram_of() -> NDArray[np.int32]:
+    """Return where the histogram of a window's pixel begins (frequencies, 1, H, W), by its grid and half of that."""
+    y, x = np.indices((2 * _SIDE, 2 * _SIDE))
+    group = (y % BLOCK * BLOCK + x % BLOCK) * 2 + (y // BLOCK + x // BLOCK) % 2
+    return ((np.arange(_COUNT)[:, None, None, None] * 128 + group) * _BINS).astype(np.int32)
 
 
-def _coefficients(window: _Floats) -> _Floats:
-    """Return the coefficients of the block that begins at each pixel (H - 7, W - 7, frequencies)."""
-    across = sliding_window_view(window, BLOCK, axis=1) @ _cosines()
-    both = sliding_window_view(across, BLOCK, axis=0) @ _cosines()
-    return both[..., _ACROSS, _DOWN]
-
-
-@cache
-def _cosines() -> _Floats:
-    """Return the orthonormal DCT's first waves (8, 5)."""
-    waves = np.cos(np.pi * (2 * np.arange(BLOCK)[:, None] + 1) * np.arange(_DEEPEST + 1) / (2 * BLOCK)) / 2
-    waves[:, 0] /= np.sqrt(2)
-    return waves.astype(np.float32)
+def _coefficients(windows: _Floats) -> _Floats:
+    """Return the coefficients of the block that begins at each pixel (frequencies, N, H - 7, W - 7) of N windows."""
+    height, width = (side - BLOCK + 1 for side in windows.shape[1:])
+    waves = np.cos(np.pi * (2 * np.arange(BLOCK) + 1) * np.arange(_DEEPEST + 1)[:, None] / (2 * BLOCK)) / 2
+    waves[0] /= np.sqrt(2)
+    taps = waves.astype(np.float32)  # of the orthonormal DCT
+    across = [sum(tap * windows[:, :, k : k + width] for k, tap in enumerate(wave)) for wave in taps]
+    both = [
+        sum(tap * across[v][:, k : k + height] for k, tap in enumerate(taps[u]))
+        for u, v in zip(_DOWN, _ACROSS, strict=True)
+    ]
+    return np.stack(both)

@@ -19,13 +19,20 @@ def quality_of(file: BinaryIO) -> int | None:
     frame = _first_frame(file)
     if frame is None or len(frame) < _FRAME_HEADER + 2 or frame[0] & 1 or frame[3:6] != _START:
         return None
-    fine = (1 - _index_of(frame[_FRAME_HEADER:]) / _COARSEST) ** 3  # as libwebp has it, in src/enc/quant_enc.c
+    try:
+        index = _index_of(frame[_FRAME_HEADER:])
+    except StopIteration:  # it ends before
+        return None
+    fine = (1 - index / _COARSEST) ** 3  # as libwebp has it, in src/enc/quant_enc.c
     return round(100 * (1.5 * fine if fine < 0.5 else (1 + fine) / 2))
 
 
 def _first_frame(file: BinaryIO) -> bytes | None:
     """Return the beginning of the first frame where that is coded with loss, else None."""
-    file.seek(12)
+    file.seek(0)
+    begin = file.read(12)
+    if begin[:4] != b"RIFF" or begin[8:] != b"WEBP":
+        return None
     for _ in range(_MOST_CHUNKS):
         head = file.read(8)
         if len(head) < 8 or head[:4] == b"VP8L":
@@ -64,7 +71,7 @@ def _index_of(coded: bytes) -> float:
 
 
 class _Bits:
-    """The numbers that a frame begins with: bits coded arithmetically, ones as likely as zeros. Zeros follow."""
+    """The numbers that a frame begins with: bits coded arithmetically, ones as likely as zeros; then StopIteration."""
 
     def __init__(self, coded: bytes) -> None:
         self._rest = iter(coded[2:])
@@ -98,5 +105,5 @@ class _Bits:
         while self._range < 128:
             self._range, self._value, self._shifted = self._range * 2, self._value * 2, self._shifted + 1
             if self._shifted == 8:
-                self._shifted, self._value = 0, self._value | next(self._rest, 0)
+                self._shifted, self._value = 0, self._value | next(self._rest)
         return int(one)

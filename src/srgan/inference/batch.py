@@ -45,7 +45,7 @@ class Result:
                   already, that of the map
     seconds       what reading, the network and writing took; those of several pictures overlap
     pixels_in     of all frames, 0 where the picture was not read; pixels_out likewise
-    coding        what has rounded a picture that was read: see `Upscaler.coding`
+    coding        what has rounded a picture that was read, as far as anybody looked
     model         the network that made it, by its card's name
     """
 
@@ -69,6 +69,7 @@ def upscale_batch(
     options: WriteOptions | None = None,
     limits: Limits | None = None,
     overwrite: bool = False,
+    look: Callable[[Picture], Coding | None] | None = None,
     progress: BatchProgress | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> Upscaler | None:
@@ -79,6 +80,7 @@ def upscale_batch(
     size       of the results, where the upscaler makes another than the network
     settings   what tells results apart beside the `options`: the network, say
     overwrite  make every result anew, whatever is in its place
+    look       says what has rounded a picture, see `coding_for`, while another is with the network; by default its file
     on_result  is told of each picture, in the order of the jobs, when its result is written
 
     Returns the upscaler, None where none was needed. Raises ArgumentError, before any work, for options that do
@@ -96,8 +98,8 @@ def upscale_batch(
             result_format(job.confidence, _of_map(options))
     for folder in {place.parent for job in jobs for place in job.places}:
         remove_leftovers(folder)
-    told = progress or (lambda *_: None)
-    batch = _Batch(load, size or Size(scale=scale), scale, settings, options, limits or Limits(), overwrite, told)
+    told, seen = progress or (lambda *_: None), look or (lambda picture: picture.metadata.coding)
+    batch = _Batch(load, size or Size(scale=scale), scale, settings, options, limits or Limits(), overwrite, seen, told)
     batch.run(jobs, on_result or (lambda _: None))
     return batch.upscaler
 
@@ -134,11 +136,12 @@ class _Batch:
         options: WriteOptions,
         limits: Limits,
         overwrite: bool,
+        look: Callable[[Picture], Coding | None],
         progress: BatchProgress,
     ) -> None:
         self.upscaler: Upscaler | None = None
         self._load, self._size, self._scale, self._settings = load, size, scale, settings
-        self._options, self._limits, self._overwrite = options, limits, overwrite
+        self._options, self._limits, self._overwrite, self._look = options, limits, overwrite, look
         self._loader = ThreadPoolExecutor(1, "srgan-load")
         self._loading: Future[Upscaler] | None = None
         self._progress, self._number, self._total = progress, 0, 0
@@ -174,7 +177,7 @@ class _Batch:
                     check_map(job.confidence, picture, self._size, options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = picture.pixel_count
-                work.result.coding = picture.metadata.coding
+                work.result.coding = self._look(picture)
                 work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
         return work
 
@@ -212,7 +215,6 @@ class _Batch:
         assert self.upscaler is not None
         assert work.picture is not None
         with work.part("network"):
-            work.result.coding = self.upscaler.coding(work.picture)
             picture = self.upscaler.upscale_picture(work.picture, progress)
             if work.mark_of_map is not None:
                 work.confidence = signed(self.upscaler.doubt(work.picture, picture), work.mark_of_map)

@@ -12,7 +12,7 @@ from typing import Literal
 from srgan.errors import OutputError
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import checksum, choose, find_weights
+from srgan.weights import checksum, choose, find_weights, is_left_to_pixels
 
 
 def network_settings(
@@ -37,7 +37,8 @@ def network_settings(
     networks = dict.fromkeys((start, end or poorest))
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
-    later = (("ensemble", ensemble), ("seamless", seamless))  # results of before these were there keep theirs
+    seen = is_left_to_pixels(model, detail, repair)
+    later = (("ensemble", ensemble), ("seamless", seamless), ("seen", seen))  # results of before these keep theirs
     return " ".join([settings, *(name for name, asked in later if asked)])
 
 

@@ -40,7 +40,7 @@ from srgan.inference.network import Network
 from srgan.inference.pipeline import held_bytes
 from srgan.inference.runtime import load_network
 from srgan.inference.windows import steps, upscale_pixels
-from srgan.weights import AUTO, NAMES, Choice, choose, counterpart, is_left_to_the_picture
+from srgan.weights import AUTO, NAMES, Choice, choose, counterpart, is_left_to_pixels
 
 Progress: TypeAlias = Callable[[float], None]
 """Is told, after every tile, of an ensemble after each of the eight times, what fraction of the picture is done."""
@@ -239,13 +239,9 @@ class Upscaler:
             alpha = resample(alpha, *size, Image.Resampling.HAMMING, box=part)  # as sharp, and an edge gets no ghosts
         return replace(frame, pixels=pixels, alpha=alpha)
 
-    def coding(self, picture: Picture) -> Coding | None:
-        """Return what has rounded a picture: as its file says and, where the network is chosen by that, its pixels."""
-        return picture.coding if is_left_to_the_picture(*self._asked) else picture.metadata.coding
-
     def _network_for(self, picture: Picture) -> Network:
         """Return the network that a picture asks for; others keep no memory meanwhile."""
-        choice = choose(*self._asked, self.coding(picture))
+        choice = choose(*self._asked, coding_for(*self._asked, picture))
         if choice not in self._loaded:
             self._loaded[choice] = _load(choice, self._how)
         for other, network in self._loaded.items():
@@ -284,6 +280,15 @@ class Upscaler:
                 f"{memory / 1e6:.0f} MB of memory are too little: this network needs {math.ceil(needed / 1e6)} MB"
             )
         return pixels
+
+
+def coding_for(model: str | Path, detail: float | None, repair: float | None, picture: Picture) -> Coding | None:
+    """Return what has rounded a picture: as its file says, or its pixels where what is asked for depends on them.
+
+    That takes some 40 ms of a processor, once for a picture.
+    """
+    said = picture.metadata.coding
+    return picture.coding if is_left_to_pixels(model, detail, repair, said) else said
 
 
 def _size(size: Size | float) -> Size:

@@ -35,13 +35,13 @@ from srgan.image.writing import WriteOptions, check_result, result_format, write
 from srgan.inference.ensemble import ORIENTATIONS
 from srgan.inference.fingerprint import all_settings, fingerprint, map_settings, network_settings
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
-from srgan.inference.upscaler import Progress
+from srgan.inference.upscaler import Progress, coding_for
 from srgan.web.costs import bytes_of_bicubic, bytes_of_weights, check_sides, count_scans, network_pixels
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.parameters import BICUBIC, Crop, Order
 from srgan.web.problems import Problem, problem_of
-from srgan.weights import Choice, choose, counterpart, is_left_to_the_picture
+from srgan.weights import Choice, choose, counterpart
 
 _T = TypeVar("_T")
 
@@ -312,8 +312,7 @@ class Workshop:
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
         if order.first or order.doubt:
             picture = replace(picture, more=(), timing=None)
-        seen = is_left_to_the_picture(order.model, order.detail, order.repair)
-        work.coding = picture.coding if seen else picture.metadata.coding
+        work.coding = coding_for(order.model, order.detail, order.repair, picture)
         if order.crop is not None:
             work.keeps_gray = picture.alpha is not None or is_gray_in_rgb(picture.pixels)
             picture = _cropped(picture, order.crop)

@@ -86,9 +86,12 @@ class WeightsFiles:
         return path
 
 
-def is_left_to_the_picture(model: str | Path, detail: float | None = None, repair: float | None = None) -> bool:
-    """Return whether `choose` asks what has rounded a picture."""
-    return str(model) in AUTOS and detail is None and repair is None
+def is_left_to_pixels(
+    model: str | Path, detail: float | None = None, repair: float | None = None, said: tuple[str, int] | None = None
+) -> bool:
+    """Return whether `choose` asks what has rounded a picture, and what its file has `said` is not the worst yet."""
+    asked = str(model) in AUTOS and detail is None and repair is None
+    return asked and (said is None or said[1] > REPAIRS[said[0]][0][0])
 
 
 def choose(
@@ -113,7 +116,7 @@ def choose(
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
         if value is not None and not (way and 0 <= value <= most):
             raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
-    if is_left_to_the_picture(model, detail, repair) and coding is not None:
+    if start != model and detail is None and repair is None and coding is not None:
         codec, quality = coding
         repair = next((enough for most, enough in REPAIRS[codec] if quality <= most), None)
     if repair is not None and repair == int(repair):

@@ -109,7 +109,7 @@ async function upscaleOnce(picture, query, signal, tell) {
       model: response.headers.get("Srgan-Model"),
       repair: number("Repair") || null,
       codec: response.headers.get("Srgan-Codec"),
-      codecQuality: number("Codec-Quality"),
+      codecQuality: response.headers.has("Srgan-Codec") ? number("Codec-Quality") : null,
     };
   } catch (error) {
     if (error.status === 0 && !(await isThere(picture))) {
