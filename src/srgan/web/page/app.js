@@ -528,7 +528,9 @@ function renderPanel() {
   const { madeBy } = current; // of a result that people chose the network of the picture says nothing
   const repaired = madeBy && madeBy === current.auto && !same(beginning(madeBy), made);
   byId("chosen").hidden = !repaired;
-  byId("chosen").textContent = repaired ? `Chosen because this is, or was, a ${result.codec} of quality ${result.codecQuality}.` : "";
+  byId("chosen").textContent = repaired
+    ? `Chosen because this is, or was, ${result.codec === "AVIF" ? "an" : "a"} ${result.codec} of quality ${result.codecQuality}.`
+    : "";
   byId("leave-it").hidden = current.auto || !beginning(service.default);
   byId("downloading").hidden = !result;
   const link = byId("download");
