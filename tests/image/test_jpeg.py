@@ -87,6 +87,13 @@ def test_what_never_was_a_jpeg_has_none(photograph: NDArray[np.uint8], what: str
     assert quality_in(never(photograph)[what]) is None
 
 
+def test_it_is_seen_on_a_coloured_ground_most_of_whose_blocks_are_alike(photograph: NDArray[np.uint8]) -> None:
+    picture = np.empty((400, 600, 3), np.uint8)
+    picture[:] = (200, 30, 40)
+    picture[120:280, 200:400] = photograph[60:220, 80:280]
+    assert quality_in(as_jpeg(picture, 60)) == 60
+
+
 def test_a_picture_has_the_quality_of_the_coarsest_jpeg_that_it_was(photograph: NDArray[np.uint8]) -> None:
     def quality_of(pixels: NDArray[np.uint8], **how: Any) -> int | None:
         file = io.BytesIO()

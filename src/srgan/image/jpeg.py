@@ -110,7 +110,7 @@ class _Evidence(NamedTuple):
 
     steps  (64, frequencies) of brightness, 0 where none is seen
     score  (64,) the mean of cos(2 pi coefficient / step): 1 for multiples, about 0 for what never was rounded
-    number  (64,) of so many coefficients
+    number (64,) of so many coefficients
     """
 
     steps: NDArray[np.int64]
@@ -150,8 +150,9 @@ def _differ(windows: NDArray[np.uint8], top: int, left: int) -> bool:
     """Return whether most blocks of a grid differ: where they repeat the one half knows what the other one has."""
     height, width = ((side - start) // BLOCK for side, start in zip(windows.shape[1:3], (top, left), strict=True))
     cut = windows[:, top : top + BLOCK * height, left : left + BLOCK * width]
-    blocks = cut.reshape(len(cut), height, BLOCK, width, -1).swapaxes(2, 3).reshape(len(cut) * height * width, -1)
-    blocks = blocks[(blocks != blocks[:, :1]).any(1)]
+    grid = cut.reshape(len(cut), height, BLOCK, width, BLOCK, -1).swapaxes(2, 3)
+    blocks = grid.reshape(len(cut) * height * width, BLOCK**2, -1)
+    blocks = blocks[(blocks != blocks[:, :1]).any((1, 2))]  # but those of one colour
     return 2 * len(np.unique(blocks, axis=0)) >= len(blocks)
 
 
