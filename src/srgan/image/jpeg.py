@@ -8,8 +8,9 @@ not: blocks may begin anywhere.
 
 import io
 import itertools
-from collections.abc import Mapping, Sequence
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -52,8 +53,8 @@ def quality_of_tables(tables: Mapping[int, Sequence[int]]) -> int | None:
     """
     if 0 not in tables:
         return None
-    steps = np.array(tables[0])
-    return _quality((steps.reshape(BLOCK, BLOCK)[_DOWN, _ACROSS].sum(), steps.sum()), _sums())
+    steps = np.array(tables[0]).reshape(BLOCK, BLOCK)
+    return _quality(_in_all(steps), _in_all)
 
 
 def quality_in(pixels: NDArray[np.generic]) -> int | None:
@@ -71,38 +72,37 @@ def quality_in(pixels: NDArray[np.generic]) -> int | None:
         if len(known) < _FREQUENCIES or number < _COEFFICIENTS:
             continue
         left = np.exp(-2 * (np.pi * _ROUNDED / steps[known]) ** 2).mean()
-        uneven = np.log(steps[known] / _tables()[49, known]).std()
+        where = _DOWN[known], _ACROSS[known]
+        uneven = np.log(steps[known] / _libjpeg(50)[where]).std()
         if score >= max(_SCORE, _SHARE * left) and uneven <= _UNEVEN and _differ(windows, *divmod(place, BLOCK)):
-            return _quality((steps.sum(),), [(sums,) for sums in _tables()[:, known].sum(1)])
+            return _quality(steps.sum(), partial(_at, where))
     return None
 
 
-def _quality(steps: tuple[Any, ...], libjpeg: Sequence[tuple[Any, ...]]) -> int:
-    """Return the highest quality at which libjpeg's steps, by such sums as these, are at least as coarse."""
-    return max((quality for quality, theirs in enumerate(libjpeg, 1) if theirs >= steps), default=1)
+def _in_all(steps: _Ints) -> tuple[int, int]:
+    """Return the sum of the steps (8, 8) of low frequencies, and of all."""
+    return _at((_DOWN, _ACROSS), steps), int(steps.sum())
+
+
+def _at(where: tuple[_Ints, _Ints], steps: _Ints) -> int:
+    """Return the sum of those at some frequencies."""
+    return int(steps[where].sum())
+
+
+def _quality(coarse: Any, measure: Callable[[_Ints], Any]) -> int:
+    """Return the highest quality at which libjpeg's steps (8, 8) are by a measure at least so coarse, else 1."""
+    finest_first = range(100, 0, -1)
+    place = bisect_left(finest_first, coarse, hi=99, key=lambda quality: measure(_libjpeg(quality)))
+    return finest_first[place]
 
 
 @cache
-def _whole_tables() -> NDArray[np.int64]:
-    """Return libjpeg's steps of brightness (100, 8, 8) at all qualities."""
-    found = []
-    for quality in range(1, 101):
-        file = io.BytesIO()
-        Image.new("L", (1, 1)).save(file, "JPEG", quality=quality)
-        with Image.open(file) as image:
-            found.append(np.array(cast(JpegImageFile, image).quantization[0]).reshape(BLOCK, BLOCK))
-    return np.array(found)
-
-
-@cache
-def _tables() -> NDArray[np.int64]:
-    """Return those of the low frequencies (100, frequencies)."""
-    return _whole_tables()[:, _DOWN, _ACROSS]
-
-
-@cache
-def _sums() -> list[tuple[Any, ...]]:
-    return list(zip(_tables().sum(1), _whole_tables().sum((1, 2)), strict=True))
+def _libjpeg(quality: int) -> _Ints:
+    """Return libjpeg's steps of brightness (8, 8) at a quality."""
+    file = io.BytesIO()
+    Image.new("L", (1, 1)).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        return np.array(cast(JpegImageFile, image).quantization[0]).reshape(BLOCK, BLOCK)
 
 
 class _Evidence(NamedTuple):

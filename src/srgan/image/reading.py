@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,10 @@ def files_below(folder: Path, errors: dict[str, PictureError]) -> Iterator[str]:
 
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PAGED = ("TIFF",)
+_QUALITIES: dict[str, tuple[Literal["WebP", "AVIF"], Callable[[BinaryIO], int | None]]] = {
+    "WEBP": ("WebP", webp.quality_of),
+    "AVIF": ("AVIF", avif.quality_of),
+}  # what tells how coarsely a file has been rounded; of a JPEG Pillow has the tables
 _MOST_FRAMES = 10_000
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _OTHER_COLOURS = ("CMYK", "LAB", "HSV")  # an ICC profile of such a picture says nothing of its RGB
@@ -281,23 +285,14 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if image.format == "PNG":
         colours, text = read_chunks(file)
         frames[0] = replace(frames[0], colours=colours, metadata=replace(frames[0].metadata, text=text))
-    if (coding := _coding(image.format, file)) is not None:
-        frames[0] = replace(frames[0], metadata=replace(frames[0].metadata, coding=coding))
+    if image.format in _QUALITIES:
+        codec, quality_of = _QUALITIES[image.format]
+        if (quality := quality_of(file)) is not None:
+            frames[0] = replace(frames[0], metadata=replace(frames[0].metadata, coding=Coding(codec, quality)))
     if animated and len(frames) > 1:
         frames = _alike(frames)
         return replace(frames[0], more=tuple(frames[1:]), timing=Timing(tuple(milliseconds), loops))
     return replace(frames[0], more=tuple(frames[1:]))
-
-
-def _coding(kind: str | None, file: BinaryIO) -> Coding | None:
-    """Return how coarsely a file of WebP or AVIF says that it has been rounded."""
-    if kind == "WEBP":
-        quality = webp.quality_of(file)
-        return None if quality is None else Coding("WebP", quality)
-    if kind == "AVIF":
-        quality = avif.quality_of(file)
-        return None if quality is None else Coding("AVIF", quality)
-    return None
 
 
 @cache

@@ -116,7 +116,7 @@ def choose(
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
         if value is not None and not (way and 0 <= value <= most):
             raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
-    if start != model and detail is None and repair is None and coding is not None:
+    if is_left_to_pixels(model, detail, repair) and coding is not None:
         codec, quality = coding
         repair = next((enough for most, enough in REPAIRS[codec] if quality <= most), None)
     if repair is not None and repair == int(repair):
