@@ -131,6 +131,9 @@ def test_an_avif_whose_header_is_damaged_has_some_quality_or_none_at_once(noise:
     longer = b"\0\0\0\1free" + bytes(7)  # a box of 64 bits of length, less than itself
     assert all(avif.quality_of(io.BytesIO(longer + bytes([size]))) is None for size in (0, 1, 15))
     assert avif.quality_of(io.BytesIO(longer[:8] + b"\xff" * 8)) is None
+    boxes = io.BytesIO(b"\0\0\0\x08free" * 1000 + content)
+    assert avif.quality_of(boxes) is None
+    assert boxes.tell() == 100 * 8
     random = np.random.default_rng(0)
     for _ in range(300):
         damaged = bytearray(content)

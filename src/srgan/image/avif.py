@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 _MOST_META = 1 << 16  # bytes of the box that says where pictures lie, at its beginning
-_LONGEST_BOX = 1 << 40
+_MOST_BOXES, _LONGEST_BOX = 100, 1 << 40  # before that one, where there are a few
 _ENOUGH = 400  # bytes of a picture, which its headers are in
 _SEQUENCE_HEADER, _FRAME_HEADERS = 1, (3, 6)
 _BY_THE_FRAME = 2  # where a sequence's header leaves a choice to that of its frames
@@ -63,7 +63,7 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _item(file: BinaryIO) -> bytes | None:
     """Return the beginning of the picture that an AVIF shows, None where it has no place of its own."""
     file.seek(0)
-    while True:
+    for _ in range(_MOST_BOXES):
         size, kind = struct.unpack(">I4s", file.read(8))
         if kind == b"meta":
             break
@@ -71,6 +71,8 @@ def _item(file: BinaryIO) -> bytes | None:
         if not head <= size < _LONGEST_BOX:
             return None
         file.seek(size - head, 1)
+    else:
+        return None
     parts = dict(_boxes(file.read(min(size, _MOST_META))[4:]))
     shown = struct.unpack_from(">I" if parts[b"pitm"][0] else ">H", parts[b"pitm"], 4)[0]
     version, bits = parts[b"iloc"][0], _Bits(parts[b"iloc"][4:])
