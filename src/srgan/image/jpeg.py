@@ -7,7 +7,6 @@ not: blocks may begin anywhere.
 """
 
 import io
-import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -19,18 +18,14 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.image.colour import BT601
+from srgan.image.parts import BLOCK, SIDE, parts_of
 
 _Floats = NDArray[np.float32]
 _Ints = NDArray[np.intp]
 
-BLOCK = 8
 _DEEPEST = 4  # vertical and horizontal frequency, added up: of those above too little is left in most blocks
 _DOWN, _ACROSS = np.array([(u, v) for u in range(5) for v in range(5) if 0 < u + v <= _DEEPEST]).T
 _COUNT = len(_DOWN)
-
-_SIDE = 64
-"""Of so many pixels a side of a window all blocks are looked at, wherever they begin: on each of 64 grids."""
-_WINDOWS = 3  # in each direction
 
 _STEPS = np.arange(2, 65)
 """Steps that are looked for: one of 1 leaves nothing that rounding pixels does not hide."""
@@ -64,8 +59,8 @@ def quality_in(pixels: NDArray[np.generic]) -> int | None:
     """
     if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 2 * BLOCK:
         return None
-    windows = _windows(cast(NDArray[np.uint8], pixels))
-    evidence = _evidence(_histograms(windows))
+    parts = parts_of(pixels)
+    evidence = _evidence(_histograms(parts))
     for place in np.argsort(-evidence.score * np.sqrt(evidence.number))[:3]:
         steps, score, number = (part[place] for part in evidence)
         known = np.flatnonzero(steps)
@@ -74,7 +69,7 @@ def quality_in(pixels: NDArray[np.generic]) -> int | None:
         left = np.exp(-2 * (np.pi * _ROUNDED / steps[known]) ** 2).mean()
         where = _DOWN[known], _ACROSS[known]
         uneven = np.log(steps[known] / _libjpeg(50)[where]).std()
-        if score >= max(_SCORE, _SHARE * left) and uneven <= _UNEVEN and _differ(windows, *divmod(place, BLOCK)):
+        if score >= max(_SCORE, _SHARE * left) and uneven <= _UNEVEN and _differ(parts, *divmod(place, BLOCK)):
             return _quality(steps.sum(), partial(_at, where))
     return None
 
@@ -146,55 +141,40 @@ def _waves_of_bins() -> tuple[_Floats, _Floats]:
     return counts.astype(np.float32), (np.cos(2 * np.pi * centres / _STEPS) * counts).astype(np.float32)
 
 
-def _differ(windows: NDArray[np.uint8], top: int, left: int) -> bool:
+def _differ(parts: NDArray[np.uint8], top: int, left: int) -> bool:
     """Return whether most blocks of a grid differ: where they repeat the one half knows what the other one has."""
-    height, width = ((side - start) // BLOCK for side, start in zip(windows.shape[1:3], (top, left), strict=True))
-    cut = windows[:, top : top + BLOCK * height, left : left + BLOCK * width]
+    height, width = ((side - start) // BLOCK for side, start in zip(parts.shape[1:3], (top, left), strict=True))
+    cut = parts[:, top : top + BLOCK * height, left : left + BLOCK * width]
     grid = cut.reshape(len(cut), height, BLOCK, width, BLOCK, -1).swapaxes(2, 3)
     blocks = grid.reshape(len(cut) * height * width, BLOCK**2, -1)
     blocks = blocks[(blocks != blocks[:, :1]).any((1, 2))]  # but those of one colour
     return 2 * len(np.unique(blocks, axis=0)) >= len(blocks)
 
 
-def _histograms(windows: NDArray[np.uint8]) -> _Floats:
-    """Count coefficients of windows (frequencies, 64 places, 2 halves of the blocks, bins)."""
-    values = np.abs(_coefficients(windows.astype(np.float32) if windows.ndim == 3 else windows @ BT601))
+def _histograms(parts: NDArray[np.uint8]) -> _Floats:
+    """Count coefficients of parts (frequencies, 64 places, 2 halves of the blocks, bins)."""
+    values = np.abs(_coefficients(parts.astype(np.float32) if parts.ndim == 3 else parts @ BT601))
     bins = np.minimum(np.rint(values * (1 / _BIN)), _BINS - 1).astype(np.int32)
     bins += _histogram_of()[..., : values.shape[2], : values.shape[3]]
     counted = np.bincount(bins.ravel(), minlength=_COUNT * 128 * _BINS)
     return counted.astype(np.float32).reshape(_COUNT, 64, 2, _BINS)
 
 
-def _windows(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return parts of a picture from all over it, no block in two of them, (N, H, W) or (N, H, W, 3)."""
-    return np.stack([pixels[rows, columns] for rows, columns in itertools.product(*map(_parts, pixels.shape[:2]))])
-
-
-def _parts(length: int) -> list[slice]:
-    """Return the rows or columns of windows, which begin on the grid of an uncut picture: all of a small one's."""
-    side = _SIDE + BLOCK - 1
-    if length < side + _SIDE:
-        return [slice(0, length)]
-    last = (length - side) // BLOCK
-    starts = np.linspace(0, last, min(_WINDOWS, BLOCK * last // _SIDE + 1)).astype(int) * BLOCK
-    return [slice(start, start + side) for start in starts.tolist()]
-
-
 @cache
 def _histogram_of() -> NDArray[np.int32]:
-    """Return where the histogram of a window's pixel begins (frequencies, 1, H, W), by its grid and half of that."""
-    y, x = np.indices((2 * _SIDE, 2 * _SIDE))
+    """Return where the histogram of a part's pixel begins (frequencies, 1, H, W), by its grid and half of that."""
+    y, x = np.indices((2 * SIDE, 2 * SIDE))
     group = (y % BLOCK * BLOCK + x % BLOCK) * 2 + (y // BLOCK + x // BLOCK) % 2
     return ((np.arange(_COUNT)[:, None, None, None] * 128 + group) * _BINS).astype(np.int32)
 
 
-def _coefficients(windows: _Floats) -> _Floats:
-    """Return the coefficients of the block that begins at each pixel (frequencies, N, H - 7, W - 7) of N windows."""
-    height, width = (side - BLOCK + 1 for side in windows.shape[1:])
+def _coefficients(parts: _Floats) -> _Floats:
+    """Return the coefficients of the block that begins at each pixel (frequencies, N, H - 7, W - 7) of N parts."""
+    height, width = (side - BLOCK + 1 for side in parts.shape[1:])
     waves = np.cos(np.pi * (2 * np.arange(BLOCK) + 1) * np.arange(_DEEPEST + 1)[:, None] / (2 * BLOCK)) / 2
     waves[0] /= np.sqrt(2)
     taps = waves.astype(np.float32)  # of the orthonormal DCT
-    across = [sum(tap * windows[:, :, k : k + width] for k, tap in enumerate(wave)) for wave in taps]
+    across = [sum(tap * parts[:, :, k : k + width] for k, tap in enumerate(wave)) for wave in taps]
     both = [
         sum(tap * across[v][:, k : k + height] for k, tap in enumerate(taps[u]))
         for u, v in zip(_DOWN, _ACROSS, strict=True)
