@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import runpy
 import sys
 from io import BytesIO
@@ -20,6 +21,7 @@ from srgan.data.degradation import Degradation, with_blur
 from srgan.data.folders import TestFolder
 from srgan.data.store import prepare_store
 from srgan.export import export
+from srgan.image import noise
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
 from srgan.models.tensors import load_generator
@@ -334,3 +336,31 @@ def test_what_a_network_makes_of_photographs_is_there_to_learn_from(
         run(monkeypatch, "teach.py", "--data", tmp_path / "none", "-o", tmp_path / "other")
     assert capsys.readouterr().err.endswith("none: no such file, folder or pattern\n")
     assert not (tmp_path / "other").exists()
+
+
+def test_the_network_of_noise_is_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, weights = tmp_path / "photographs", tmp_path / "noise.npz"
+    folder.mkdir()
+    few = ("--data", folder, "-o", weights, "--each", 8, "--steps", 4)
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, "noise_level.py", *few)
+    assert capsys.readouterr().err.endswith(f"no photograph in {folder} has 160 pixels a side\n")
+    for number in range(2):
+        picture = np.random.default_rng(number).integers(256, size=(40, 50, 3), dtype=np.uint8)
+        Image.fromarray(picture).resize((200, 160)).save(folder / f"{number}.png")
+    run(monkeypatch, "noise_level.py", *few)
+    assert re.search(r"noise of 0 to 0.001 is taken for \(5, 25, 50, 75, 95 % of \d\): +\d", capsys.readouterr().out)
+    monkeypatch.setattr(noise, "_FILE", weights)
+    noise._layers.cache_clear()
+    try:
+        assert noise.noise_in(picture) >= 0
+        shipped = np.load(Path(noise.__file__).with_suffix(".npz"))
+        with np.load(weights) as made:
+            assert {name: made[name].shape for name in made} == {name: shipped[name].shape for name in shipped}
+    finally:
+        noise._layers.cache_clear()
+    (folder / "2.jpg").write_text("no picture")
+    with pytest.raises(SystemExit, match=r"noise_level: .*2\.jpg: not a picture"):
+        run(monkeypatch, "noise_level.py", *few)

@@ -52,6 +52,20 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
         assert choose("auto", coding=("AVIF", quality)) == choice
 
 
+def test_auto_is_what_noise_asks_for_where_that_is_more() -> None:
+    plain, halfway, repaired = Choice("srgan-plus"), Choice("srgan-plus", repair=0.5), Choice("srgan-photo")
+    asked = {0.0: plain, 1.4: plain, 1.5: halfway, 3.4: halfway, 3.5: repaired, 60.0: repaired}
+    for noise, choice in asked.items():
+        assert choose("auto", noise=noise) == choose("auto", coding=("JPEG", 98), noise=noise) == choice
+        assert choose("auto", coding=("JPEG", 90), noise=noise) == repaired
+        assert choose("auto", coding=("WebP", 90), noise=noise) == (repaired if noise >= 3.5 else halfway)
+        assert choose("auto", repair=0.2, noise=noise) == Choice("srgan-plus", repair=0.2)
+        assert choose("auto", 0.5, noise=noise) == Choice("srgan-plus", detail=0.5)
+        assert choose("srgan-plus", noise=noise) == plain
+    assert choose("auto-fast", noise=2) == Choice("srgan-fast", repair=0.5)
+    assert choose("auto-fast", noise=4) == Choice("srgan-fast-photo")
+
+
 def test_the_networks_along_repair_are_the_plain_ones() -> None:
     plain = [Choice("srgan-plus"), Choice("srgan-photo"), Choice("srgan-deblur")]
     assert [choose("srgan-plus", repair=repair) for repair in (0, 1, 2.0)] == plain

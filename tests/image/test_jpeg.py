@@ -99,7 +99,7 @@ def test_a_picture_has_the_quality_of_the_coarsest_jpeg_that_it_was(photograph: 
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, **how)
         file.seek(0)
-        coding = read_picture(file).coding
+        coding = read_picture(file).condition.coding
         return coding and coding.quality
 
     once = as_jpeg(photograph, 60)
@@ -110,6 +110,6 @@ def test_a_picture_has_the_quality_of_the_coarsest_jpeg_that_it_was(photograph: 
     assert quality_of(once, format="JPEG", quality=40) == 40
     for said, found in ((60, 60), (64, 64), (65, 60), (100, 60), (None, 60)):  # what is told beside what is seen
         coding = None if said is None else Coding("JPEG", said)
-        assert Picture(once, metadata=Metadata(coding=coding)).coding == ("JPEG", found)
-    assert Picture(once, metadata=Metadata(coding=Coding("WebP", 95))).coding == ("JPEG", 60)
-    assert Picture(photograph, metadata=Metadata(coding=Coding("WebP", 95))).coding == ("WebP", 95)
+        assert Picture(once, metadata=Metadata(coding=coding)).condition.coding == ("JPEG", found)
+    assert Picture(once, metadata=Metadata(coding=Coding("WebP", 95))).condition.coding == ("JPEG", 60)
+    assert Picture(photograph, metadata=Metadata(coding=Coding("WebP", 95))).condition.coding == ("WebP", 95)

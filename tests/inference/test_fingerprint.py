@@ -38,10 +38,10 @@ def test_all_that_changes_a_result_changes_its_settings() -> None:
 
 @pytest.mark.usefixtures("shipped")
 def test_results_of_before_pixels_told_the_network_are_others_where_they_tell_it() -> None:
-    assert settings("auto").endswith(" seen")
-    assert settings("auto-fast").endswith(" seen")
+    assert settings("auto").endswith(" noise")
+    assert settings("auto-fast").endswith(" noise")
     for how in ({"model": "auto", "repair": 1}, {"model": "auto", "detail": 0.5}, {"model": "srgan-plus"}):
-        assert not settings(**how).endswith("seen")
+        assert not settings(**how).endswith("noise")
 
 
 @pytest.mark.usefixtures("shipped")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect
 
+from srgan.data.degradation import with_noise
 from srgan.image.resize import imresize
 
 PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
@@ -538,6 +539,15 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(repairs).to_be_checked()
     entry(page, 3).locator(".pick").click()
     expect(page.get_by_role("button", name="Choose by the picture")).to_be_visible()
+
+    with Image.open(photo) as image:
+        noisy = with_noise(np.asarray(image), 8, np.random.default_rng(0))
+    Image.fromarray(noisy).save(tmp_path / "noisy.png")
+    give(page, tmp_path / "noisy.png")
+    wait_for(page, "done", 6)
+    entry(page, 6).locator(".pick").click()
+    expect(repairs).to_be_checked()
+    expect(chosen).to_have_text("Chosen because this has noise.")
 
 
 def test_a_network_that_is_chosen_before_a_number_is_typed_is_the_one(page: Page, photo: Path) -> None:

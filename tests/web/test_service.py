@@ -33,8 +33,9 @@ import references
 from conftest import card_of
 from fakes import Nearest
 from srgan.cli import main
+from srgan.data.degradation import with_noise
 from srgan.errors import ArgumentError, InferenceError
-from srgan.image.picture import Limits, Picture
+from srgan.image.picture import Condition, Limits, Picture
 from srgan.image.reading import read_picture
 from srgan.image.resize import bicubic_taps, imresize
 from srgan.image.size import Size
@@ -179,10 +180,11 @@ def test_what_the_headers_say(running: Running) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "access-control-allow-origin" not in answer.headers
     assert "srgan-codec-quality" not in answer.headers
+    assert answer.headers["srgan-noise"] == "0.0"
     assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 
-def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Running) -> None:
+def test_the_headers_tell_a_jpegs_quality_noise_and_what_was_chosen_for_it(running: Running) -> None:
     file = io.BytesIO()
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=60)
     poor = file.getvalue()
@@ -204,6 +206,16 @@ def test_the_headers_tell_a_jpegs_quality_and_what_was_chosen_for_it(running: Ru
         headers = running.upscale(poor, query).headers
         assert (headers["srgan-codec-quality"], headers["srgan-model"]) == ("60", model), query
         assert "srgan-repair" not in headers
+    noisy = made.png(with_noise(references.chelsea()[1][100:180, 130:210], 8, np.random.default_rng(0)))
+    for query, model in {
+        "": "srgan-photo",
+        "crop=10,20,40,32": "srgan-photo",
+        "model=auto-fast": "srgan-fast-photo",
+    }.items():
+        headers = running.upscale(noisy, query).headers
+        assert float(headers["srgan-noise"]) == pytest.approx(8, abs=2)
+        assert (headers.get("srgan-codec"), headers["srgan-model"]) == (None, model), query
+    assert "srgan-noise" not in running.upscale(noisy, "model=srgan-plus").headers
     once = made.png(made.as_jpeg(references.chelsea()[1][100:180, 130:210], 60))
     for query, told in {
         "": ("60", "srgan-photo"),
@@ -657,9 +669,9 @@ def test_a_small_picture_passes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("srgan.inference.upscaler.load_network", lambda *_, **__: network)
     with serving() as running:
         running.service.networks.get(Choice("srgan-plus")).tile = 20
-        alone = running.upscale(png(60, 60)).body
+        alone = running.upscale(png(60, 60), "model=srgan-plus").body
         network.shapes.clear()
-        large = Asking(running, name="request-1", picture=png(60, 60))
+        large = Asking(running, name="request-1", picture=png(60, 60), query="model=srgan-plus")
         running.wait_for("srgan_working", 1)
         middle = Asking(running, name="request-2", picture=png(30, 18))
         small = [Asking(running, name=f"request-{i}", picture=png(5, i)) for i in (3, 4)]
@@ -1517,7 +1529,7 @@ def test_a_reader_that_takes_each_piece_but_all_too_slowly_is_left(monkeypatch: 
     monkeypatch.setattr(app, "SLOWEST", 1e9)
     monkeypatch.setattr(app, "_PIECE", 10)
     released: list[bool] = []
-    made_ = Made(bytes(200), (1, 1), (4, 4), "m", None, None, 0.0, lambda: released.append(True))
+    made_ = Made(bytes(200), (1, 1), (4, 4), "m", None, Condition(), 0.0, lambda: released.append(True))
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(30)
@@ -1533,7 +1545,7 @@ def test_a_reader_that_takes_each_piece_but_all_too_slowly_is_left(monkeypatch: 
 
 def test_a_result_is_under_way_until_its_last_piece_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_PIECE", 10)
-    made_ = Made(bytes(25), (1, 1), (4, 4), "m", None, None, 0.0, lambda: None)
+    made_ = Made(bytes(25), (1, 1), (4, 4), "m", None, Condition(), 0.0, lambda: None)
     sent: list[tuple[int, bool]] = []
 
     async def receive() -> dict[str, Any]:

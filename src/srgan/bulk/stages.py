@@ -25,7 +25,7 @@ from srgan.image.writing import RESULT_FORMATS, WriteOptions, check_result, opti
 from srgan.inference.fingerprint import all_settings, fate, fingerprint, network_settings
 from srgan.inference.jobs import Ending
 from srgan.inference.pipeline import Parts, held_bytes
-from srgan.inference.upscaler import Upscaler, coding_for
+from srgan.inference.upscaler import Upscaler, condition_for
 from srgan.weights import checksum, choose, find_weights, read_card
 
 
@@ -186,7 +186,7 @@ class Reader:
                 if task.problem:
                     raise PictureError(f"{task.source}: {task.problem}")
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)
-                coding_for(making.model, making.how.get("detail"), making.how.get("repair"), picture)  # keeps it
+                condition_for(making.model, making.how.get("detail"), making.how.get("repair"), picture)  # keeps it
                 try:
                     check_result(None, picture, making.size, options_for(task.name, making.options), making.limits)
                     work.held = held_bytes(picture, making.size, making.scale, making.limits, "its result")

@@ -20,9 +20,9 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out, codec, codec_quality, model and error; target is null for standard output, codec where not JPEG, WebP
-    or AVIF has rounded the picture, as far as its file says and --model auto sees, and model where no network was
-    needed. Raises OutputError where the file cannot be written, or holds something else.
+    pixels_out, codec, codec_quality, noise, model and error; target is null for standard output, codec where not JPEG,
+    WebP or AVIF has rounded the picture, as far as its file says and --model auto sees, noise where that did not look,
+    and model where no network was needed. Raises OutputError where the file cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,6 +51,7 @@ class ResultLog:
 
     def add(self, result: "Result") -> None:
         """Write the line of a result."""
+        coding, noise = result.condition
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "source": result.job.source_name,
@@ -59,8 +60,9 @@ class ResultLog:
             "seconds": {part: round(seconds, 4) for part, seconds in result.seconds.items()},
             "pixels_in": result.pixels_in,
             "pixels_out": result.pixels_out,
-            "codec": result.coding and result.coding.codec,
-            "codec_quality": result.coding and result.coding.quality,
+            "codec": coding and coding.codec,
+            "codec_quality": coding and coding.quality,
+            "noise": None if noise is None else round(noise, 1),
             "model": result.model,
             "error": None if result.error is None else str(result.error),
         }

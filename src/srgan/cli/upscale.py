@@ -121,7 +121,7 @@ def upscale(
         from srgan.inference.batch import Result, upscale_batch
         from srgan.inference.fingerprint import network_settings
         from srgan.inference.jobs import Job, plan_batch
-        from srgan.inference.upscaler import coding_for
+        from srgan.inference.upscaler import condition_for
 
         if "-" in inputs and sys.__stdin__ is None:
             raise PictureError("standard input: cannot be read: it is closed")
@@ -176,7 +176,7 @@ def upscale(
             options=writing,
             limits=limits,
             overwrite=overwrite,
-            look=partial(coding_for, model, how["detail"], how["repair"]),
+            look=partial(condition_for, model, how["detail"], how["repair"]),
             progress=bar.update,
             on_result=tell,
         )

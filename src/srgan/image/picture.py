@@ -11,6 +11,7 @@ from PIL import Image
 from srgan.errors import ArgumentError
 from srgan.image.colour import Pixels, to_levels
 from srgan.image.jpeg import quality_in
+from srgan.image.noise import noise_in
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,17 @@ class Coding(NamedTuple):
 
     codec: Literal["JPEG", "WebP", "AVIF"]
     quality: int
+
+
+class Condition(NamedTuple):
+    """What state a picture is in, as far as anybody looked.
+
+    coding  what has rounded it
+    noise   the standard deviation of its noise in each channel, in levels of 255
+    """
+
+    coding: Coding | None = None
+    noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,14 +132,16 @@ class Picture:
         return sum(frame.pixels.shape[0] * frame.pixels.shape[1] for frame in self.frames)
 
     @cached_property
-    def coding(self) -> Coding | None:
-        """What has rounded it most: what its file says, or the JPEG that it once was where that shows in its pixels.
+    def condition(self) -> Condition:
+        """What its file says and its pixels show.
 
-        None where there is no trace of either. In a JPEG's pixels one has to be clearly coarser.
+        Of codecs what has rounded it most counts: what the file says, or the JPEG that it once was where that shows.
+        In a JPEG's pixels one has to be clearly coarser.
         """
         said, seen = self.metadata.coding, quality_in(self.pixels)
         clearly = said is None or said.codec != "JPEG" or (seen or 0) <= said.quality - _CLEARLY
-        return Coding("JPEG", seen) if seen is not None and clearly else said
+        coding = Coding("JPEG", seen) if seen is not None and clearly else said
+        return Condition(coding, noise_in(self.pixels))
 
 
 def signed(result: Picture, fingerprint: str | None) -> Picture:

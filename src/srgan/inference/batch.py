@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 from srgan.atomic import as_output_error, remove_leftovers
 from srgan.errors import ArgumentError, OutputError, PictureError, SrganError
 from srgan.image.heat import check_map
-from srgan.image.picture import Coding, Limits, Picture, signed
+from srgan.image.picture import Condition, Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, options_for, result_format, write_picture
@@ -45,7 +45,7 @@ class Result:
                   already, that of the map
     seconds       what reading, the network and writing took; those of several pictures overlap
     pixels_in     of all frames, 0 where the picture was not read; pixels_out likewise
-    coding        what has rounded a picture that was read, as far as anybody looked
+    condition     of a picture that was read
     model         the network that made it, by its card's name
     """
 
@@ -55,7 +55,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     pixels_in: int = 0
     pixels_out: int = 0
-    coding: Coding | None = None
+    condition: Condition = field(default_factory=Condition)
     model: str | None = None
 
 
@@ -69,7 +69,7 @@ def upscale_batch(
     options: WriteOptions | None = None,
     limits: Limits | None = None,
     overwrite: bool = False,
-    look: Callable[[Picture], Coding | None] | None = None,
+    look: Callable[[Picture], Condition] | None = None,
     progress: BatchProgress | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> Upscaler | None:
@@ -80,7 +80,7 @@ def upscale_batch(
     size       of the results, where the upscaler makes another than the network
     settings   what tells results apart beside the `options`: the network, say
     overwrite  make every result anew, whatever is in its place
-    look       says what has rounded a picture, see `coding_for`, while another is with the network; by default its file
+    look       says a picture's condition, see `condition_for`, while another is with the network; by default its file
     on_result  is told of each picture, in the order of the jobs, when its result is written
 
     Returns the upscaler, None where none was needed. Raises ArgumentError, before any work, for options that do
@@ -98,7 +98,7 @@ def upscale_batch(
             result_format(job.confidence, _of_map(options))
     for folder in {place.parent for job in jobs for place in job.places}:
         remove_leftovers(folder)
-    told, seen = progress or (lambda *_: None), look or (lambda picture: picture.metadata.coding)
+    told, seen = progress or (lambda *_: None), look or (lambda picture: Condition(picture.metadata.coding))
     batch = _Batch(load, size or Size(scale=scale), scale, settings, options, limits or Limits(), overwrite, seen, told)
     batch.run(jobs, on_result or (lambda _: None))
     return batch.upscaler
@@ -136,7 +136,7 @@ class _Batch:
         options: WriteOptions,
         limits: Limits,
         overwrite: bool,
-        look: Callable[[Picture], Coding | None],
+        look: Callable[[Picture], Condition],
         progress: BatchProgress,
     ) -> None:
         self.upscaler: Upscaler | None = None
@@ -177,7 +177,7 @@ class _Batch:
                     check_map(job.confidence, picture, self._size, options, self._limits)
                 work.picture = picture
                 work.result.pixels_in = picture.pixel_count
-                work.result.coding = self._look(picture)
+                work.result.condition = self._look(picture)
                 work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
         return work
 

@@ -37,8 +37,8 @@ def network_settings(
     networks = dict.fromkeys((start, end or poorest))
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
-    seen = is_left_to_pixels(model, detail, repair)
-    later = (("ensemble", ensemble), ("seamless", seamless), ("seen", seen))  # results of before these keep theirs
+    noise = is_left_to_pixels(model, detail, repair)
+    later = (("ensemble", ensemble), ("seamless", seamless), ("noise", noise))  # results of before these keep theirs
     return " ".join([settings, *(name for name, asked in later if asked)])
 
 

@@ -123,8 +123,11 @@ class Service:
         }
         if made.repair is not None:
             headers["Srgan-Repair"] = f"{made.repair:g}"
-        if made.coding is not None:
-            headers |= {"Srgan-Codec": made.coding.codec, "Srgan-Codec-Quality": str(made.coding.quality)}
+        coding, noise = made.condition
+        if coding is not None:
+            headers |= {"Srgan-Codec": coding.codec, "Srgan-Codec-Quality": str(coding.quality)}
+        if noise is not None:
+            headers["Srgan-Noise"] = f"{noise:.1f}"
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
 
     def _order(self, request: Request, body: Body) -> Order:

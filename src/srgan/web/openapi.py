@@ -28,6 +28,7 @@ RESULT_HEADERS = {
     "Srgan-Repair": "How far its weights were on the way of `repair`, where they were between two networks'.",
     "Srgan-Codec": "JPEG, WebP or AVIF, where that has rounded what was enlarged, by its file or, for auto, pixels.",
     "Srgan-Codec-Quality": "0 to 100, at which libjpeg, libwebp or libavif is about as coarse.",
+    "Srgan-Noise": "Of what was enlarged, in levels of 255 (standard deviation), where auto has looked.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",
 }

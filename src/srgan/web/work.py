@@ -27,7 +27,7 @@ from srgan.errors import SrganError
 from srgan.image.alpha import bleed
 from srgan.image.colour import Pixels, from_floats, is_gray_in_rgb, to_floats
 from srgan.image.heat import check_map, heat
-from srgan.image.picture import Coding, Limits, Picture, signed
+from srgan.image.picture import Condition, Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 from srgan.image.size import Size
@@ -35,7 +35,7 @@ from srgan.image.writing import WriteOptions, check_result, result_format, write
 from srgan.inference.ensemble import ORIENTATIONS
 from srgan.inference.fingerprint import all_settings, fingerprint, map_settings, network_settings
 from srgan.inference.pipeline import BYTES_IN_FLIGHT, held_bytes
-from srgan.inference.upscaler import Progress, coding_for
+from srgan.inference.upscaler import Progress, condition_for
 from srgan.web.costs import bytes_of_bicubic, bytes_of_weights, check_sides, count_scans, network_pixels
 from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
@@ -62,7 +62,7 @@ class Made:
 
     model         what made it
     repair        how far its weights were on the way from srgan-plus's, where they were between two networks' of it
-    coding        what has rounded what was enlarged: as its file says and, for a model that asks, its pixels
+    condition     of what was enlarged: as its file says and, for a model that asks, its pixels
     release       is called when the bytes are needed no more
     """
 
@@ -71,7 +71,7 @@ class Made:
     size_out: tuple[int, int]
     model: str
     repair: float | None
-    coding: Coding | None
+    condition: Condition
     seconds: float
     release: Callable[[], None]
 
@@ -98,7 +98,7 @@ class Work:
         self.keeps_gray = True  # but for a part of a picture in colours, which is as in the result of the whole
         self.size_in = self.size_out = (0, 0)
         self.choice = Choice(order.model)  # what makes it, once it is decoded
-        self.coding: Coding | None = None
+        self.condition = Condition()
         self.needs = 0  # bytes of room
         self.cost = 0  # pixels that go through a network
         self.turn: Callable[[], None] | None = None  # what the network does for it, until it has begun
@@ -280,7 +280,7 @@ class Workshop:
                 work.size_out,
                 str(work.choice.model),
                 work.choice.repair,
-                work.coding,
+                work.condition,
                 seconds,
                 lambda: self._room.change(-size),
             )
@@ -312,14 +312,14 @@ class Workshop:
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
         if order.first or order.doubt:
             picture = replace(picture, more=(), timing=None)
-        work.coding = coding_for(order.model, order.detail, order.repair, picture)
+        work.condition = condition_for(order.model, order.detail, order.repair, picture)
         if order.crop is not None:
             work.keeps_gray = picture.alpha is not None or is_gray_in_rgb(picture.pixels)
             picture = _cropped(picture, order.crop)
         check_sides(picture, order)
         check = check_map if order.doubt else check_result
         check(None, picture, order.size, _options(order), self._limits)
-        work.choice = choose(order.model, order.detail, order.repair, work.coding)
+        work.choice = choose(order.model, order.detail, order.repair, *work.condition)
         if order.model == BICUBIC:
             work.needs = bytes_of_bicubic(picture, order.size)
         else:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from mmap import ACCESS_READ, mmap
 from numbers import Real
 from pathlib import Path
@@ -31,6 +32,9 @@ default."""
 
 REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((65, 1.0), (90, 0.5)), "AVIF": ((60, 1.0), (80, 0.5))}
 """Up to which quality of a codec a picture asks for how much repair (docs/models.md#srgan-photo)."""
+
+NOISY = ((3.5, 1.0), (1.5, 0.5))
+"""From how much noise on, in levels of 255, a picture asks for how much repair."""
 
 METADATA_KEY = "srgan"
 
@@ -89,19 +93,23 @@ class WeightsFiles:
 def is_left_to_pixels(
     model: str | Path, detail: float | None = None, repair: float | None = None, said: tuple[str, int] | None = None
 ) -> bool:
-    """Return whether `choose` asks what has rounded a picture, and what its file has `said` is not the worst yet."""
+    """Return whether `choose` asks for a picture's condition, and what its file has `said` is not the worst yet."""
     asked = str(model) in AUTOS and detail is None and repair is None
     return asked and (said is None or said[1] > REPAIRS[said[0]][0][0])
 
 
 def choose(
-    model: str | Path, detail: float | None = None, repair: float | None = None, coding: tuple[str, int] | None = None
+    model: str | Path,
+    detail: float | None = None,
+    repair: float | None = None,
+    coding: tuple[str, int] | None = None,
+    noise: float | None = None,
 ) -> Choice:
-    """Return which network is meant, for a picture that a codec has rounded at some quality, or none.
+    """Return which network is meant, for a picture that a codec has rounded at some quality, and of so much noise.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
     repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, to 1, `FAST_REPAIRING`; the
-            models of `AUTOS` without either have it from `REPAIRS`
+            models of `AUTOS` without either have it from `REPAIRS` and `NOISY`, the more of the two
 
     Raises ArgumentError for both, for a number beyond these, and for a model that has no such way.
     """
@@ -116,20 +124,24 @@ def choose(
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
         if value is not None and not (way and 0 <= value <= most):
             raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
-    if is_left_to_pixels(model, detail, repair) and coding is not None:
-        codec, quality = coding
-        repair = next((enough for most, enough in REPAIRS[codec] if quality <= most), None)
+    if is_left_to_pixels(model, detail, repair):
+        codec, quality = coding or ("JPEG", 101)
+        rounded = (enough for most, enough in REPAIRS[codec] if quality <= most)
+        noisy = (enough for least, enough in NOISY if (noise or 0) >= least)
+        repair = max(chain(rounded, noisy), default=None)
     if repair is not None and repair == int(repair):
         return Choice(_WAYS["repair"][str(start)][int(repair)])
     return Choice(start, detail, repair)
 
 
 def poor_pictures() -> str:
-    """Return in words what `REPAIRS` holds for poor: what follows "what" in a sentence."""
+    """Return in words what `REPAIRS` and `NOISY` hold for poor: what follows "what" in a sentence."""
+    much, least = (level for level, _ in NOISY)
     (jpeg, most_jpeg), (webp, most_webp), (avif, most_avif) = ([most for most, _ in rows] for rows in REPAIRS.values())
     return (
-        f"is, or once was, a JPEG of quality {jpeg} or less, or is a WebP of {webp}, an AVIF of {avif}; halfway to it"
-        f" up to {most_jpeg}, {most_webp} and {most_avif}"
+        f"is, or once was, a JPEG of quality {jpeg} or less, is a WebP of {webp}, an AVIF of {avif}, or has noise of"
+        f" {much:g} levels of 255; halfway to it up to {most_jpeg}, {most_webp} and {most_avif}, and from {least:g}"
+        " levels"
     )
 
 

@@ -64,9 +64,9 @@ function pause(seconds, signal) {
  * Have a picture enlarged: `query` holds the parameters of POST /v1/upscale, null and undefined ones are left out.
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
- * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, codec, codecQuality}: the
- * network that made it, its `repair` where between two, and what had rounded the picture; else null. Aborting `signal` stops
- * the work.
+ * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, codec, codecQuality,
+ * noise}: the network that made it, its `repair` where between two, what had rounded the picture, and its noise in levels of
+ * 255; else null. Aborting `signal` stops the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {
   for (let tries = 1; ; tries++) {
@@ -110,6 +110,7 @@ async function upscaleOnce(picture, query, signal, tell) {
       repair: number("Repair") || null,
       codec: response.headers.get("Srgan-Codec"),
       codecQuality: response.headers.has("Srgan-Codec") ? number("Codec-Quality") : null,
+      noise: response.headers.has("Srgan-Noise") ? number("Noise") : null,
     };
   } catch (error) {
     if (error.status === 0 && !(await isThere(picture))) {

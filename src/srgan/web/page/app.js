@@ -509,6 +509,12 @@ function renderJob() {
   byId("drop-it").textContent = result ? "Keep what was there" : "Remove";
 }
 
+/** What the service saw of a picture, in words: what follows "this". */
+function conditionOf({ codec, codecQuality, noise }) {
+  const rounded = codec && `is, or was, ${codec === "AVIF" ? "an" : "a"} ${codec} of quality ${codecQuality}`;
+  return [rounded, noise >= 1 && "has noise"].filter(Boolean).join(", and ");
+}
+
 function renderPanel() {
   const { file, source, result, made, state } = current;
   const size = result && !current.stale ? result : current.size();
@@ -528,9 +534,7 @@ function renderPanel() {
   const { madeBy } = current; // of a result that people chose the network of the picture says nothing
   const repaired = madeBy && madeBy === current.auto && !same(beginning(madeBy), made);
   byId("chosen").hidden = !repaired;
-  byId("chosen").textContent = repaired
-    ? `Chosen because this is, or was, ${result.codec === "AVIF" ? "an" : "a"} ${result.codec} of quality ${result.codecQuality}.`
-    : "";
+  byId("chosen").textContent = repaired ? `Chosen because this ${conditionOf(result)}.` : "";
   byId("leave-it").hidden = current.auto || !beginning(service.default);
   byId("downloading").hidden = !result;
   const link = byId("download");

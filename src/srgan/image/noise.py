@@ -1,0 +1,69 @@
+"""How much noise a picture has, by a small network that has learned to tell it from detail.
+
+In a picture of a few thousand pixels fine texture has as much energy as noise, in every frequency. What tells them
+apart, that noise is the same everywhere, differs between colours and has no direction, is learned: each block of 8x8
+pixels is seen as the logarithms of its coefficients of a discrete cosine transform, two layers make 48 values of them,
+four weighted means over all blocks are taken, and two layers more say the noise (`examples/noise_level.py`).
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srgan.image.colour import BT601, Pixels, to_levels
+from srgan.image.parts import BLOCK, parts_of
+
+_Floats = NDArray[np.float32]
+
+STEP = 4  # pixels from block to block
+_FILE = Path(__file__).with_suffix(".npz")
+
+
+def noise_in(pixels: Pixels) -> float:
+    """Return a picture's noise, (H, W) or (H, W, 3): its standard deviation in each channel, in levels of 255.
+
+    That of gray noise is told as of as much in brightness. 0 where it has fewer than 32 pixels a side.
+    """
+    if min(pixels.shape[:2]) < 4 * BLOCK:
+        return 0.0
+    parts = to_levels(parts_of(pixels))
+    blocks = blocks_of(parts if parts.ndim == 4 else np.stack([parts] * 3, axis=-1))
+    layers = _layers()
+    values = _dense(layers, "second", _dense(layers, "first", blocks))
+    weights = values @ layers["weights.weight"].T + layers["weights.bias"]
+    weights = np.exp(weights - weights.max(axis=0))
+    means = (weights / weights.sum(axis=0)).T @ values
+    (said,) = _dense(layers, "third", means.reshape(-1)) @ layers["last.weight"].T + layers["last.bias"]
+    return max(float(2**said - 1), 0.0)
+
+
+def blocks_of(parts: NDArray[np.uint8]) -> _Floats:
+    """Return what is seen of each block of parts of a picture (N, H, W, 3): (blocks, 192)."""
+    blocks = np.lib.stride_tricks.sliding_window_view(parts, (BLOCK, BLOCK), axis=(1, 2))[:, ::STEP, ::STEP]
+    coefficients = (blocks.reshape(-1, 3 * BLOCK * BLOCK).astype(np.float32) - 128) @ _transform().T
+    logarithms: _Floats = np.log2(np.abs(coefficients) + np.float32(0.5)) / 3
+    return logarithms
+
+
+@cache
+def _transform() -> _Floats:
+    """Return the matrix (192, 192) from a block (3, 8, 8) to the coefficients of Y, Cb and Cr of BT.601."""
+    waves = np.cos(np.pi * (2 * np.arange(BLOCK) + 1) * np.arange(BLOCK)[:, None] / (2 * BLOCK)) / 2
+    waves[0] /= np.sqrt(2)
+    red, _, blue = np.eye(3)
+    colours = np.array([BT601, (blue - BT601) / 2 / (1 - BT601[2]), (red - BT601) / 2 / (1 - BT601[0])])
+    return np.kron(colours, np.kron(waves, waves)).astype(np.float32)
+
+
+def _dense(layers: dict[str, _Floats], name: str, values: _Floats) -> _Floats:
+    """Return a layer's values, (..., outputs) of (..., inputs)."""
+    outputs: _Floats = np.maximum(values @ layers[f"{name}.weight"].T + layers[f"{name}.bias"], 0)
+    return outputs
+
+
+@cache
+def _layers() -> dict[str, _Floats]:
+    with np.load(_FILE) as file:
+        return {name: values.astype(np.float32) for name, values in file.items()}

@@ -1,0 +1,103 @@
+"""How much noise a picture has, on a photograph that has none."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+import references
+from made import as_jpeg
+from srgan.data.degradation import with_noise
+from srgan.image.noise import blocks_of, noise_in
+from srgan.image.picture import Picture
+from srgan.image.resize import imresize
+
+
+@pytest.fixture(scope="module")
+def photograph() -> NDArray[np.uint8]:
+    """A photograph made smaller, (150, 224, 3): its own noise is half a level."""
+    return imresize(references.chelsea()[1], scale=0.5)
+
+
+def noisy(pixels: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    return with_noise(pixels, deviation, np.random.default_rng(0))
+
+
+def test_the_level_of_noise_is_in_the_pixels(photograph: NDArray[np.uint8]) -> None:
+    assert noise_in(photograph) < 0.5
+    for deviation in (2, 3, 4, 6, 10):
+        assert noise_in(noisy(photograph, deviation)) == pytest.approx(deviation, rel=0.2)
+        assert noise_in(noisy(photograph[40:90, 60:120], deviation)) == pytest.approx(deviation, rel=0.35)
+
+
+def test_it_is_the_same_in_all_types(photograph: NDArray[np.uint8]) -> None:
+    pixels = noisy(photograph, 4)
+    deep = pixels.astype(np.uint16) * 257
+    assert noise_in(deep) == noise_in((pixels / np.float32(255)).astype(np.float32)) == noise_in(pixels)
+    assert Picture(pixels).condition == (None, noise_in(pixels))
+
+
+def test_noise_is_seen_in_gray_pictures_and_in_jpegs(photograph: NDArray[np.uint8]) -> None:
+    gray = photograph[..., 1]
+    assert noise_in(gray) < 0.5
+    assert noise_in(noisy(gray, 6)) == noise_in(np.stack([noisy(gray, 6)] * 3, axis=-1))
+    assert noise_in(noisy(gray, 6)) > 5
+    assert noise_in(as_jpeg(photograph, 97)) < 0.5
+    assert noise_in(as_jpeg(noisy(photograph, 6), 97)) == pytest.approx(6, rel=0.3)
+
+
+def test_drawings_have_none() -> None:
+    image = Image.new("RGB", (200, 160), "white")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((20, 20, 120, 120), fill="navy", outline="red")
+    pen.text((30, 130), "What nobody has drawn by hand", fill="black")
+    for pixels in (np.asarray(image), np.zeros((64, 64), np.uint8), np.full((30, 20, 3), 255, np.uint8)):
+        assert noise_in(pixels) < 0.5
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (31, 400), (400, 31, 3)])
+def test_of_too_few_pixels_nothing_is_said(shape: tuple[int, ...], noise: NDArray[np.uint8]) -> None:
+    assert noise_in(np.resize(noise, shape)) == 0
+
+
+def test_a_large_picture_is_judged_by_parts_of_it(photograph: NDArray[np.uint8]) -> None:
+    large = np.tile(photograph, (6, 6, 1))
+    assert noise_in(large) < 1
+    assert noise_in(noisy(large, 5)) == pytest.approx(5, rel=0.2)
+
+
+def test_a_block_is_seen_as_its_coefficients(photograph: NDArray[np.uint8]) -> None:
+    """By the definitions of the discrete cosine transform and of BT.601's Y, Cb and Cr."""
+    block = photograph[8:16, 12:20].astype(np.float64)
+    luma = block @ (0.299, 0.587, 0.114)
+    expected = []
+    for part in (luma - 128, (block[..., 2] - luma) / 1.772, (block[..., 0] - luma) / 1.402):
+        for u, v in np.ndindex(8, 8):
+            terms = (
+                part[y, x] * math.cos((2 * y + 1) * u * math.pi / 16) * math.cos((2 * x + 1) * v * math.pi / 16)
+                for y, x in np.ndindex(8, 8)
+            )
+            coefficient = sum(terms) / 4 * (0.5**0.5 if u == 0 else 1) * (0.5**0.5 if v == 0 else 1)
+            expected.append(math.log2(abs(coefficient) + 0.5) / 3)
+    np.testing.assert_allclose(blocks_of(photograph[np.newaxis, 8:16, 12:20]), [expected], atol=1e-3)
+    assert blocks_of(photograph[np.newaxis]).shape == (((150 - 8) // 4 + 1) * ((224 - 8) // 4 + 1), 192)
+
+
+def test_it_says_what_the_network_that_is_trained_says(
+    photograph: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.syspath_prepend(root / "examples")
+    from noise_level import NoiseLevel
+
+    network = NoiseLevel()
+    with np.load(root / "src/srgan/image/noise.npz") as file:
+        network.load_state_dict({name: torch.from_numpy(values.astype(np.float32)) for name, values in file.items()})
+    for deviation in (0, 4):
+        pixels = noisy(photograph[:100, :120], deviation)  # so small that all of it is one part
+        told = network(torch.from_numpy(blocks_of(pixels[np.newaxis]))[None])
+        assert noise_in(pixels) == pytest.approx(max(2 ** told.item() - 1, 0), abs=1e-4)
