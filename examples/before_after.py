@@ -4,7 +4,7 @@
 
 The crop is in pixels of PICTURE. With --original PICTURE is a photograph that is first made four times as small,
 so that the network's result stands beside the truth. --quality saves what is upscaled as JPEG first, as the web does;
---blur puts it out of focus before that.
+--blur puts it out of focus before that, and --noise has it taken in little light.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from srgan import Upscaler
-from srgan.data.degradation import as_jpeg, with_blur
+from srgan.data.degradation import as_jpeg, with_blur, with_noise
 from srgan.errors import SrganError
 from srgan.image.picture import image_from_picture
 from srgan.image.reading import read_picture
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[NAMES[0]], help="names, or .onnx and .safetensors files")
     parser.add_argument("--original", action="store_true", help="shrink the picture first and show the original too")
     parser.add_argument("--blur", type=float, default=0, help="the standard deviation of a Gaussian in pixels")
+    parser.add_argument("--noise", type=float, default=0, help="its standard deviation in levels of 255")
     parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100, which is upscaled")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
@@ -47,7 +48,9 @@ def main() -> None:
     lr = imresize(picture[: 4 * rows, : 4 * columns], scale=1 / 4) if arguments.original else picture
     if not 0 <= arguments.blur < 16:
         parser.error(f"--blur goes from 0 to 15 pixels, not {arguments.blur:g}")
-    lr = with_blur(lr, arguments.blur)
+    if not 0 <= arguments.noise < 256:
+        parser.error(f"--noise goes from 0 to 255 levels, not {arguments.noise:g}")
+    lr = with_noise(with_blur(lr, arguments.blur), arguments.noise, np.random.default_rng(0))
     if arguments.quality is not None:
         if not 1 <= arguments.quality <= 100:
             parser.error(f"--quality goes from 1 to 100, not {arguments.quality}")

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 
 from made import as_jpeg
 from runs import photographs
-from srgan.data.degradation import Degradation, with_blur
+from srgan.data.degradation import Degradation, with_blur, with_noise
 from srgan.data.folders import TestFolder
 from srgan.data.store import prepare_store
 from srgan.export import export
@@ -150,6 +150,17 @@ def test_what_was_put_out_of_focus_is_shown(tmp_path: Path, monkeypatch: pytest.
     assert steepest[1] == pytest.approx(255 / 4 / (2 * math.sqrt(2 * math.pi)), abs=1)  # of an edge under a Gaussian
 
 
+@pytest.mark.usefixtures("shipped")
+def test_what_was_taken_in_little_light_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (photograph,) = (np.asarray(Image.open(file)) for file in photographs(tmp_path / "one", 1).iterdir())
+    how = ("--crop", "0,0,16,16", "--noise", 9, "-o", tmp_path / "out")
+    run(monkeypatch, "before_after.py", tmp_path / "one/00.png", *how)
+    with Image.open(tmp_path / "out/00_before_after.png") as image:
+        bicubic = np.asarray(image)[26:, : 16 * 4]
+    noisy = with_noise(photograph, 9, np.random.default_rng(0))
+    assert np.array_equal(bicubic, imresize(noisy, scale=4.0)[: 16 * 4, : 16 * 4])
+
+
 @pytest.mark.parametrize(
     ("option", "wrong", "line"),
     [
@@ -157,9 +168,11 @@ def test_what_was_put_out_of_focus_is_shown(tmp_path: Path, monkeypatch: pytest.
         ("--quality", 101, "--quality goes from 1 to 100, not 101"),
         ("--blur", -1, "--blur goes from 0 to 15 pixels, not -1"),
         ("--blur", 16, "--blur goes from 0 to 15 pixels, not 16"),
+        ("--noise", -1, "--noise goes from 0 to 255 levels, not -1"),
+        ("--noise", 256, "--noise goes from 0 to 255 levels, not 256"),
     ],
 )
-def test_a_quality_is_one_of_jpeg_and_blur_some_pixels(
+def test_a_quality_is_one_of_jpeg_blur_some_pixels_and_noise_some_levels(
     tmp_path: Path,
     option: str,
     wrong: int,
