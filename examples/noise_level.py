@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from srgan.data.degradation import as_jpeg
 from srgan.errors import SrganError
-from srgan.image.colour import BT601
+from srgan.image.colour import BT601, to_levels
 from srgan.image.noise import blocks_of
 from srgan.image.reading import read_picture
 
@@ -53,7 +53,7 @@ class NoiseLevel(nn.Module):
 def patches_of(file: Path, *, each: int, seed: int) -> list[tuple[NDArray[np.uint8], float]]:
     """Return patches of a photograph and the noise of each, none of one that is too small."""
     draws = np.random.default_rng([seed, *file.name.encode()])
-    pixels = read_picture(file).pixels
+    pixels = to_levels(read_picture(file).pixels)
     if min(pixels.shape[:2]) < 2 * (SIDE + 2 * MARGIN):
         return []
     photograph = Image.fromarray(pixels).convert("RGB")

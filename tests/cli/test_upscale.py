@@ -248,7 +248,7 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     lines = [json.loads(line) for line in Path("once.jsonl").read_text().splitlines()]
     assert [(line["codec"], line["codec_quality"]) for line in lines] == [("JPEG", 60), (None, None)]
     assert lines[0]["noise"] < 1
-    assert lines[1]["noise"] is None
+    assert lines[1]["noise"] is None  # not looked for
     noisy = with_noise(references.chelsea()[1][100:180, 130:210], 8, np.random.default_rng(0))
     Image.fromarray(noisy).save("noisy.png")
     assert " with srgan-photo, openvino in " in said("noisy.png", "--log", "noisy.jsonl")

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from srgan.image import noise
 from srgan.image.size import Size
 from srgan.inference.fingerprint import network_settings
-from srgan.weights import NAMES, checksum
+from srgan.weights import NAMES, NOISY, REPAIRS, checksum
 
 ASKED: dict[str, Any] = {"precision": "fp32", "size": Size(scale=4), "detail": None, "repair": None}
 
@@ -38,10 +39,11 @@ def test_all_that_changes_a_result_changes_its_settings() -> None:
 
 @pytest.mark.usefixtures("shipped")
 def test_results_of_before_pixels_told_the_network_are_others_where_they_tell_it() -> None:
-    assert settings("auto").endswith(" noise")
-    assert settings("auto-fast").endswith(" noise")
+    told = f" {REPAIRS} {NOISY} {checksum(noise.WEIGHTS)}"
+    assert settings("auto").endswith(told)
+    assert settings("auto-fast").endswith(told)
     for how in ({"model": "auto", "repair": 1}, {"model": "auto", "detail": 0.5}, {"model": "srgan-plus"}):
-        assert not settings(**how).endswith("noise")
+        assert not settings(**how).endswith(told)
 
 
 @pytest.mark.usefixtures("shipped")

@@ -20,9 +20,10 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out, codec, codec_quality, noise, model and error; target is null for standard output, codec where not JPEG,
-    WebP or AVIF has rounded the picture, as far as its file says and --model auto sees, noise where that did not look,
-    and model where no network was needed. Raises OutputError where the file cannot be written, or holds something else.
+    pixels_out, codec, codec_quality, noise, model and error. Null are target for standard output, codec where not JPEG,
+    WebP or AVIF has rounded the picture, as far as its file says and --model auto sees, noise where that has not looked
+    for it, or a side has fewer than 32 pixels, and model where no network was needed. Raises OutputError where the file
+    cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:

@@ -3,7 +3,8 @@
 In a picture of a few thousand pixels fine texture has as much energy as noise, in every frequency. What tells them
 apart, that noise is the same everywhere, differs between colours and has no direction, is learned: each block of 8x8
 pixels is seen as the logarithms of its coefficients of a discrete cosine transform, two layers make 48 values of them,
-four weighted means over all blocks are taken, and two layers more say the noise (`examples/noise_level.py`).
+four weighted means are taken over all blocks but those of one colour, borders say, and two layers more say the noise
+(`examples/noise_level.py`).
 """
 
 from functools import cache
@@ -17,19 +18,24 @@ from srgan.image.parts import BLOCK, parts_of
 
 _Floats = NDArray[np.float32]
 
+WEIGHTS = Path(__file__).with_suffix(".npz")
 STEP = 4  # pixels from block to block
-_FILE = Path(__file__).with_suffix(".npz")
+_NOTHING = 0.5  # is added to the size of coefficients
 
 
-def noise_in(pixels: Pixels) -> float:
-    """Return a picture's noise, (H, W) or (H, W, 3): its standard deviation in each channel, in levels of 255.
+def noise_in(pixels: Pixels) -> float | None:
+    """Return a picture's noise, (H, W) or (H, W, 3), in levels of 255: its standard deviation in each channel.
 
-    That of gray noise is told as of as much in brightness. 0 where it has fewer than 32 pixels a side.
+    It is that of white noise, in each channel another, which disturbs brightness as much: noise that is the same in all
+    three, or a gray picture's, counts one and a half times. None where a side has fewer than 32 pixels.
     """
     if min(pixels.shape[:2]) < 4 * BLOCK:
-        return 0.0
+        return None
     parts = to_levels(parts_of(pixels))
     blocks = blocks_of(parts if parts.ndim == 4 else np.stack([parts] * 3, axis=-1))
+    blocks = blocks[~are_even(blocks)]
+    if not len(blocks):
+        return 0.0
     layers = _layers()
     values = _dense(layers, "second", _dense(layers, "first", blocks))
     weights = values @ layers["weights.weight"].T + layers["weights.bias"]
@@ -43,8 +49,15 @@ def blocks_of(parts: NDArray[np.uint8]) -> _Floats:
     """Return what is seen of each block of parts of a picture (N, H, W, 3): (blocks, 192)."""
     blocks = np.lib.stride_tricks.sliding_window_view(parts, (BLOCK, BLOCK), axis=(1, 2))[:, ::STEP, ::STEP]
     coefficients = (blocks.reshape(-1, 3 * BLOCK * BLOCK).astype(np.float32) - 128) @ _transform().T
-    logarithms: _Floats = np.log2(np.abs(coefficients) + np.float32(0.5)) / 3
+    logarithms: _Floats = np.log2(np.abs(coefficients) + np.float32(_NOTHING)) / 3
     return logarithms
+
+
+def are_even(blocks: _Floats) -> NDArray[np.bool_]:
+    """Return which blocks, as they are seen (..., 192), are of one colour."""
+    waves = blocks.reshape(*blocks.shape[:-1], 3, BLOCK * BLOCK)[..., 1:]
+    even: NDArray[np.bool_] = (waves < np.log2(1.01 * _NOTHING) / 3).all((-2, -1))
+    return even
 
 
 @cache
@@ -65,5 +78,5 @@ def _dense(layers: dict[str, _Floats], name: str, values: _Floats) -> _Floats:
 
 @cache
 def _layers() -> dict[str, _Floats]:
-    with np.load(_FILE) as file:
+    with np.load(WEIGHTS) as file:
         return {name: values.astype(np.float32) for name, values in file.items()}

@@ -43,7 +43,7 @@ class Condition(NamedTuple):
     """What state a picture is in, as far as anybody looked.
 
     coding  what has rounded it
-    noise   the standard deviation of its noise in each channel, in levels of 255
+    noise   in levels of 255, see `noise_in`
     """
 
     coding: Coding | None = None

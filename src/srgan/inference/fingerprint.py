@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from srgan.errors import OutputError
+from srgan.image.noise import WEIGHTS as NOISE_LEVEL
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import checksum, choose, find_weights, is_left_to_pixels
+from srgan.weights import NOISY, REPAIRS, checksum, choose, find_weights, is_left_to_pixels
 
 
 def network_settings(
@@ -37,9 +38,11 @@ def network_settings(
     networks = dict.fromkeys((start, end or poorest))
     weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
-    noise = is_left_to_pixels(model, detail, repair)
-    later = (("ensemble", ensemble), ("seamless", seamless), ("noise", noise))  # results of before these keep theirs
-    return " ".join([settings, *(name for name, asked in later if asked)])
+    later = (("ensemble", ensemble), ("seamless", seamless))  # results of before these keep theirs
+    settings = " ".join([settings, *(name for name, asked in later if asked)])
+    if is_left_to_pixels(model, detail, repair):
+        settings += f" {REPAIRS} {NOISY} {checksum(NOISE_LEVEL)}"
+    return settings
 
 
 def map_settings(network: str) -> str:

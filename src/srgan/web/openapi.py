@@ -26,9 +26,9 @@ RESULT_HEADERS = {
     "Srgan-Seconds": "From the picture's arrival to its result.",
     "Srgan-Model": "What made it.",
     "Srgan-Repair": "How far its weights were on the way of `repair`, where they were between two networks'.",
-    "Srgan-Codec": "JPEG, WebP or AVIF, where that has rounded what was enlarged, by its file or, for auto, pixels.",
+    "Srgan-Codec": "JPEG, WebP or AVIF, where that has rounded the picture, by its file or, for auto, its pixels.",
     "Srgan-Codec-Quality": "0 to 100, at which libjpeg, libwebp or libavif is about as coarse.",
-    "Srgan-Noise": "Of what was enlarged, in levels of 255 (standard deviation), where auto has looked.",
+    "Srgan-Noise": "The picture's, in levels of 255, where auto has looked and a side has 32 pixels.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",
 }

@@ -62,7 +62,7 @@ class Made:
 
     model         what made it
     repair        how far its weights were on the way from srgan-plus's, where they were between two networks' of it
-    condition     of what was enlarged: as its file says and, for a model that asks, its pixels
+    condition     of the picture, all of it: as its file says and, for a model that asks, its pixels
     release       is called when the bytes are needed no more
     """
 

@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from mmap import ACCESS_READ, mmap
 from numbers import Real
 from pathlib import Path
@@ -125,10 +124,9 @@ def choose(
         if value is not None and not (way and 0 <= value <= most):
             raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
     if is_left_to_pixels(model, detail, repair):
-        codec, quality = coding or ("JPEG", 101)
-        rounded = (enough for most, enough in REPAIRS[codec] if quality <= most)
-        noisy = (enough for least, enough in NOISY if (noise or 0) >= least)
-        repair = max(chain(rounded, noisy), default=None)
+        rounded = [enough for most, enough in REPAIRS[coding[0]] if coding[1] <= most] if coding else []
+        noisy = [enough for least, enough in NOISY if noise >= least] if noise else []
+        repair = max(rounded + noisy, default=None)
     if repair is not None and repair == int(repair):
         return Choice(_WAYS["repair"][str(start)][int(repair)])
     return Choice(start, detail, repair)

@@ -509,10 +509,10 @@ function renderJob() {
   byId("drop-it").textContent = result ? "Keep what was there" : "Remove";
 }
 
-/** What the service saw of a picture, in words: what follows "this". */
+/** What the service saw of a picture, in words: what follows "which". */
 function conditionOf({ codec, codecQuality, noise }) {
   const rounded = codec && `is, or was, ${codec === "AVIF" ? "an" : "a"} ${codec} of quality ${codecQuality}`;
-  return [rounded, noise >= 1 && "has noise"].filter(Boolean).join(", and ");
+  return [rounded, noise >= 1 && `has noise of ${noise} levels of 255`].filter(Boolean).join(", and ");
 }
 
 function renderPanel() {
@@ -534,7 +534,7 @@ function renderPanel() {
   const { madeBy } = current; // of a result that people chose the network of the picture says nothing
   const repaired = madeBy && madeBy === current.auto && !same(beginning(madeBy), made);
   byId("chosen").hidden = !repaired;
-  byId("chosen").textContent = repaired ? `Chosen because this ${conditionOf(result)}.` : "";
+  byId("chosen").textContent = repaired ? `Chosen by the picture, which ${conditionOf(result)}.` : "";
   byId("leave-it").hidden = current.auto || !beginning(service.default);
   byId("downloading").hidden = !result;
   const link = byId("download");
