@@ -574,6 +574,24 @@ def test_a_picture_may_be_begun_within_anothers_progress(noise: NDArray[np.uint8
     assert np.array_equal(inner[0], repeat(noise[:2, :2]))
 
 
+def test_a_signal_is_heard_after_networks_that_ended(tiny_onnx: Path) -> None:
+    """OpenVINO's plugins of a process gave back each other's stacks for signals: Ctrl-C was a segmentation fault."""
+    program = f"""
+import gc, signal
+from srgan import Upscaler
+
+first, second = Upscaler({str(tiny_onnx)!r}, runtime="openvino"), Upscaler({str(tiny_onnx)!r}, runtime="openvino")
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+signal.raise_signal(signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
 def test_a_forked_process_goes_on_with_its_parents_network(tiny_onnx: Path, runtime: str) -> None:

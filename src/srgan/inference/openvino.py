@@ -21,6 +21,7 @@ from srgan.weights import METADATA_KEY, Card, checksum, parse_card
 # measured with srresnet_x4, see `pixel_bytes`
 _PIXEL_BYTES = {"bf16": 3_100, "fp32": 5_700}
 
+_cores: dict[int, openvino.Core] = {}  # of this process, by its number, and of those that it was forked from
 _left_behind: list[object] = []
 """What a forked process has of its parent's: to free it would wait for threads that are not here."""
 
@@ -46,7 +47,6 @@ class OpenVinoNetwork:
         except OSError as error:
             raise WeightsError(f"{model!s}: cannot be read: {error.strerror}") from error
         self.checksum = checksum(self._content)
-        self._core = openvino.Core()
         self._process = os.getpid()
         self.device: str = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -104,9 +104,19 @@ class OpenVinoNetwork:
         if self._process == os.getpid():
             return
         made = vars(self)
-        _left_behind.append([made.pop(name, None) for name in ("_core", "_levels", "_floats")])
-        self._process, self._core = os.getpid(), openvino.Core()
+        _left_behind.append([made.pop(name, None) for name in ("_levels", "_floats")])
+        self._process = os.getpid()
         self._levels = self._compile("levels", _between_levels)[1]
+
+    @property
+    def _core(self) -> openvino.Core:
+        """What all networks of a process share, and what never ends.
+
+        OpenVINO's plugin gives the thread that loads it another stack for signals. Of two plugins that end in the order
+        in which they began the second one gives back the first one's, which is gone: the next Ctrl-C would end the
+        process by a segmentation fault.
+        """
+        return _cores.get(self._process) or _cores.setdefault(self._process, openvino.Core())
 
     @cached_property
     def _fp32(self) -> "OpenVinoNetwork":
