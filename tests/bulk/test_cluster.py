@@ -108,7 +108,7 @@ def networks() -> list[int]:
 
 
 def failed(errors: str, photos: Path) -> list[str]:
-    told = [line for line in errors.splitlines() if " of 500 pictures, " not in line]  # how far it is, on a slow machine
+    told = [line for line in errors.splitlines() if " of 500 pictures, " not in line]  # on a slow machine
     lines = [line.removeprefix(f"srgan: error: {photos}/") for line in told]
     assert lines.pop().startswith("srgan bulk --failures ")
     return sorted(lines)
