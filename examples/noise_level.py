@@ -10,7 +10,6 @@ that are alike; the same everywhere or more of it in the light. Then most are sa
 import argparse
 import io
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -169,7 +168,7 @@ def learn(patches: NDArray[np.uint8], noise: NDArray[np.float32], steps: int, he
     return network
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Make patches, learn, write the weights."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
@@ -177,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--each", type=int, default=100, help="patches of a photograph; 100 by default")
     parser.add_argument("--steps", type=int, default=5_000, help="of 64 patches; 5,000 by default")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     files = sorted(file for file in options.data.glob("*") if file.suffix.lower() in SUFFIXES)
     torch.manual_seed(options.seed)
     with ThreadPoolExecutor() as pool:

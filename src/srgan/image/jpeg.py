@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.image.colour import BT601
-from srgan.image.parts import BLOCK, SIDE, parts_of
+from srgan.image.parts import BLOCK, DCT, SIDE, parts_of
 
 _Floats = NDArray[np.float32]
 _Ints = NDArray[np.intp]
@@ -171,9 +171,7 @@ def _histogram_of() -> NDArray[np.int32]:
 def _coefficients(parts: _Floats) -> _Floats:
     """Return the coefficients of the block that begins at each pixel (frequencies, N, H - 7, W - 7) of N parts."""
     height, width = (side - BLOCK + 1 for side in parts.shape[1:])
-    waves = np.cos(np.pi * (2 * np.arange(BLOCK) + 1) * np.arange(_DEEPEST + 1)[:, None] / (2 * BLOCK)) / 2
-    waves[0] /= np.sqrt(2)
-    taps = waves.astype(np.float32)  # of the orthonormal DCT
+    taps = DCT[: _DEEPEST + 1].astype(np.float32)
     across = [sum(tap * parts[:, :, k : k + width] for k, tap in enumerate(wave)) for wave in taps]
     both = [
         sum(tap * across[v][:, k : k + height] for k, tap in enumerate(taps[u]))

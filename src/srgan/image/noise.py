@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srgan.image.colour import BT601, Pixels, to_levels
-from srgan.image.parts import BLOCK, parts_of
+from srgan.image.parts import BLOCK, DCT, parts_of
 
 _Floats = NDArray[np.float32]
 
 WEIGHTS = Path(__file__).with_suffix(".npz")
-STEP = 4  # pixels from block to block
+_STEP = 4  # pixels from block to block
 _NOTHING = 0.5  # is added to the size of coefficients
 
 
@@ -47,7 +47,7 @@ def noise_in(pixels: Pixels) -> float | None:
 
 def blocks_of(parts: NDArray[np.uint8]) -> _Floats:
     """Return what is seen of each block of parts of a picture (N, H, W, 3): (blocks, 192)."""
-    blocks = np.lib.stride_tricks.sliding_window_view(parts, (BLOCK, BLOCK), axis=(1, 2))[:, ::STEP, ::STEP]
+    blocks = np.lib.stride_tricks.sliding_window_view(parts, (BLOCK, BLOCK), axis=(1, 2))[:, ::_STEP, ::_STEP]
     coefficients = (blocks.reshape(-1, 3 * BLOCK * BLOCK).astype(np.float32) - 128) @ _transform().T
     logarithms: _Floats = np.log2(np.abs(coefficients) + np.float32(_NOTHING)) / 3
     return logarithms
@@ -63,11 +63,9 @@ def are_even(blocks: _Floats) -> NDArray[np.bool_]:
 @cache
 def _transform() -> _Floats:
     """Return the matrix (192, 192) from a block (3, 8, 8) to the coefficients of Y, Cb and Cr of BT.601."""
-    waves = np.cos(np.pi * (2 * np.arange(BLOCK) + 1) * np.arange(BLOCK)[:, None] / (2 * BLOCK)) / 2
-    waves[0] /= np.sqrt(2)
     red, _, blue = np.eye(3)
     colours = np.array([BT601, (blue - BT601) / 2 / (1 - BT601[2]), (red - BT601) / 2 / (1 - BT601[0])])
-    return np.kron(colours, np.kron(waves, waves)).astype(np.float32)
+    return np.kron(colours, np.kron(DCT, DCT)).astype(np.float32)
 
 
 def _dense(layers: dict[str, _Floats], name: str, values: _Floats) -> _Floats:

@@ -1,4 +1,4 @@
-"""Parts from all over a picture, by which the whole of it is judged."""
+"""Parts from all over a picture, by which the whole of it is judged, and the transform of their blocks."""
 
 import itertools
 from typing import Any
@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 BLOCK = 8
 """Pixels a side of JPEG's blocks."""
+
+DCT = np.cos(np.pi * (2 * np.arange(BLOCK) + 1) * np.arange(BLOCK)[:, None] / (2 * BLOCK)) / 2
+"""The orthonormal discrete cosine transform of so many values, (frequencies, values)."""
+DCT[0] /= np.sqrt(2)
 
 SIDE = 64
 """Of so many pixels a side of a part all blocks are looked at, wherever they begin: on each of 64 grids."""
