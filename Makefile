@@ -16,7 +16,7 @@ demo: $(VENV)/run.done
 	$(BIN)/python examples/before_after.py examples/pictures/chelsea.png --crop 120,60,130,110 -o demo
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-web: $(VENV)/dev.done
 	command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -q && apt-get install -qy chromium)

@@ -543,7 +543,7 @@ def test_with_every_lever_a_run_goes_on_as_if_it_had_not_died(
 ) -> None:
     """And each term counts with its weight, and the discriminator learns at its own rate."""
     judge: dict[str, Any] = {"kind": kind, "width": 4, "spectral": True, "learning_rate_factor": 2.0}
-    recipe = runs.recipe(loss=EVERYTHING, optimiser={"clip": 1.1})
+    recipe = runs.recipe(loss=EVERYTHING, optimiser={"clip": 1.1, "patches": 16})
     recipe = replace(recipe, discriminator=Discriminator(**judge), network="tiny_plain_x4")
 
     def options() -> dict[str, Any]:  # anew for each run, as the factor of the content loss is kept in it
@@ -860,8 +860,8 @@ def test_a_resumed_run_keeps_its_points_in_tensorboard(store: Store, tmp_path: P
 
 def test_the_average_follows_the_generator_with_its_half_life(store: Store, tmp_path: Path) -> None:
     """With a half-life of half a batch the average keeps a quarter; the first steps are averaged over less."""
-    last = train(runs.recipe(run={"average_over": 2}, optimiser={"patches": 400}), store, tmp_path / "run")
-    before = runs.recipe(run={"average_over": 2}, optimiser={"patches": 396})
+    last = train(runs.recipe(run={"average_over": 2}, optimiser={"patches": 24}), store, tmp_path / "run")
+    before = runs.recipe(run={"average_over": 2}, optimiser={"patches": 20})
     previous = state_of(train(before, store, tmp_path / "before"))
     state = state_of(last)
     key = "tail.weight"
