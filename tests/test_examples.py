@@ -21,7 +21,7 @@ from srgan.data.degradation import Degradation, with_blur, with_noise
 from srgan.data.folders import TestFolder
 from srgan.data.store import prepare_store
 from srgan.export import export
-from srgan.image import noise
+from srgan.image import flaws
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
 from srgan.models.tensors import load_generator
@@ -351,28 +351,28 @@ def test_what_a_network_makes_of_photographs_is_there_to_learn_from(
     assert not (tmp_path / "other").exists()
 
 
-def test_the_network_of_noise_is_trained_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("flaw", ["noise", "blur"])
+def test_the_networks_of_noise_and_blur_are_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flaw: str
 ) -> None:
-    folder, weights = tmp_path / "photographs", tmp_path / "noise.npz"
+    folder, weights = tmp_path / "photographs", tmp_path / f"{flaw}.npz"
     folder.mkdir()
-    few = ("--data", folder, "-o", weights, "--each", 8, "--steps", 4)
+    few = (flaw, "--data", folder, "-o", weights, "--each", 8, "--steps", 4)
     with pytest.raises(SystemExit, match="2"):
-        run(monkeypatch, "noise_level.py", *few)
-    assert capsys.readouterr().err.endswith(f"no photograph in {folder} has 160 pixels a side\n")
+        run(monkeypatch, "flaws.py", *few)
+    assert capsys.readouterr().err.endswith(f"no photograph in {folder} has 176 pixels a side\n")
     for number in range(2):
         picture = np.random.default_rng(number).integers(256, size=(40, 50, 3), dtype=np.uint8)
-        Image.fromarray(picture).resize((200, 160)).save(folder / f"{number}.png")
-    run(monkeypatch, "noise_level.py", *few)
-    assert re.search(r"noise of 0 to 0.001 is taken for \(5, 25, 50, 75, 95 % of \d\): +\d", capsys.readouterr().out)
-    monkeypatch.setattr(noise, "WEIGHTS", weights)
-    noise._layers.cache_clear()
-    try:
-        assert noise.noise_in(picture) is not None
-        with np.load(weights) as made, np.load(Path(noise.__file__).with_suffix(".npz")) as shipped:
-            assert {name: made[name].shape for name in made} == {name: shipped[name].shape for name in shipped}
-    finally:
-        noise._layers.cache_clear()
+        Image.fromarray(picture).resize((220, 180)).save(folder / f"{number}.png")
+    run(monkeypatch, "flaws.py", *few)
+    assert re.search(
+        r"^0 to 0.001 is taken for \(5, 25, 50, 75, 95 % of \d\): +\d", capsys.readouterr().out, re.MULTILINE
+    )
+    shipped = next(path for path in flaws.WEIGHTS if path.name == weights.name)
+    monkeypatch.setattr(flaws, "WEIGHTS", (weights,))
+    assert flaws.flaws_in(picture)[0] is not None
+    with np.load(weights) as made, np.load(shipped) as others:
+        assert {name: made[name].shape for name in made} == {name: others[name].shape for name in others}
     (folder / "2.jpg").write_text("no picture")
-    with pytest.raises(SystemExit, match=r"noise_level: .*2\.jpg: not a picture"):
-        run(monkeypatch, "noise_level.py", *few)
+    with pytest.raises(SystemExit, match=r"flaws: .*2\.jpg: not a picture"):
+        run(monkeypatch, "flaws.py", *few)

@@ -66,6 +66,18 @@ def test_auto_is_what_noise_asks_for_where_that_is_more() -> None:
     assert choose("auto-fast", noise=4) == Choice("srgan-fast-photo")
 
 
+def test_auto_takes_a_network_by_blur_as_well() -> None:
+    plain, halfway, deblurring = Choice("srgan-plus"), Choice("srgan-plus", repair=1.5), Choice("srgan-deblur")
+    for blur, choice in ((None, plain), (0, plain), (0.39, plain), (0.4, halfway), (0.59, halfway), (0.6, deblurring)):
+        assert choose("auto", blur=blur) == choice
+        poor = choose("auto", coding=("JPEG", 60), noise=10, blur=blur)
+        assert poor == (Choice("srgan-photo") if choice == plain else choice)
+        assert choose("auto-fast", blur=blur) == Choice("srgan-fast")
+        assert choose("auto-fast", noise=2, blur=blur) == Choice("srgan-fast", repair=0.5)
+        assert choose("auto", repair=0.2, blur=blur) == Choice("srgan-plus", repair=0.2)
+        assert choose("srgan-photo", blur=blur) == Choice("srgan-photo")
+
+
 def test_the_networks_along_repair_are_the_plain_ones() -> None:
     plain = [Choice("srgan-plus"), Choice("srgan-photo"), Choice("srgan-deblur")]
     assert [choose("srgan-plus", repair=repair) for repair in (0, 1, 2.0)] == plain

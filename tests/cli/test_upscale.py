@@ -18,7 +18,7 @@ from fakes import eight_by_hand
 from made import as_jpeg
 from srgan.cli import main, upscale
 from srgan.cli.options import FORMATS, sides, size_in_bytes
-from srgan.data.degradation import with_noise
+from srgan.data.degradation import with_blur, with_noise
 from srgan.image import writing
 from srgan.image.colour import to_network, to_uint8
 from srgan.image.xmp import is_marked
@@ -248,11 +248,16 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     lines = [json.loads(line) for line in Path("once.jsonl").read_text().splitlines()]
     assert [(line["codec"], line["codec_quality"]) for line in lines] == [("JPEG", 60), (None, None)]
     assert lines[0]["noise"] < 1
-    assert lines[1]["noise"] is None  # not looked for
+    assert lines[0]["blur"] < 0.5
+    assert lines[1]["noise"] is None is lines[1]["blur"]  # not looked for
     noisy = with_noise(references.chelsea()[1][100:180, 130:210], 8, np.random.default_rng(0))
     Image.fromarray(noisy).save("noisy.png")
     assert " with srgan-photo, openvino in " in said("noisy.png", "--log", "noisy.jsonl")
     assert json.loads(Path("noisy.jsonl").read_text())["noise"] == pytest.approx(8, abs=2)
+    Image.fromarray(with_blur(references.chelsea()[1][100:180, 130:210], 1.5)).save("soft.png")
+    assert " with srgan-deblur, openvino in " in said("soft.png", "--log", "soft.jsonl")
+    assert json.loads(Path("soft.jsonl").read_text())["blur"] == pytest.approx(1.5, abs=0.4)
+    assert " with srgan-fast, openvino in " in said("soft.png", "--model", "auto-fast")
     networks = "srgan-fast (2) and srgan-fast-photo (2) and srgan-fast, repair 0.5 (1)"
     assert f" with {networks}, openvino in " in said(*pictures, "--model", "auto-fast")
     assert " with srgan-photo, openvino in " in said("60.jpg")

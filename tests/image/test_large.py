@@ -77,4 +77,6 @@ for made in (consistent(sr, np.full((3_000, 1_000), 9, np.uint8)), resample(sr, 
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 180_000, "kilobytes: two arrays of 48 MB and one of 27 MB have left; with them it were 205,000"
+    assert int(done.stdout) < 180_000, (
+        "kilobytes: two arrays of 48 MB and one of 27 MB have left; with them it were 205,000"
+    )

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from srgan.image import noise
+from srgan.image import flaws
 from srgan.image.size import Size
 from srgan.inference.fingerprint import network_settings
-from srgan.weights import NAMES, NOISY, REPAIRS, checksum
+from srgan.weights import BLURRED, NAMES, NOISY, REPAIRS, checksum
 
 ASKED: dict[str, Any] = {"precision": "fp32", "size": Size(scale=4), "detail": None, "repair": None}
 
@@ -39,7 +39,8 @@ def test_all_that_changes_a_result_changes_its_settings() -> None:
 
 @pytest.mark.usefixtures("shipped")
 def test_results_of_before_pixels_told_the_network_are_others_where_they_tell_it() -> None:
-    told = f" {REPAIRS} {NOISY} {checksum(noise.WEIGHTS)}"
+    noise, blur = map(checksum, flaws.WEIGHTS)
+    told = f" {REPAIRS} {NOISY} {BLURRED} {noise} {blur}"
     assert settings("auto").endswith(told)
     assert settings("auto-fast").endswith(told)
     for how in ({"model": "auto", "repair": 1}, {"model": "auto", "detail": 0.5}, {"model": "srgan-plus"}):
@@ -61,7 +62,7 @@ def test_a_scale_is_the_same_however_it_is_said() -> None:
         ({"model": "srgan-plus", "repair": 0.5}, {"srgan-plus", "srgan-photo"}),
         ({"model": "auto", "repair": 1.5}, {"srgan-photo", "srgan-deblur"}),
         ({"model": "auto", "repair": 2}, {"srgan-deblur"}),
-        ({"model": "auto"}, {"srgan-plus", "srgan-photo"}),
+        ({"model": "auto"}, {"srgan-plus", "srgan-photo", "srgan-deblur"}),
         ({"model": "auto-fast"}, {"srgan-fast", "srgan-fast-photo"}),
         ({"model": "srgan-fast"}, {"srgan-fast"}),
     ],

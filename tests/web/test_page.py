@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect
 
-from srgan.data.degradation import with_noise
+from srgan.data.degradation import with_blur, with_noise
 from srgan.image.resize import imresize
 
 PICTURES = Path(__file__).parents[2] / "examples" / "pictures"
@@ -541,13 +541,19 @@ def test_the_network_is_chosen_for_a_jpeg_of_low_quality_until_people_do(
     expect(page.get_by_role("button", name="Choose by the picture")).to_be_visible()
 
     with Image.open(photo) as image:
-        noisy = with_noise(np.asarray(image), 8, np.random.default_rng(0))
-    Image.fromarray(noisy).save(tmp_path / "noisy.png")
+        clean = np.asarray(image)
+    Image.fromarray(with_noise(clean, 8, np.random.default_rng(0))).save(tmp_path / "noisy.png")
     give(page, tmp_path / "noisy.png")
     wait_for(page, "done", 6)
     entry(page, 6).locator(".pick").click()
     expect(repairs).to_be_checked()
     expect(chosen).to_have_text(re.compile(r"^Chosen by the picture, which has noise of [\d.]+ levels of 255\.$"))
+
+    Image.fromarray(with_blur(with_noise(clean, 3, np.random.default_rng(0)), 1.5)).save(tmp_path / "soft.png")
+    give(page, tmp_path / "soft.png")
+    wait_for(page, "done", 7)
+    entry(page, 7).locator(".pick").click()
+    expect(chosen).to_have_text(re.compile(r"^Chosen by the picture, which has blur of [\d.]+ pixels\.$"))
 
 
 def test_a_network_that_is_chosen_before_a_number_is_typed_is_the_one(page: Page, photo: Path) -> None:

@@ -33,7 +33,7 @@ import references
 from conftest import card_of
 from fakes import Nearest
 from srgan.cli import main
-from srgan.data.degradation import with_noise
+from srgan.data.degradation import with_blur, with_noise
 from srgan.errors import ArgumentError, InferenceError
 from srgan.image.picture import Condition, Limits, Picture
 from srgan.image.reading import read_picture
@@ -181,10 +181,11 @@ def test_what_the_headers_say(running: Running) -> None:
     assert "access-control-allow-origin" not in answer.headers
     assert "srgan-codec-quality" not in answer.headers
     assert "srgan-noise" not in answer.headers  # it is too small
+    assert "srgan-blur" not in answer.headers
     assert re.fullmatch(r"[\w-]{8,64}", running.upscale(png(), X_Request_ID="<short>").headers["x-request-id"])
 
 
-def test_the_headers_tell_a_jpegs_quality_noise_and_what_was_chosen_for_it(running: Running) -> None:
+def test_the_headers_tell_a_jpegs_quality_noise_blur_and_what_was_chosen_for_it(running: Running) -> None:
     file = io.BytesIO()
     Image.new("RGB", (17, 13)).save(file, "JPEG", quality=60)
     poor = file.getvalue()
@@ -216,6 +217,11 @@ def test_the_headers_tell_a_jpegs_quality_noise_and_what_was_chosen_for_it(runni
         assert float(headers["srgan-noise"]) == pytest.approx(8, abs=2)
         assert (headers.get("srgan-codec"), headers["srgan-model"]) == (None, model), query
     assert "srgan-noise" not in running.upscale(noisy, "model=srgan-plus").headers
+    soft = made.png(with_blur(references.chelsea()[1][100:180, 130:210], 1.5))
+    for query, model in {"": "srgan-deblur", "model=auto-fast": "srgan-fast"}.items():
+        headers = running.upscale(soft, query).headers
+        assert float(headers["srgan-blur"]) == pytest.approx(1.5, abs=0.4)
+        assert headers["srgan-model"] == model
     once = made.png(made.as_jpeg(references.chelsea()[1][100:180, 130:210], 60))
     for query, told in {
         "": ("60", "srgan-photo"),
@@ -957,6 +963,7 @@ def test_pages_of_other_origins(weights: None) -> None:  # noqa: ARG001
             "Srgan-Codec",
             "Srgan-Codec-Quality",
             "Srgan-Noise",
+            "Srgan-Blur",
             "Retry-After",
         } < set(exposed)
 

@@ -20,10 +20,10 @@ class ResultLog:
     """Adds a line to a file for each result, at once: a run that is killed leaves those of what it did.
 
     The keys are time, source, target, status, seconds (read, network and write, as far as it came), pixels_in,
-    pixels_out, codec, codec_quality, noise, model and error. Null are target for standard output, codec where not JPEG,
-    WebP or AVIF has rounded the picture, as far as its file says and --model auto sees, noise where that has not looked
-    for it, or a side has fewer than 32 pixels, and model where no network was needed. Raises OutputError where the file
-    cannot be written, or holds something else.
+    pixels_out, codec, codec_quality, noise, blur, model and error. Null are target for standard output, codec where not
+    JPEG, WebP or AVIF has rounded the picture, as far as its file says and --model auto sees, noise and blur where that
+    has not looked for them, or a side has fewer than 32 pixels, and model where no network was needed. Raises
+    OutputError where the file cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +52,7 @@ class ResultLog:
 
     def add(self, result: "Result") -> None:
         """Write the line of a result."""
-        coding, noise = result.condition
+        coding, noise, blur = result.condition
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "source": result.job.source_name,
@@ -64,6 +64,7 @@ class ResultLog:
             "codec": coding and coding.codec,
             "codec_quality": coding and coding.quality,
             "noise": None if noise is None else round(noise, 1),
+            "blur": None if blur is None else round(blur, 1),
             "model": result.model,
             "error": None if result.error is None else str(result.error),
         }

@@ -21,7 +21,7 @@ from srgan.weights import (
     NAMES,
     REPAIRING,
     SHARP,
-    poor_pictures,
+    auto_in_words,
 )
 
 FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
@@ -146,9 +146,8 @@ TEXTURE = (
         shell_complete=networks,
         default=AUTO,
         show_default=True,
-        help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is {REPAIRING} for what"
-        f" {poor_pictures()}, and {SHARP} for all else; {AUTO_FAST}"
-        f" is the same of {FAST_REPAIRING} and {FAST}.",
+        help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is"
+        f" {auto_in_words()}. {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}, without blur.",
     ),
     click.option(
         "--detail",

@@ -10,8 +10,8 @@ from PIL import Image
 
 from srgan.errors import ArgumentError
 from srgan.image.colour import Pixels, to_levels
+from srgan.image.flaws import flaws_in
 from srgan.image.jpeg import quality_in
-from srgan.image.noise import noise_in
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Condition(NamedTuple):
     """What state a picture is in, as far as anybody looked.
 
     coding  what has rounded it
-    noise   in levels of 255, see `noise_in`
+    noise   in levels of 255, see `Flaws`
+    blur    in pixels, likewise
     """
 
     coding: Coding | None = None
     noise: float | None = None
+    blur: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Picture:
         said, seen = self.metadata.coding, quality_in(self.pixels)
         clearly = said is None or said.codec != "JPEG" or (seen or 0) <= said.quality - _CLEARLY
         coding = Coding("JPEG", seen) if seen is not None and clearly else said
-        return Condition(coding, noise_in(self.pixels))
+        return Condition(coding, *flaws_in(self.pixels))
 
 
 def signed(result: Picture, fingerprint: str | None) -> Picture:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from srgan.errors import OutputError
-from srgan.image.noise import WEIGHTS as NOISE_LEVEL
+from srgan.image.flaws import WEIGHTS as FLAWS
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import NOISY, REPAIRS, checksum, choose, find_weights, is_left_to_pixels
+from srgan.weights import BLURRED, NOISY, REPAIRS, checksum, find_weights, involved, is_left_to_pixels
 
 
 def network_settings(
@@ -33,15 +33,12 @@ def network_settings(
     """
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
-    start, end, _ = choose(model, detail, repair).between
-    poorest = choose(model, detail, repair, ("JPEG", 1)).model
-    networks = dict.fromkeys((start, end or poorest))
-    weights = " ".join(checksum(find_weights(network).one) for network in networks)
+    weights = " ".join(checksum(find_weights(network).one) for network in involved(model, detail, repair))
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
     later = (("ensemble", ensemble), ("seamless", seamless))  # results of before these keep theirs
     settings = " ".join([settings, *(name for name, asked in later if asked)])
     if is_left_to_pixels(model, detail, repair):
-        settings += f" {REPAIRS} {NOISY} {checksum(NOISE_LEVEL)}"
+        settings += " ".join(map(str, ("", REPAIRS, NOISY, BLURRED, *map(checksum, FLAWS))))
     return settings
 
 

@@ -83,8 +83,9 @@ class Upscaler:
                     WebPs of 65 and AVIFs of 60, the network halfway to it (repair=0.5) for those up to 97, 90 and 80,
                     each loaded when the first such picture comes, and srgan-plus for all else; what was such a JPEG
                     once and is a PNG, a finer JPEG or an array now counts as one, where its pixels show it, and noise
-                    of 3.5 levels of 255 or more asks for srgan-photo, of 1.5 for half; "auto-fast" is the same of the
-                    fast ones
+                    of 3.5 levels of 255 or more asks for srgan-photo, of 1.5 for half; blur of 0.6 pixels or more asks
+                    for srgan-deblur, of 0.4 for the network halfway to that; "auto-fast" is the same of the fast ones,
+                    without blur
         size        what size results have, or how many times the size; by default what the network makes, 4 times.
                     Other sizes are resampled from what it makes of the picture, or of its own result
         detail      from 0, srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
@@ -286,10 +287,10 @@ class Upscaler:
 def condition_for(model: str | Path, detail: float | None, repair: float | None, picture: Picture) -> Condition:
     """Return a picture's condition: as its file says, and its pixels where what is asked for depends on them.
 
-    That takes some 50 ms of a processor, once for a picture.
+    That takes some 60 ms of a processor, once for a picture.
     """
     said = picture.metadata.coding
-    return picture.condition if is_left_to_pixels(model, detail, repair, said) else Condition(said)
+    return picture.condition if is_left_to_pixels(model, detail, repair) else Condition(said)
 
 
 def _size(size: Size | float) -> Size:
@@ -307,9 +308,10 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
 
     picture  a path, a binary file, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or
              float32 in [0, 1]
-    model    "auto" (by the picture's noise and what JPEG, WebP or AVIF has done to it: srgan-plus, srgan-photo, or
-             halfway between), "auto-fast" (the same of the fast ones), "srgan-plus", "srgan-photo", "srgan-deblur",
-             "srgan-fast", "srgan-fast-photo", "srgan", "srresnet", or the path of an .onnx or .safetensors file
+    model    "auto" (by the picture's noise and blur and what JPEG, WebP or AVIF has done to it: srgan-plus,
+             srgan-photo, srgan-deblur, or halfway between two), "auto-fast" (the same of the fast ones, without blur),
+             "srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast", "srgan-fast-photo", "srgan", "srresnet", or the
+             path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, srgan.Size(width=1920), say
 
     For a path, a file or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only

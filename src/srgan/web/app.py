@@ -123,11 +123,13 @@ class Service:
         }
         if made.repair is not None:
             headers["Srgan-Repair"] = f"{made.repair:g}"
-        coding, noise = made.condition
+        coding, noise, blur = made.condition
         if coding is not None:
             headers |= {"Srgan-Codec": coding.codec, "Srgan-Codec-Quality": str(coding.quality)}
         if noise is not None:
             headers["Srgan-Noise"] = f"{noise:.1f}"
+        if blur is not None:
+            headers["Srgan-Blur"] = f"{blur:.1f}"
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
 
     def _order(self, request: Request, body: Body) -> Order:

@@ -29,6 +29,7 @@ RESULT_HEADERS = {
     "Srgan-Codec": "JPEG, WebP or AVIF, where that has rounded the picture, by its file or, for auto, its pixels.",
     "Srgan-Codec-Quality": "0 to 100, at which libjpeg, libwebp or libavif is about as coarse.",
     "Srgan-Noise": "The picture's, in levels of 255, where auto has looked and a side has 32 pixels.",
+    "Srgan-Blur": "The picture's, in pixels, likewise.",
     "Content-Disposition": "The result's name, photo_x4.png.",
     "X-Request-ID": "The request's name.",
 }

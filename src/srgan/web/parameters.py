@@ -21,8 +21,8 @@ from srgan.weights import (
     NAMES,
     REPAIRING,
     SHARP,
+    auto_in_words,
     choose,
-    poor_pictures,
 )
 
 BICUBIC = "bicubic"
@@ -53,9 +53,8 @@ PARAMETERS = (
     Parameter(
         "model",
         {"type": "string"},
-        f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}: {REPAIRING}"
-        f" for what {poor_pictures()}; {SHARP} for all else;"
-        f" {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}.",
+        f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}:"
+        f" {auto_in_words()}. {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}, without blur.",
         SHARP,
     ),
     Parameter(

@@ -35,6 +35,9 @@ REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((65, 1.0), (90, 0.5)), "AVIF
 NOISY = ((3.5, 1.0), (1.5, 0.5))
 """From how much noise on, in levels of 255, a picture asks for how much repair."""
 
+BLURRED = ((0.6, 2.0), (0.4, 1.5))
+"""From how much blur on, in pixels, a picture asks for how much repair, where the way goes so far."""
+
 METADATA_KEY = "srgan"
 
 _WAYS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -89,12 +92,9 @@ class WeightsFiles:
         return path
 
 
-def is_left_to_pixels(
-    model: str | Path, detail: float | None = None, repair: float | None = None, said: tuple[str, int] | None = None
-) -> bool:
-    """Return whether `choose` asks for a picture's condition, and what its file has `said` is not the worst yet."""
-    asked = str(model) in AUTOS and detail is None and repair is None
-    return asked and (said is None or said[1] > REPAIRS[said[0]][0][0])
+def is_left_to_pixels(model: str | Path, detail: float | None = None, repair: float | None = None) -> bool:
+    """Return whether `choose` asks for a picture's condition."""
+    return str(model) in AUTOS and detail is None and repair is None
 
 
 def choose(
@@ -103,12 +103,13 @@ def choose(
     repair: float | None = None,
     coding: tuple[str, int] | None = None,
     noise: float | None = None,
+    blur: float | None = None,
 ) -> Choice:
-    """Return which network is meant, for a picture that a codec has rounded at some quality, and of so much noise.
+    """Return which network is meant, for a picture that a codec has rounded at some quality, of so much noise and blur.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
     repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, to 1, `FAST_REPAIRING`; the
-            models of `AUTOS` without either have it from `REPAIRS` and `NOISY`, the more of the two
+            models of `AUTOS` without either have it from `REPAIRS`, `NOISY` and `BLURRED`, the most of them
 
     Raises ArgumentError for both, for a number beyond these, and for a model that has no such way.
     """
@@ -126,20 +127,31 @@ def choose(
     if is_left_to_pixels(model, detail, repair):
         rounded = [enough for most, enough in REPAIRS[coding[0]] if coding[1] <= most] if coding else []
         noisy = [enough for least, enough in NOISY if noise >= least] if noise else []
-        repair = max(rounded + noisy, default=None)
+        blurred = [enough for least, enough in BLURRED if blur >= least] if blur else []
+        most = len(_WAYS["repair"][str(start)]) - 1
+        repair = max((enough for enough in rounded + noisy + blurred if enough <= most), default=None)
     if repair is not None and repair == int(repair):
         return Choice(_WAYS["repair"][str(start)][int(repair)])
     return Choice(start, detail, repair)
 
 
-def poor_pictures() -> str:
-    """Return in words what `REPAIRS` and `NOISY` hold for poor: what follows "what" in a sentence."""
-    much, least = (level for level, _ in NOISY)
+def involved(model: str | Path, detail: float | None = None, repair: float | None = None) -> tuple[str | Path, ...]:
+    """Return all networks of which `choose` may take weights, whatever a picture asks for. Raises as it does."""
+    start, end, _ = choose(model, detail, repair).between
+    if is_left_to_pixels(model, detail, repair):
+        return _WAYS["repair"][str(start)]
+    return (start,) if end is None else (start, end)
+
+
+def auto_in_words() -> str:
+    """Return in words what model `AUTO` is, as `REPAIRS`, `NOISY` and `BLURRED` have it: what follows "is"."""
+    (much, least), (soft, softish) = ([level for level, _ in rows] for rows in (NOISY, BLURRED))
     (jpeg, most_jpeg), (webp, most_webp), (avif, most_avif) = ([most for most, _ in rows] for rows in REPAIRS.values())
     return (
-        f"is, or once was, a JPEG of quality {jpeg} or less, is a WebP of {webp}, an AVIF of {avif}, or has noise of"
-        f" {much:g} levels of 255; halfway to it up to {most_jpeg}, {most_webp} and {most_avif}, and from {least:g}"
-        " levels"
+        f"{REPAIRING} for what is, or once was, a JPEG of quality {jpeg} or less, is a WebP of {webp}, an AVIF of"
+        f" {avif}, or has noise of {much:g} levels of 255, halfway to it up to {most_jpeg}, {most_webp} and"
+        f" {most_avif}, and from {least:g} levels; {DEBLURRING} for what is blurred by {soft:g} pixels, halfway to it"
+        f" from {softish:g}; and {SHARP} for all else"
     )
 
 

@@ -65,8 +65,8 @@ function pause(seconds, signal) {
  *
  * `tell`, where given, is called with each event of /v1/progress, and with {state: "busy"} while the service has no room.
  * Resolves with {blob, format, filename, width, height, inputWidth, inputHeight, seconds, model, repair, codec, codecQuality,
- * noise}: the network that made it, its `repair` where between two, what had rounded the picture, and its noise in levels of
- * 255; else null. Aborting `signal` stops the work.
+ * noise, blur}: the network that made it, its `repair` where between two, what had rounded the picture, its noise in levels of
+ * 255 and its blur in pixels; else null. Aborting `signal` stops the work.
  */
 export async function upscale(picture, query, { signal, tell = null }) {
   for (let tries = 1; ; tries++) {
@@ -111,6 +111,7 @@ async function upscaleOnce(picture, query, signal, tell) {
       codec: response.headers.get("Srgan-Codec"),
       codecQuality: response.headers.has("Srgan-Codec") ? number("Codec-Quality") : null,
       noise: response.headers.has("Srgan-Noise") ? number("Noise") : null,
+      blur: response.headers.has("Srgan-Blur") ? number("Blur") : null,
     };
   } catch (error) {
     if (error.status === 0 && !(await isThere(picture))) {

@@ -1,4 +1,4 @@
-"""How much noise a picture has, on a photograph that has none."""
+"""How much noise and blur a picture has, on a photograph that has none."""
 
 import math
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw
 
 import references
 from made import as_jpeg
-from srgan.data.degradation import with_noise
+from srgan.data.degradation import with_blur, with_noise
 from srgan.image.colour import BT601, Pixels
-from srgan.image.noise import are_even, blocks_of, noise_in
+from srgan.image.flaws import WEIGHTS, are_even, blocks_of, flaws_in
 from srgan.image.picture import Picture
 from srgan.image.resize import imresize
 
@@ -30,9 +30,15 @@ def noisy(pixels: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
 
 
 def level(pixels: Pixels) -> float:
-    noise = noise_in(pixels)
+    noise = flaws_in(pixels).noise
     assert noise is not None
     return noise
+
+
+def blur(pixels: Pixels) -> float:
+    blur = flaws_in(pixels).blur
+    assert blur is not None
+    return blur
 
 
 def test_the_level_of_noise_is_in_the_pixels(photograph: NDArray[np.uint8]) -> None:
@@ -46,7 +52,7 @@ def test_it_is_the_same_in_all_types(photograph: NDArray[np.uint8]) -> None:
     pixels = noisy(photograph, 4)
     deep = pixels.astype(np.uint16) * 257
     assert level(deep) == level((pixels / np.float32(255)).astype(np.float32)) == level(pixels)
-    assert Picture(pixels).condition == (None, level(pixels))
+    assert Picture(pixels).condition == (None, level(pixels), blur(pixels))
 
 
 def test_noise_is_seen_in_gray_pictures_and_in_jpegs(photograph: NDArray[np.uint8]) -> None:
@@ -98,7 +104,29 @@ def test_lights_that_are_clipped_do_not_count(photograph: NDArray[np.uint8]) -> 
 
 @pytest.mark.parametrize("shape", [(1, 1), (31, 400), (400, 31, 3)])
 def test_of_too_few_pixels_nothing_is_said(shape: tuple[int, ...], noise: NDArray[np.uint8]) -> None:
-    assert noise_in(np.resize(noise, shape)) is None
+    assert flaws_in(np.resize(noise, shape)) == (None, None)
+
+
+def test_blur_is_in_the_pixels(photograph: NDArray[np.uint8]) -> None:
+    for pixels in (photograph, photograph[40:104, 60:144], photograph[..., 1], as_jpeg(photograph, 95)):
+        assert blur(pixels) < 0.3
+    for deviation in (0.7, 1, 1.5, 2):
+        soft = with_blur(photograph, deviation)
+        assert blur(soft) == pytest.approx(deviation, rel=0.2)
+        assert blur(soft[..., 1]) == pytest.approx(deviation, rel=0.3)
+        assert blur(soft[40:104, 60:144]) == pytest.approx(deviation, rel=0.35)
+        assert blur(noisy(soft, 3)) == pytest.approx(deviation, rel=0.35)
+        assert blur(as_jpeg(soft, 85)) == pytest.approx(deviation, rel=0.35)
+
+
+def test_blur_is_of_what_is_sharpest(photograph: NDArray[np.uint8]) -> None:
+    portrait = with_blur(photograph, 2)
+    portrait[40:110, 60:160] = photograph[40:110, 60:160]
+    assert blur(portrait) < 0.4
+
+
+def test_what_was_enlarged_before_is_blurred(photograph: NDArray[np.uint8]) -> None:
+    assert blur(imresize(imresize(photograph, scale=0.5), scale=2)) > 0.8
 
 
 def test_a_large_picture_is_judged_by_parts_of_it(photograph: NDArray[np.uint8]) -> None:
@@ -124,19 +152,20 @@ def test_a_block_is_seen_as_its_coefficients(photograph: NDArray[np.uint8]) -> N
     assert blocks_of(photograph[np.newaxis]).shape == (((150 - 8) // 4 + 1) * ((224 - 8) // 4 + 1), 192)
 
 
+@pytest.mark.parametrize("flaw", [0, 1])
 def test_it_says_what_the_network_that_is_trained_says(
-    photograph: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+    photograph: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, flaw: int
 ) -> None:
-    root = Path(__file__).parents[2]
-    monkeypatch.syspath_prepend(root / "examples")
-    from noise_level import NoiseLevel
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
+    from flaws import Level
 
-    network = NoiseLevel()
-    with np.load(root / "src/srgan/image/noise.npz") as file:
+    network = Level()
+    with np.load(WEIGHTS[flaw]) as file:
         network.load_state_dict({name: torch.from_numpy(values.astype(np.float32)) for name, values in file.items()})
     for deviation in (0, 4):
-        pixels = noisy(photograph[:100, :120], deviation)  # so small that all of it is one part
+        small = noisy(photograph[:100, :120], deviation)  # so that all of it is one part
+        pixels = with_blur(small, deviation / 4)
         pixels[:20, :30] = 7
         blocks = blocks_of(pixels[np.newaxis])
         told = network(torch.from_numpy(blocks[~are_even(blocks)])[None])
-        assert level(pixels) == pytest.approx(max(2 ** told.item() - 1, 0), abs=1e-4)
+        assert flaws_in(pixels)[flaw] == pytest.approx(max(2 ** told.item() - 1, 0), abs=1e-4)

@@ -1,14 +1,15 @@
-"""How much noise a picture has, by a small network that has learned to tell it from detail.
+"""How much noise and how much blur a picture has, by small networks that have learned to tell them from detail.
 
-In a picture of a few thousand pixels fine texture has as much energy as noise, in every frequency. What tells them
-apart, that noise is the same everywhere, differs between colours and has no direction, is learned: each block of 8x8
-pixels is seen as the logarithms of its coefficients of a discrete cosine transform, two layers make 48 values of them,
-four weighted means are taken over all blocks but those of one colour, borders say, and two layers more say the noise
-(`examples/noise_level.py`).
+In a picture of a few thousand pixels fine texture has as much energy as noise, in every frequency, and a sky as little
+as what is out of focus. What tells them apart, that noise is the same everywhere, differs between colours and has no
+direction, that edges are where blur shows, is learned: each block of 8x8 pixels is seen as the logarithms of its
+coefficients of a discrete cosine transform, two layers make 48 values of them, four weighted means are taken over all
+blocks but those of one colour, borders say, and two layers more say how much it is (`examples/flaws.py`).
 """
 
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +19,35 @@ from srgan.image.parts import BLOCK, DCT, parts_of
 
 _Floats = NDArray[np.float32]
 
-WEIGHTS = Path(__file__).with_suffix(".npz")
+WEIGHTS = tuple(Path(__file__).with_name(f"{flaw}.npz") for flaw in ("noise", "blur"))
 _STEP = 4  # pixels from block to block
 _NOTHING = 0.5  # is added to the size of coefficients
 
 
-def noise_in(pixels: Pixels) -> float | None:
-    """Return a picture's noise, (H, W) or (H, W, 3), in levels of 255: its standard deviation in each channel.
+class Flaws(NamedTuple):
+    """What is wrong with a picture; None where it has too few pixels for anything to be said.
 
-    It is that of white noise, in each channel another, which disturbs brightness as much: noise that is the same in all
-    three, or a gray picture's, counts one and a half times. None where a side has fewer than 32 pixels.
+    noise  its standard deviation in each channel, in levels of 255, where it differs between the channels: noise that
+           is the same in all three, or a gray picture's, disturbs brightness as much as half more
+    blur   the standard deviation, in pixels, of the Gaussian that comes nearest to it, of what is sharpest
     """
+
+    noise: float | None = None
+    blur: float | None = None
+
+
+def flaws_in(pixels: Pixels) -> Flaws:
+    """Return the flaws of a picture, (H, W) or (H, W, 3), none of one with a side of fewer than 32 pixels."""
     if min(pixels.shape[:2]) < 4 * BLOCK:
-        return None
+        return Flaws()
     parts = to_levels(parts_of(pixels))
     blocks = blocks_of(parts if parts.ndim == 4 else np.stack([parts] * 3, axis=-1))
     blocks = blocks[~are_even(blocks)]
-    if not len(blocks):
-        return 0.0
-    layers = _layers()
+    return Flaws(*(_level(_layers(path), blocks) for path in WEIGHTS)) if len(blocks) else Flaws(0.0, 0.0)
+
+
+def _level(layers: dict[str, _Floats], blocks: _Floats) -> float:
+    """Return what a network says of the blocks (N, 192) of a picture."""
     values = _dense(layers, "second", _dense(layers, "first", blocks))
     weights = values @ layers["weights.weight"].T + layers["weights.bias"]
     weights = np.exp(weights - weights.max(axis=0))
@@ -75,6 +86,6 @@ def _dense(layers: dict[str, _Floats], name: str, values: _Floats) -> _Floats:
 
 
 @cache
-def _layers() -> dict[str, _Floats]:
-    with np.load(WEIGHTS) as file:
+def _layers(path: Path) -> dict[str, _Floats]:
+    with np.load(path) as file:
         return {name: values.astype(np.float32) for name, values in file.items()}
