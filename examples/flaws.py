@@ -7,7 +7,8 @@ Photographs are made smaller, which leaves them without noise and sharp; some ar
 For noise some are sharpened or softened, and most get noise, of 0 to 15 levels: in each channel, in all the same, or
 both; white or of neighbours that are alike; the same everywhere or more of it in the light. For blur most are blurred
 by a Gaussian, by a disc or by being enlarged, of some a part alone, which does not count; some are sharpened after it,
-some get noise. How blurred that is, is the Gaussian that comes nearest to it. Then most are saved as JPEG or WebP.
+some get noise, a border or a stamp. How blurred that is, is the Gaussian that comes nearest to it, none where there are
+no edges. Then most are saved as JPEG or WebP.
 """
 
 import argparse
@@ -36,6 +37,7 @@ SIDE, MARGIN = 64, 8  # pixels a side of a patch, and around it, for what its bo
 TIMES = 2.2  # as large is a part of a photograph at least that, made smaller, is sharp
 WITHIN = slice(MARGIN, MARGIN + SIDE)
 FILTERS = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BOX, Image.Resampling.HAMMING
+ENLARGING = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR, Image.Resampling.NEAREST
 SUFFIXES = (".avif", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 
@@ -106,8 +108,13 @@ def drawing(side: int, draws: np.random.Generator) -> Image.Image:
         elif kind == 2:
             pen.line(corners, fill=colour(draws), width=int(draws.integers(1, 4)))
         else:
-            pen.text((corners[0], corners[1]), bytes(draws.integers(33, 127, 12).tolist()).decode(), fill=colour(draws))
+            pen.text((corners[0], corners[1]), letters(draws), fill=colour(draws))
     return image
+
+
+def letters(draws: np.random.Generator) -> str:
+    """Return some letters, digits and signs."""
+    return bytes(draws.integers(33, 127, 12).tolist()).decode()
 
 
 def colour(draws: np.random.Generator) -> tuple[int, ...]:
@@ -153,23 +160,45 @@ def blurred(photograph: Image.Image, draws: np.random.Generator) -> tuple[NDArra
         result = out_of_focus(sharp, draws.uniform(0.5, 4))
     elif kind < 0.6:
         small = part.resize((int(side / draws.uniform(1.15, 3)),) * 2, FILTERS[draws.integers(2)])
-        larger = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR
-        result = np.asarray(small.resize((side, side), larger[draws.integers(3)]), np.float32)
+        result = np.asarray(small.resize((side, side), ENLARGING[draws.integers(4)]), np.float32)
     elif kind < 0.7:
         result = np.asarray(part.resize((side, side), FILTERS[draws.integers(1, 4)]), np.float32)
     if draws.random() < 0.15:
         sharpened = Image.fromarray(np.rint(result).clip(0, 255).astype(np.uint8))
         mask = ImageFilter.UnsharpMask(draws.uniform(0.5, 1.5), int(draws.integers(30, 150)), 0)
         result = np.asarray(sharpened.filter(mask), np.float32)
-    blur = nearest_gaussian(sharp, result)
+    blur = nearest_gaussian(sharp, result) if has_edges(sharp) else 0.0
     if blur and draws.random() < 0.25:  # the foreground alone is in focus
         direction = draws.uniform(0, 2 * np.pi)
         rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
-        along = rows * np.sin(direction) + columns * np.cos(direction) + draws.uniform(-0.3, 0.3) * SIDE
-        result = result + (1 / (1 + np.exp(-along / 2)))[..., None].astype(np.float32) * (sharp - result)
-        blur = 0.0
+        along = rows * np.sin(direction) + columns * np.cos(direction) + draws.uniform(-0.4, 0.3) * SIDE
+        foreground = (1 / (1 + np.exp(-along / 2)))[..., None].astype(np.float32)
+        if has_edges(sharp, foreground):
+            result, blur = result + foreground * (sharp - result), 0.0
     result = with_noise(result, draws, 3.5) if draws.random() < 0.4 else np.rint(result).clip(0, 255)
-    return kept(result.astype(np.uint8), draws)[WITHIN, WITHIN], blur
+    pixels = result.astype(np.uint8)
+    if draws.random() < 0.15:
+        pixels = covered(pixels, draws)
+    return kept(pixels, draws, 10)[WITHIN, WITHIN], blur
+
+
+def covered(pixels: NDArray[np.uint8], draws: np.random.Generator) -> NDArray[np.uint8]:
+    """Return pixels (side, side, 3) with a border or a stamp of one colour, which say nothing of the rest's blur."""
+    image = Image.fromarray(pixels)
+    fill = draws.choice(((0, 0, 0), (255, 255, 255), colour(draws)))
+    pen, ends = ImageDraw.Draw(image), np.array([0, 0, *image.size])
+    if draws.random() < 0.6:
+        edges = draws.permutation(4)[: draws.integers(1, 5)]
+        for edge in edges:
+            corners, reach = ends.copy(), MARGIN + int(draws.integers(3, SIDE // 3))
+            corners[(edge + 2) % 4] = reach if edge < 2 else len(pixels) - reach
+            pen.rectangle(corners.tolist(), fill=tuple(fill.tolist()))
+    else:
+        left, top = draws.integers(MARGIN, SIDE - MARGIN, 2).tolist()
+        if draws.random() < 0.5:
+            pen.rectangle((left, top, left + draws.integers(4, 24), top + draws.integers(4, 24)), tuple(fill.tolist()))
+        pen.text((left, top), letters(draws), fill=colour(draws))
+    return np.asarray(image)
 
 
 def gaussian(deviation: NDArray[np.float64] | float) -> NDArray[np.float32]:
@@ -202,6 +231,12 @@ GAUSSIANS = np.arange(31) / 10
 MATRICES = gaussian(GAUSSIANS[:, None, None])
 
 
+def has_edges(sharp: NDArray[np.float32], weights: NDArray[np.float32] | None = None) -> bool:
+    """Return whether a blur of one pixel changes pixels (side, side, 3) by a level: in a sky none can be seen."""
+    change = np.square(sharp - by_lines(gaussian(1), sharp)).mean(axis=-1, keepdims=True)
+    return float(np.average(change[WITHIN, WITHIN], weights=None if weights is None else weights[WITHIN, WITHIN])) > 1
+
+
 def nearest_gaussian(sharp: NDArray[np.float32], pixels: NDArray[np.float32]) -> float:
     """Return the blur in pixels, of `GAUSSIANS`, that makes of what is sharp what is nearest to these."""
     tried = MATRICES @ (sharp @ BT601).astype(np.float32) @ MATRICES.swapaxes(1, 2)
@@ -209,12 +244,12 @@ def nearest_gaussian(sharp: NDArray[np.float32], pixels: NDArray[np.float32]) ->
     return float(GAUSSIANS[distances.argmin()])
 
 
-def kept(pixels: NDArray[np.uint8], draws: np.random.Generator) -> NDArray[np.uint8]:
-    """Return pixels as a file keeps them."""
+def kept(pixels: NDArray[np.uint8], draws: np.random.Generator, lowest: int = 50) -> NDArray[np.uint8]:
+    """Return pixels as a file keeps them, of that quality at least where it is a JPEG."""
     codec, fine = draws.random(), draws.random() < 0.67
     if codec < 0.5:
         top, left = draws.integers(8, size=2).tolist() if draws.random() < 0.7 else (0, 0)
-        quality = int(draws.integers(88, 101) if fine else draws.integers(50, 88))
+        quality = int(draws.integers(88, 101) if fine else draws.integers(lowest, 88))
         return as_jpeg(pixels, quality, halved=bool(draws.random() < 0.6), top=top, left=left)
     if codec < 0.6:
         file = io.BytesIO()

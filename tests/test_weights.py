@@ -7,7 +7,17 @@ import pytest
 
 from srgan import weights
 from srgan.errors import ArgumentError, WeightsError
-from srgan.weights import NAMES, Choice, WeightsFiles, choose, counterpart, find_weights, parse_card, read_card
+from srgan.weights import (
+    NAMES,
+    Choice,
+    WeightsFiles,
+    choose,
+    counterpart,
+    find_weights,
+    is_left_to_pixels,
+    parse_card,
+    read_card,
+)
 
 CARD = {"name": "a", "network": "b", "scale": 4, "halo": 12}
 
@@ -66,12 +76,24 @@ def test_auto_is_what_noise_asks_for_where_that_is_more() -> None:
     assert choose("auto-fast", noise=4) == Choice("srgan-fast-photo")
 
 
+def test_pixels_are_looked_at_where_they_may_ask_for_more_than_the_file() -> None:
+    for said in (None, ("JPEG", 97), ("WebP", 90)):
+        assert is_left_to_pixels("auto", said=said)
+        assert is_left_to_pixels("auto-fast", said=said)
+        assert not is_left_to_pixels("srgan-plus", said=said)
+        assert not is_left_to_pixels("auto", repair=1, said=said)
+    assert is_left_to_pixels("auto", said=("JPEG", 60))
+    assert not is_left_to_pixels("auto", said=("JPEG", 60), consistent=True)
+    assert not is_left_to_pixels("auto-fast", said=("JPEG", 60))
+
+
 def test_auto_takes_a_network_by_blur_as_well() -> None:
     plain, halfway, deblurring = Choice("srgan-plus"), Choice("srgan-plus", repair=1.5), Choice("srgan-deblur")
     for blur, choice in ((None, plain), (0, plain), (0.39, plain), (0.4, halfway), (0.59, halfway), (0.6, deblurring)):
         assert choose("auto", blur=blur) == choice
         poor = choose("auto", coding=("JPEG", 60), noise=10, blur=blur)
         assert poor == (Choice("srgan-photo") if choice == plain else choice)
+        assert choose("auto", blur=blur, consistent=True) == plain  # it would put the blur back
         assert choose("auto-fast", blur=blur) == Choice("srgan-fast")
         assert choose("auto-fast", noise=2, blur=blur) == Choice("srgan-fast", repair=0.5)
         assert choose("auto", repair=0.2, blur=blur) == Choice("srgan-plus", repair=0.2)

@@ -258,6 +258,7 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     assert " with srgan-deblur, openvino in " in said("soft.png", "--log", "soft.jsonl")
     assert json.loads(Path("soft.jsonl").read_text())["blur"] == pytest.approx(1.5, abs=0.4)
     assert " with srgan-fast, openvino in " in said("soft.png", "--model", "auto-fast")
+    assert " with srgan-plus, openvino in " in said("soft.png", "--consistent")
     networks = "srgan-fast (2) and srgan-fast-photo (2) and srgan-fast, repair 0.5 (1)"
     assert f" with {networks}, openvino in " in said(*pictures, "--model", "auto-fast")
     assert " with srgan-photo, openvino in " in said("60.jpg")

@@ -71,6 +71,7 @@ def test_drawings_have_none() -> None:
     pen.text((30, 130), "What nobody has drawn by hand", fill="black")
     for pixels in (np.asarray(image), np.zeros((64, 64), np.uint8), np.full((40, 50, 3), 255, np.uint8)):
         assert level(pixels) < 0.5
+        assert blur(pixels) < 0.3
 
 
 def framed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -119,10 +120,25 @@ def test_blur_is_in_the_pixels(photograph: NDArray[np.uint8]) -> None:
         assert blur(as_jpeg(soft, 85)) == pytest.approx(deviation, rel=0.35)
 
 
-def test_blur_is_of_what_is_sharpest(photograph: NDArray[np.uint8]) -> None:
-    portrait = with_blur(photograph, 2)
-    portrait[40:110, 60:160] = photograph[40:110, 60:160]
+@pytest.mark.parametrize(("times", "top", "left"), [(1, 40, 60), (5, 200, 290), (5, 500, 200)])
+def test_blur_is_of_what_is_sharpest(photograph: NDArray[np.uint8], times: int, top: int, left: int) -> None:
+    """Wherever that is; no larger than a third of a side, it lies between the parts that are looked at first."""
+    sharp = np.tile(photograph, (times, times, 1))
+    portrait = with_blur(sharp, 2)
+    within = slice(top, top + 50 * times), slice(left, left + 75 * times)
+    portrait[within] = sharp[within]
     assert blur(portrait) < 0.4
+
+
+def test_a_border_says_nothing_of_blur(photograph: NDArray[np.uint8]) -> None:
+    for covered in (framed, stamped, letterboxed):
+        assert blur(covered(photograph)) < 0.3
+        assert blur(covered(with_blur(photograph, 1.5))) > 0.6
+
+
+@pytest.mark.parametrize("quality", [20, 40, 75])
+def test_jpegs_are_not_taken_for_blur(photograph: NDArray[np.uint8], quality: int) -> None:
+    assert blur(as_jpeg(photograph, quality)) < 0.4
 
 
 def test_what_was_enlarged_before_is_blurred(photograph: NDArray[np.uint8]) -> None:

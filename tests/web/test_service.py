@@ -218,7 +218,7 @@ def test_the_headers_tell_a_jpegs_quality_noise_blur_and_what_was_chosen_for_it(
         assert (headers.get("srgan-codec"), headers["srgan-model"]) == (None, model), query
     assert "srgan-noise" not in running.upscale(noisy, "model=srgan-plus").headers
     soft = made.png(with_blur(references.chelsea()[1][100:180, 130:210], 1.5))
-    for query, model in {"": "srgan-deblur", "model=auto-fast": "srgan-fast"}.items():
+    for query, model in {"": "srgan-deblur", "model=auto-fast": "srgan-fast", "consistent=true": "srgan-plus"}.items():
         headers = running.upscale(soft, query).headers
         assert float(headers["srgan-blur"]) == pytest.approx(1.5, abs=0.4)
         assert headers["srgan-model"] == model

@@ -186,7 +186,8 @@ class Reader:
                 if task.problem:
                     raise PictureError(f"{task.source}: {task.problem}")
                 picture = read_picture(BytesIO(content), making.limits, name=task.source)
-                condition_for(making.model, making.how.get("detail"), making.how.get("repair"), picture)  # keeps it
+                asked = making.model, making.how.get("detail"), making.how.get("repair")
+                condition_for(*asked, picture, consistent=making.how.get("consistent", False))  # keeps it
                 try:
                     check_result(None, picture, making.size, options_for(task.name, making.options), making.limits)
                     work.held = held_bytes(picture, making.size, making.scale, making.limits, "its result")

@@ -64,7 +64,7 @@ class ResultLog:
             "codec": coding and coding.codec,
             "codec_quality": coding and coding.quality,
             "noise": None if noise is None else round(noise, 1),
-            "blur": None if blur is None else round(blur, 1),
+            "blur": None if blur is None else round(blur, 2),
             "model": result.model,
             "error": None if result.error is None else str(result.error),
         }

@@ -176,7 +176,7 @@ def upscale(
             options=writing,
             limits=limits,
             overwrite=overwrite,
-            look=partial(condition_for, model, how["detail"], how["repair"]),
+            look=partial(condition_for, model, how["detail"], how["repair"], consistent=how["consistent"]),
             progress=bar.update,
             on_result=tell,
         )

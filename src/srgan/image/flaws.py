@@ -15,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srgan.image.colour import BT601, Pixels, to_levels
-from srgan.image.parts import BLOCK, DCT, parts_of
+from srgan.image.parts import BLOCK, DCT, PARTS, parts_of
 
 _Floats = NDArray[np.float32]
 
 WEIGHTS = tuple(Path(__file__).with_name(f"{flaw}.npz") for flaw in ("noise", "blur"))
 _STEP = 4  # pixels from block to block
 _NOTHING = 0.5  # is added to the size of coefficients
+_SOFT = 0.3  # pixels of blur, from which on it is looked for in so many parts in each direction:
+_MANY_PARTS = 8
 
 
 class Flaws(NamedTuple):
     """What is wrong with a picture; None where it has too few pixels for anything to be said.
 
-    noise  its standard deviation in each channel, in levels of 255, where it differs between the channels: noise that
-           is the same in all three, or a gray picture's, disturbs brightness as much as half more
+    noise  in levels of 255, the standard deviation in each channel of noise that differs between the channels and
+           disturbs brightness as much: noise that is the same in all three, or a gray picture's, counts half more
     blur   the standard deviation, in pixels, of the Gaussian that comes nearest to it, of what is sharpest
     """
 
@@ -40,14 +42,24 @@ def flaws_in(pixels: Pixels) -> Flaws:
     """Return the flaws of a picture, (H, W) or (H, W, 3), none of one with a side of fewer than 32 pixels."""
     if min(pixels.shape[:2]) < 4 * BLOCK:
         return Flaws()
-    parts = to_levels(parts_of(pixels))
+    blocks = _blocks(pixels, PARTS)
+    noise, blur = (_level(_layers(path), blocks) for path in WEIGHTS)
+    if blur > _SOFT:  # what is in focus may lie between
+        blur = min(blur, _level(_layers(WEIGHTS[1]), _blocks(pixels, _MANY_PARTS)))
+    return Flaws(noise, blur)
+
+
+def _blocks(pixels: Pixels, most: int) -> _Floats:
+    """Return what is seen of the blocks of parts, at most so many in each direction, but those of one colour."""
+    parts = to_levels(parts_of(pixels, most))
     blocks = blocks_of(parts if parts.ndim == 4 else np.stack([parts] * 3, axis=-1))
-    blocks = blocks[~are_even(blocks)]
-    return Flaws(*(_level(_layers(path), blocks) for path in WEIGHTS)) if len(blocks) else Flaws(0.0, 0.0)
+    return blocks[~are_even(blocks)]
 
 
 def _level(layers: dict[str, _Floats], blocks: _Floats) -> float:
     """Return what a network says of the blocks (N, 192) of a picture."""
+    if not len(blocks):
+        return 0.0
     values = _dense(layers, "second", _dense(layers, "first", blocks))
     weights = values @ layers["weights.weight"].T + layers["weights.bias"]
     weights = np.exp(weights - weights.max(axis=0))

@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from srgan.image.colour import BT601
-from srgan.image.parts import BLOCK, DCT, SIDE, parts_of
+from srgan.image.parts import BLOCK, DCT, PARTS, SIDE, parts_of
 
 _Floats = NDArray[np.float32]
 _Ints = NDArray[np.intp]
@@ -59,7 +59,7 @@ def quality_in(pixels: NDArray[np.generic]) -> int | None:
     """
     if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 2 * BLOCK:
         return None
-    parts = parts_of(pixels)
+    parts = parts_of(pixels, PARTS)
     evidence = _evidence(_histograms(parts))
     for place in np.argsort(-evidence.score * np.sqrt(evidence.number))[:3]:
         steps, score, number = (part[place] for part in evidence)

@@ -15,19 +15,25 @@ DCT[0] /= np.sqrt(2)
 
 SIDE = 64
 """Of so many pixels a side of a part all blocks are looked at, wherever they begin: on each of 64 grids."""
-_PARTS = 3  # in each direction
+
+PARTS = 3
+"""As many in each direction do for what is everywhere in a picture."""
 
 
-def parts_of(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return parts of a picture from all over it, no block in two of them, (N, H, W) or (N, H, W, 3)."""
-    return np.stack([pixels[rows, columns] for rows, columns in itertools.product(*map(_along, pixels.shape[:2]))])
+def parts_of(pixels: NDArray[Any], most: int) -> NDArray[Any]:
+    """Return parts of a picture from all over it, no block in two of them, (N, H, W) or (N, H, W, 3).
+
+    There are at most so many in each direction.
+    """
+    along = [_along(length, most) for length in pixels.shape[:2]]
+    return np.stack([pixels[rows, columns] for rows, columns in itertools.product(*along)])
 
 
-def _along(length: int) -> list[slice]:
+def _along(length: int, most: int) -> list[slice]:
     """Return the rows or columns of parts, which begin on the grid of an uncut picture: all of a small one's."""
     side = SIDE + BLOCK - 1
     if length < side + SIDE:
         return [slice(0, length)]
     last = (length - side) // BLOCK
-    starts = np.linspace(0, last, min(_PARTS, BLOCK * last // SIDE + 1)).astype(int) * BLOCK
+    starts = np.linspace(0, last, min(most, BLOCK * last // SIDE + 1)).astype(int) * BLOCK
     return [slice(start, start + side) for start in starts.tolist()]

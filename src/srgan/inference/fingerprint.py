@@ -13,7 +13,7 @@ from srgan.errors import OutputError
 from srgan.image.flaws import WEIGHTS as FLAWS
 from srgan.image.size import Size
 from srgan.image.writing import PNG_COMPRESSION, ResultFormat, WriteOptions
-from srgan.weights import BLURRED, NOISY, REPAIRS, checksum, find_weights, involved, is_left_to_pixels
+from srgan.weights import BLURRED, NOISY, REPAIRS, checksum, farthest, find_weights, involved, is_left_to_pixels
 
 
 def network_settings(
@@ -33,12 +33,16 @@ def network_settings(
     """
     if size.scale is not None:
         size = replace(size, scale=float(size.scale))  # 4, the default, is 4.0 where it was said
-    weights = " ".join(checksum(find_weights(network).one) for network in involved(model, detail, repair))
+    networks = involved(model, detail, repair, consistent=consistent)
+    weights = " ".join(checksum(find_weights(network).one) for network in networks)
     settings = f"{weights} {precision} {size} {detail} {repair} {consistent}"
     later = (("ensemble", ensemble), ("seamless", seamless))  # results of before these keep theirs
     settings = " ".join([settings, *(name for name, asked in later if asked)])
     if is_left_to_pixels(model, detail, repair):
-        settings += " ".join(map(str, ("", REPAIRS, NOISY, BLURRED, *map(checksum, FLAWS))))
+        noise, blur = map(checksum, FLAWS)
+        settings += f" {REPAIRS} {NOISY} {noise}"
+        if farthest(model, consistent=consistent) > 1:
+            settings += f" {BLURRED} {blur}"
     return settings
 
 

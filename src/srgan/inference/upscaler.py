@@ -243,7 +243,8 @@ class Upscaler:
 
     def _network_for(self, picture: Picture) -> Network:
         """Return the network that a picture asks for; others keep no memory meanwhile."""
-        choice = choose(*self._asked, *condition_for(*self._asked, picture))
+        condition = condition_for(*self._asked, picture, consistent=self._consistent)
+        choice = choose(*self._asked, *condition, consistent=self._consistent)
         if choice not in self._loaded:
             self._loaded[choice] = _load(choice, self._how)
         for other, network in self._loaded.items():
@@ -284,13 +285,16 @@ class Upscaler:
         return pixels
 
 
-def condition_for(model: str | Path, detail: float | None, repair: float | None, picture: Picture) -> Condition:
+def condition_for(
+    model: str | Path, detail: float | None, repair: float | None, picture: Picture, *, consistent: bool = False
+) -> Condition:
     """Return a picture's condition: as its file says, and its pixels where what is asked for depends on them.
 
     That takes some 60 ms of a processor, once for a picture.
     """
     said = picture.metadata.coding
-    return picture.condition if is_left_to_pixels(model, detail, repair) else Condition(said)
+    looked = is_left_to_pixels(model, detail, repair, said, consistent=consistent)
+    return picture.condition if looked else Condition(said)
 
 
 def _size(size: Size | float) -> Size:

@@ -129,7 +129,7 @@ class Service:
         if noise is not None:
             headers["Srgan-Noise"] = f"{noise:.1f}"
         if blur is not None:
-            headers["Srgan-Blur"] = f"{blur:.1f}"
+            headers["Srgan-Blur"] = f"{blur:.2f}"
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
 
     def _order(self, request: Request, body: Body) -> Order:

@@ -25,7 +25,7 @@ from srgan.weights import (
     read_card,
 )
 
-MOST_LOADED = 4
+MOST_LOADED = 8
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
 
 _TITLES = {

@@ -312,14 +312,15 @@ class Workshop:
         picture = read_picture(BytesIO(work.content), self._limits, name=order.name)
         if order.first or order.doubt:
             picture = replace(picture, more=(), timing=None)
-        work.condition = condition_for(order.model, order.detail, order.repair, picture)
+        asked = order.model, order.detail, order.repair
+        work.condition = condition_for(*asked, picture, consistent=order.consistent)
         if order.crop is not None:
             work.keeps_gray = picture.alpha is not None or is_gray_in_rgb(picture.pixels)
             picture = _cropped(picture, order.crop)
         check_sides(picture, order)
         check = check_map if order.doubt else check_result
         check(None, picture, order.size, _options(order), self._limits)
-        work.choice = choose(order.model, order.detail, order.repair, *work.condition)
+        work.choice = choose(*asked, *work.condition, consistent=order.consistent)
         if order.model == BICUBIC:
             work.needs = bytes_of_bicubic(picture, order.size)
         else:

@@ -92,9 +92,22 @@ class WeightsFiles:
         return path
 
 
-def is_left_to_pixels(model: str | Path, detail: float | None = None, repair: float | None = None) -> bool:
-    """Return whether `choose` asks for a picture's condition."""
-    return str(model) in AUTOS and detail is None and repair is None
+def farthest(model: str | Path, *, consistent: bool = False) -> int:
+    """Return the most repair that a model of `AUTOS` takes: results that come back to their picture keep its blur."""
+    return 1 if consistent else len(_WAYS["repair"][AUTOS[str(model)]]) - 1
+
+
+def is_left_to_pixels(
+    model: str | Path,
+    detail: float | None = None,
+    repair: float | None = None,
+    said: tuple[str, int] | None = None,
+    *,
+    consistent: bool = False,
+) -> bool:
+    """Return whether `choose` asks for a picture's condition, and what its file has `said` is not the worst yet."""
+    asked = str(model) in AUTOS and detail is None and repair is None
+    return asked and max(_for_codec(said), default=0) < farthest(model, consistent=consistent)
 
 
 def choose(
@@ -104,12 +117,15 @@ def choose(
     coding: tuple[str, int] | None = None,
     noise: float | None = None,
     blur: float | None = None,
+    *,
+    consistent: bool = False,
 ) -> Choice:
     """Return which network is meant, for a picture that a codec has rounded at some quality, of so much noise and blur.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
     repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, to 1, `FAST_REPAIRING`; the
-            models of `AUTOS` without either have it from `REPAIRS`, `NOISY` and `BLURRED`, the most of them
+            models of `AUTOS` without either have it from `REPAIRS`, `NOISY` and `BLURRED`, the most of them as far
+            as they go, see `farthest`
 
     Raises ArgumentError for both, for a number beyond these, and for a model that has no such way.
     """
@@ -125,21 +141,27 @@ def choose(
         if value is not None and not (way and 0 <= value <= most):
             raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
     if is_left_to_pixels(model, detail, repair):
-        rounded = [enough for most, enough in REPAIRS[coding[0]] if coding[1] <= most] if coding else []
         noisy = [enough for least, enough in NOISY if noise >= least] if noise else []
         blurred = [enough for least, enough in BLURRED if blur >= least] if blur else []
-        most = len(_WAYS["repair"][str(start)]) - 1
-        repair = max((enough for enough in rounded + noisy + blurred if enough <= most), default=None)
+        end = farthest(model, consistent=consistent)
+        repair = max((enough for enough in _for_codec(coding) + noisy + blurred if enough <= end), default=None)
     if repair is not None and repair == int(repair):
         return Choice(_WAYS["repair"][str(start)][int(repair)])
     return Choice(start, detail, repair)
 
 
-def involved(model: str | Path, detail: float | None = None, repair: float | None = None) -> tuple[str | Path, ...]:
+def _for_codec(coding: tuple[str, int] | None) -> list[float]:
+    """Return how much repair a picture asks for that a codec has rounded at some quality, the most first."""
+    return [enough for most, enough in REPAIRS[coding[0]] if coding[1] <= most] if coding else []
+
+
+def involved(
+    model: str | Path, detail: float | None = None, repair: float | None = None, *, consistent: bool = False
+) -> tuple[str | Path, ...]:
     """Return all networks of which `choose` may take weights, whatever a picture asks for. Raises as it does."""
     start, end, _ = choose(model, detail, repair).between
     if is_left_to_pixels(model, detail, repair):
-        return _WAYS["repair"][str(start)]
+        return _WAYS["repair"][str(start)][: farthest(model, consistent=consistent) + 1]
     return (start,) if end is None else (start, end)
 
 
@@ -149,9 +171,9 @@ def auto_in_words() -> str:
     (jpeg, most_jpeg), (webp, most_webp), (avif, most_avif) = ([most for most, _ in rows] for rows in REPAIRS.values())
     return (
         f"{REPAIRING} for what is, or once was, a JPEG of quality {jpeg} or less, is a WebP of {webp}, an AVIF of"
-        f" {avif}, or has noise of {much:g} levels of 255, halfway to it up to {most_jpeg}, {most_webp} and"
-        f" {most_avif}, and from {least:g} levels; {DEBLURRING} for what is blurred by {soft:g} pixels, halfway to it"
-        f" from {softish:g}; and {SHARP} for all else"
+        f" {avif}, or has noise of {much:g} levels of 255 or more, halfway to it up to {most_jpeg}, {most_webp} and"
+        f" {most_avif}, and from {least:g} levels; {DEBLURRING} for what is blurred by {soft:g} pixels or more,"
+        f" halfway to it from {softish:g}; and {SHARP} for all else"
     )
 
 

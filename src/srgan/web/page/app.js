@@ -510,9 +510,10 @@ function renderJob() {
 }
 
 /** What the service saw of a picture, in words: what follows "which". */
-function conditionOf({ codec, codecQuality, noise, blur }) {
+function conditionOf({ codec, codecQuality, noise, blur, model, repair }) {
   const rounded = codec && `is, or was, ${codec === "AVIF" ? "an" : "a"} ${codec} of quality ${codecQuality}`;
-  const seen = [noise >= 1 && `noise of ${noise} levels of 255`, blur >= 0.4 && `blur of ${blur} pixels`].filter(Boolean);
+  const sharpened = model === "srgan-deblur" || repair > 1;
+  const seen = [noise >= 1 && `noise of ${noise} levels of 255`, sharpened && `blur of ${blur} pixels`].filter(Boolean);
   return [rounded, seen.length && `has ${seen.join(" and ")}`].filter(Boolean).join(", and ");
 }
 
