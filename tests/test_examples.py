@@ -369,8 +369,8 @@ def test_the_networks_of_noise_and_blur_are_trained_anew(
         r"^0 to 0.001 is taken for \(5, 25, 50, 75, 95 % of \d\): +\d", capsys.readouterr().out, re.MULTILINE
     )
     shipped = next(path for path in flaws.WEIGHTS if path.name == weights.name)
-    monkeypatch.setattr(flaws, "WEIGHTS", (weights,))
-    assert flaws.flaws_in(picture)[0] is not None
+    monkeypatch.setattr(flaws, "WEIGHTS", (weights, weights))
+    assert flaws.flaws_in(picture).noise is not None
     with np.load(weights) as made, np.load(shipped) as others:
         assert {name: made[name].shape for name in made} == {name: others[name].shape for name in others}
     (folder / "2.jpg").write_text("no picture")
