@@ -167,13 +167,14 @@ def blurred(photograph: Image.Image, draws: np.random.Generator) -> tuple[NDArra
         sharpened = Image.fromarray(np.rint(result).clip(0, 255).astype(np.uint8))
         mask = ImageFilter.UnsharpMask(draws.uniform(0.5, 1.5), int(draws.integers(30, 150)), 0)
         result = np.asarray(sharpened.filter(mask), np.float32)
-    blur = nearest_gaussian(sharp, result) if has_edges(sharp) else 0.0
+    edges = edges_of(sharp)
+    blur = nearest_gaussian(sharp, result) if edges.mean() > 1 else 0.0
     if blur and draws.random() < 0.25:  # the foreground alone is in focus
         direction = draws.uniform(0, 2 * np.pi)
         rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
         along = rows * np.sin(direction) + columns * np.cos(direction) + draws.uniform(-0.4, 0.3) * SIDE
         foreground = (1 / (1 + np.exp(-along / 2)))[..., None].astype(np.float32)
-        if has_edges(sharp, foreground):
+        if np.average(edges, weights=foreground[WITHIN, WITHIN]) > 1:
             result, blur = result + foreground * (sharp - result), 0.0
     result = with_noise(result, draws, 3.5) if draws.random() < 0.4 else np.rint(result).clip(0, 255)
     pixels = result.astype(np.uint8)
@@ -185,18 +186,17 @@ def blurred(photograph: Image.Image, draws: np.random.Generator) -> tuple[NDArra
 def covered(pixels: NDArray[np.uint8], draws: np.random.Generator) -> NDArray[np.uint8]:
     """Return pixels (side, side, 3) with a border or a stamp of one colour, which say nothing of the rest's blur."""
     image = Image.fromarray(pixels)
-    fill = draws.choice(((0, 0, 0), (255, 255, 255), colour(draws)))
+    fill = tuple(draws.choice(((0, 0, 0), (255, 255, 255), colour(draws))).tolist())
     pen, ends = ImageDraw.Draw(image), np.array([0, 0, *image.size])
     if draws.random() < 0.6:
-        edges = draws.permutation(4)[: draws.integers(1, 5)]
-        for edge in edges:
+        for edge in draws.permutation(4)[: draws.integers(1, 5)]:
             corners, reach = ends.copy(), MARGIN + int(draws.integers(3, SIDE // 3))
             corners[(edge + 2) % 4] = reach if edge < 2 else len(pixels) - reach
-            pen.rectangle(corners.tolist(), fill=tuple(fill.tolist()))
+            pen.rectangle(corners.tolist(), fill)
     else:
         left, top = draws.integers(MARGIN, SIDE - MARGIN, 2).tolist()
         if draws.random() < 0.5:
-            pen.rectangle((left, top, left + draws.integers(4, 24), top + draws.integers(4, 24)), tuple(fill.tolist()))
+            pen.rectangle((left, top, left + draws.integers(4, 24), top + draws.integers(4, 24)), fill)
         pen.text((left, top), letters(draws), fill=colour(draws))
     return np.asarray(image)
 
@@ -229,12 +229,16 @@ def out_of_focus(pixels: NDArray[np.float32], radius: float) -> NDArray[np.float
 
 GAUSSIANS = np.arange(31) / 10
 MATRICES = gaussian(GAUSSIANS[:, None, None])
+ONE_PIXEL = gaussian(1)
 
 
-def has_edges(sharp: NDArray[np.float32], weights: NDArray[np.float32] | None = None) -> bool:
-    """Return whether a blur of one pixel changes pixels (side, side, 3) by a level: in a sky none can be seen."""
-    change = np.square(sharp - by_lines(gaussian(1), sharp)).mean(axis=-1, keepdims=True)
-    return float(np.average(change[WITHIN, WITHIN], weights=None if weights is None else weights[WITHIN, WITHIN])) > 1
+def edges_of(sharp: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return by how much a blur of one pixel changes pixels (side, side, 3), squared, (64, 64, 1).
+
+    Where that is less than a level no blur can be seen, in a sky say.
+    """
+    change = np.square(sharp - by_lines(ONE_PIXEL, sharp)).mean(axis=-1, keepdims=True)
+    return np.asarray(change[WITHIN, WITHIN])
 
 
 def nearest_gaussian(sharp: NDArray[np.float32], pixels: NDArray[np.float32]) -> float:
