@@ -60,7 +60,7 @@ def main() -> None:
     for number, entry in enumerate(tqdm(entries, unit=" pictures")):
         height, width = entry.lr_shape
         lr = imresize(store.picture(entry)[: SCALE * height, : SCALE * width], scale=1 / SCALE)
-        if any(degradation):
+        if degradation:
             lr = degradation(lr, np.random.default_rng(number))
         for folder, pixels in zip(folders, (lr, teacher.upscale(lr)), strict=True):
             Image.fromarray(pixels).save(folder / f"{number:06d}.png", compress_level=1)

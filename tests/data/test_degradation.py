@@ -44,6 +44,9 @@ def test_blur_has_all_deviations_up_to_the_largest() -> None:
     variances = (steps * np.square(np.arange(29) - 14)).sum(1)
     assert variances.max() < 4.1
     assert variances.mean() == pytest.approx((1 - CLEAN) * 4 / 3, rel=0.15)
+    soft = [Degradation(blur=2.0, least_blur=1.5)(edge, np.random.default_rng(seed)) for seed in range(100)]
+    variances = (np.diff(np.array(soft, float)[:, 0, :, 0]) / 255 * np.square(np.arange(29) - 14)).sum(1)
+    assert {variance > 2.1 for variance in variances if variance} == {True}
 
 
 def test_noise_has_no_mean_and_all_deviations_up_to_the_largest() -> None:
@@ -55,6 +58,19 @@ def test_noise_has_no_mean_and_all_deviations_up_to_the_largest() -> None:
     assert deviations.max() < 12.5
     assert deviations.mean() == pytest.approx(6, rel=0.1)
     assert deviations.std() == pytest.approx(12 / np.sqrt(12), rel=0.1)
+
+
+def test_a_share_of_what_is_degraded_gets_noise_and_as_large_a_share_of_it_jpeg() -> None:
+    """Of four fifths half each: a quarter of these get both, a quarter neither."""
+    checks = (np.indices((16, 16)).sum(0)[..., None].repeat(3, -1) % 2 * 255).astype(np.uint8)
+    both, noisy, coded, blurred = (
+        Degradation(jpeg, noise, blur, 0.3 * blur, 0.5)
+        for jpeg, noise, blur in (((1, 1), 12.0, 0.0), ((), 12.0, 0.0), ((1, 1), 0.0, 0.0), ((), 0.0, 1.0))
+    )
+    for degradation, share in ((both, 0.6), (noisy, 0.4), (coded, 0.4), (blurred, 0.8)):
+        results = [degradation(checks, np.random.default_rng(seed)) for seed in range(400)]
+        changed = [not np.array_equal(result, checks) for result in results]
+        assert np.mean(changed) == pytest.approx(share, abs=0.07), degradation
 
 
 def test_noise_stays_within_white() -> None:

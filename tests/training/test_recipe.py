@@ -188,6 +188,9 @@ def test_it_is_frozen() -> None:
         (PLAIN + "[data]\nnoise = -1.0\n", "data.noise: -1.0 is negative or not finite"),
         (PLAIN + "[data]\nnoise = 256.0\n", "data.noise: 256.0 is not under 256"),
         (PLAIN + "[data]\nblur = 16.0\n", "data.blur: 16.0 is not under 16"),
+        (PLAIN + "[data]\nblur = 1.0\nleast_blur = 1.5\n", "data.least_blur: 1.5 is more than data.blur, 1.0"),
+        (PLAIN + "[data]\nshare = 0.0\n", "data.share: 0.0 is not a share above 0 and up to 1"),
+        (PLAIN + "[data]\nleast_blur = 0.5\n", "data.least_blur: 0.5 is more than data.blur, 0.0"),
         (PLAIN + "[optimiser]\nbeta2 = 1.0\n", "optimiser.beta2: 1.0 is not under 1"),
         (PLAIN + "[optimiser]\nclip = 1.0\n", "optimiser.clip: 1.0 is neither 0 nor above 1"),
         (PLAIN + "[optimiser]\nclip = 1e308\n", "optimiser.clip: 1e+308 is not under 1000000.0"),
@@ -241,6 +244,7 @@ def test_blur_noise_or_jpeg_alone_degrades_lr() -> None:
     assert Data().degradation() is None
     assert Data(noise=5.0).degradation() == Degradation((), 5.0)
     assert Data(blur=1.5).degradation() == Degradation(blur=1.5)
+    assert Data(blur=1.5, least_blur=0.5).degradation() == Degradation(blur=1.5, least_blur=0.5)
     assert Data(jpeg=[40, 95]).degradation() == Degradation((40, 95), 0.0)
     assert Data(jpeg=[40, 95], noise=5.0).degradation() == Degradation((40, 95), 5.0)
 

@@ -17,31 +17,41 @@ BLOCK = 16
 
 
 class Degradation(NamedTuple):
-    """Gaussian blur of a standard deviation from 0 to `blur` pixels, Gaussian noise of one from 0 to `noise` levels of
-    255, then JPEG of a quality in `jpeg`.
+    """Gaussian blur of a standard deviation from `least_blur` to `blur` pixels, Gaussian noise of one from 0 to `noise`
+    levels of 255, then JPEG of a quality in `jpeg`.
 
     `jpeg` is a pair, the lowest and the highest of 1 to 100, or empty for none. All is drawn uniformly for each
-    picture, and whether its colours are halved in width and height (4:2:0) or not (4:4:4).
+    picture, and whether its colours are halved in width and height (4:2:0) or not (4:4:4). `share` is that of pictures
+    which get noise, and of those which get JPEG, of all that are degraded.
     """
 
     jpeg: tuple[int, ...] = ()
     noise: float = 0.0
     blur: float = 0.0
+    least_blur: float = 0.0
+    share: float = 1.0
+
+    def __bool__(self) -> bool:
+        """Return whether anything becomes of a picture."""
+        return bool(self.jpeg or self.noise or self.blur)
 
     def __call__(self, picture: NDArray[np.uint8], draws: np.random.Generator) -> NDArray[np.uint8]:
         """Return an RGB picture (h, w, 3) degraded as `draws` has it."""
         if draws.random() < CLEAN:
             return picture
         if self.blur:
-            picture = with_blur(picture, draws.uniform(0, self.blur))
-        if self.noise:
+            picture = with_blur(picture, draws.uniform(self.least_blur, self.blur))
+        if self.noise and self._falls_to(draws):
             picture = with_noise(picture, draws.uniform(0, self.noise), draws)
-        if self.jpeg:
+        if self.jpeg and self._falls_to(draws):
             lowest, highest = self.jpeg
             quality = int(draws.integers(lowest, highest, endpoint=True))
             top, left = draws.integers(0, BLOCK, 2)
             picture = as_jpeg(picture, quality, halved=bool(draws.integers(2)), top=int(top), left=int(left))
         return picture
+
+    def _falls_to(self, draws: np.random.Generator) -> bool:
+        return self.share == 1 or draws.random() < self.share  # a draw less where all get it
 
 
 def with_blur(picture: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:

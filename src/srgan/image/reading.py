@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import IO, Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,6 @@ from srgan.image.metadata import metadata_of
 from srgan.image.picture import Coding, Limits, Picture, Timing, in_words
 from srgan.image.png import is_png, read_chunks, without_texts
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
-
-if TYPE_CHECKING:
-    pass
 
 READ_FORMATS = {
     "PNG": (".png", ".apng"),

@@ -29,9 +29,9 @@ class Data:
     is sharper, pixel for pixel, where it is smaller. Originals (`srgan train --originals`) come in their own alone.
     Of so many `candidates` at random places the patch with most detail is taken, 1 being any place. It gets `grain`
     of up to so many levels of 255, which a photograph loses where it is shrunk or coded. Then the lr side of all that
-    is blurred by a Gaussian of a standard deviation of up to `blur` of its pixels, gets Gaussian noise of up to `noise`
-    levels of 255, and is kept as JPEG of a quality between the two of `jpeg`, such as [40, 95]; 0 and [] leave it as it
-    is.
+    is blurred by a Gaussian of a standard deviation of `least_blur` to `blur` of its pixels, gets Gaussian noise of up
+    to `noise` levels of 255, and is kept as JPEG of a quality between the two of `jpeg`, such as [40, 95]; 0 and []
+    leave it as it is. A `share` of what is degraded gets noise, and as large a share JPEG.
     """
 
     patch_size: int = 96
@@ -39,8 +39,10 @@ class Data:
     candidates: int = 1
     grain: float = 0.0
     blur: float = 0.0
+    least_blur: float = 0.0
     noise: float = 0.0
     jpeg: list[int] = field(default_factory=list)
+    share: float = 1.0
     gray: Literal["convert", "skip"] = "convert"
     held_out: int = 8
     held_out_crop: int = 192
@@ -51,8 +53,7 @@ class Data:
 
     def degradation(self) -> Degradation | None:
         """Return what becomes of the lr side, None where it stays as it is."""
-        degradation = Degradation(tuple(self.jpeg), self.noise, self.blur)
-        return degradation if any(degradation) else None
+        return Degradation(tuple(self.jpeg), self.noise, self.blur, self.least_blur, self.share) or None
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,10 @@ class Recipe:
             raise RecipeError(f"data.sizes: {self.data.sizes} are not sizes above 0 and up to 1")
         if self.data.jpeg and not (len(self.data.jpeg) == 2 and 1 <= self.data.jpeg[0] <= self.data.jpeg[1] <= 100):
             raise RecipeError(f"data.jpeg: {self.data.jpeg} are not a lowest and a highest quality of 1 to 100")
+        if self.data.least_blur > self.data.blur:
+            raise RecipeError(f"data.least_blur: {self.data.least_blur} is more than data.blur, {self.data.blur}")
+        if not 0 < self.data.share <= 1:
+            raise RecipeError(f"data.share: {self.data.share} is not a share above 0 and up to 1")
         if self.data.held_out_crop < 32:
             raise RecipeError(f"data.held_out_crop: LPIPS needs 32, not {self.data.held_out_crop}")
         if self.data.patch_size % SCALE:
