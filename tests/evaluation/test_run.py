@@ -18,6 +18,7 @@ from srgan.evaluation.meters import HIGHER_IS_BETTER, METRICS, _distances
 from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
 from srgan.metrics import DISTS, LPIPS, as_tensor, grid, load_dists, lr_psnr, luma, niqe, psnr, ssim
+from srgan.weights import find_weights, involved
 
 PIXELS = {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lr_psnr", "grid"}
 
@@ -266,6 +267,27 @@ def test_the_weights_of_a_score_are_those_of_the_file(tmp_path: Path, shipped: P
     folder, file = photographs(tmp_path / "Set1", count=1, size=(24, 24)), shipped / f"srgan.{suffix}"
     (result,) = evaluate([str(file)], [folder], meters=Meters(metrics=["psnr_y"]))
     assert result.weights == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_auto_goes_by_what_each_lr_is_like(tmp_path: Path) -> None:
+    """A coarse JPEG gets all repair, a finer one half of it, a PNG none, in pictures too small to see more of them."""
+    folder = photographs(tmp_path / "Set3", count=3, size=(48, 64))
+    (folder / "LRx4").mkdir()
+    for number, quality in enumerate((50, 94)):
+        lr = Image.fromarray(imresize(np.asarray(Image.open(folder / f"{number:02d}.png")), scale=0.25))
+        lr.save(folder / "LRx4" / f"{number:02d}.jpg", quality=quality)
+    Image.fromarray(imresize(np.asarray(Image.open(folder / "02.png")), scale=0.25)).save(folder / "LRx4" / "02.png")
+    models = ["auto", "auto-fast", "srgan-photo", "srgan-fast-photo", "srgan-plus", "srgan-fast"]
+    found = list(evaluate(models, [folder], meters=Meters(metrics=["psnr_rgb"])))
+    auto, fast, photo, fast_photo, plus, fast_plus = ([score.values for score in each.scores] for each in found)
+    assert (auto[0], fast[0]) == (photo[0], fast_photo[0])
+    assert auto[1] not in (photo[1], plus[1])
+    assert fast[1] not in (fast_photo[1], fast_plus[1])
+    assert (auto[2], fast[2]) == (plus[2], fast_plus[2])
+    files = [[find_weights(name).onnx for name in involved(model)] for model in ("auto", "auto-fast")]
+    assert [each.weights for each in found[:2]] == [
+        " ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in several if file) for several in files
+    ]
 
 
 def test_results_may_have_anything_behind_their_names(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def evaluate(
 ) -> None:
     """Measure networks on folders of test pictures.
 
-    MODEL is bicubic, a shipped name, or an .onnx or .safetensors file.
+    MODEL is bicubic, a shipped name, auto or auto-fast, which choose for each LR, or an .onnx or .safetensors file.
     """
     from tqdm import tqdm  # here, so that --help needs none of this
 

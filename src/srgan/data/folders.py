@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from srgan.data.pairs import LR_FOLDER, SCALE, LrFolder, pictures_in
 from srgan.errors import DataError
+from srgan.image.picture import Coding
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
 
@@ -22,11 +23,15 @@ SMALLEST = 2 * SCALE + 11 + 1
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture to measure on: lr (h, w, 3) or (h, w) and hr `scale` times as large, four in a test folder, uint8."""
+    """A picture to measure on: lr (h, w, 3) or (h, w) and hr `scale` times as large, four in a test folder, uint8.
+
+    `coding` is what has rounded lr, as far as its file says.
+    """
 
     file: Path
     lr: Picture8
     hr: Picture8
+    coding: Coding | None = None
 
     @property
     def scale(self) -> int:
@@ -67,13 +72,16 @@ class TestFolder:
                 raise DataError(f"{file}: {size}, a side under {SMALLEST} pixels cannot be measured")
             hr = hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE]
             partner = self.partners.get(file)
-            lr = imresize(hr, scale=1 / SCALE) if partner is None else pixels(partner)
+            if partner is None:
+                lr, coding = imresize(hr, scale=1 / SCALE), None
+            else:
+                lr, coding = _pixels_and_coding(partner)
             if (lr.shape[0] * SCALE, lr.shape[1] * SCALE) != hr.shape[:2]:
                 size = f"{lr.shape[1]}x{lr.shape[0]}"
                 raise DataError(f"{partner}: {size} is not a quarter of {hr.shape[1]}x{hr.shape[0]}")
             if lr.ndim != hr.ndim:
                 raise DataError(f"{partner}: gray where {file.name} has colours, or the other way round")
-            yield Pair(file, lr, hr)
+            yield Pair(file, lr, hr, coding)
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -86,10 +94,14 @@ def find_pictures(folder: Path) -> list[Path]:
 
 def pixels(file: Path) -> Picture8:
     """Return the pixels of a file with 8 bits. Raises PictureError where it cannot be read, DataError for more bits."""
-    found = read_picture(file).pixels
-    if found.dtype != np.uint8:
+    return _pixels_and_coding(file)[0]
+
+
+def _pixels_and_coding(file: Path) -> tuple[Picture8, Coding | None]:
+    found = read_picture(file)
+    if found.pixels.dtype != np.uint8:
         raise DataError(f"{file}: measured are pictures of 8 bits")
-    return found.astype(np.uint8, copy=False)
+    return found.pixels.astype(np.uint8, copy=False), found.metadata.coding
 
 
 def folder_for(name: str, path: Path) -> Path:

@@ -38,7 +38,7 @@ def evaluate(
 ) -> Iterator[SetScores]:
     """Yield the scores of every model on every folder of high-resolution pictures, one folder after the other.
 
-    models   "bicubic", shipped names, or .onnx or .safetensors files
+    models   "bicubic", shipped names, "auto" or "auto-fast", by what each lr is like, or .onnx or .safetensors files
     made     folders with results that other programs made
     lr       folder with low-resolution pictures in place of those that a test folder has or bicubic makes: named like
              hr, or with x4 or _x4 behind, in it or in folders inside it that are named like the test folders

@@ -11,12 +11,13 @@ from srgan.data.pairs import SCALE, matched
 from srgan.errors import DataError
 from srgan.image.colour import BT601
 from srgan.image.resize import imresize
+from srgan.image.picture import Metadata, Picture
 from srgan.inference.upscaler import Upscaler
-from srgan.weights import checksum, find_weights
+from srgan.weights import checksum, find_weights, involved
 
 
 class Source(Protocol):
-    """What is measured. `device` says what computes, `weights` is the SHA-256 of a network's file."""
+    """What is measured. `device` says what computes, `weights` is the SHA-256 of a network's file, of several each."""
 
     name: str
     device: str
@@ -39,7 +40,7 @@ class Bicubic:
 
 
 class NetworkSource:
-    """A network by its shipped name, or from a file."""
+    """A network by its shipped name, from a file, or the one that each picture asks for."""
 
     def __init__(self, model: str, precision: str, threads: int | None) -> None:
         self.name = model
@@ -49,13 +50,14 @@ class NetworkSource:
         if network.scale != SCALE:
             raise DataError(f"{model}: of scale {network.scale}; the evaluation is for {SCALE}")
         self.device = f"{network.runtime} {network.precision} on {network.device}"
-        files = find_weights(model)
-        file = files.safetensors if network.runtime == "torch" else files.onnx
-        self.weights: str | None = None if file is None else checksum(file)
+        files = [find_weights(name) for name in involved(model)]
+        used = [each.safetensors if network.runtime == "torch" else each.onnx for each in files]
+        self.weights: str | None = " ".join(checksum(file) for file in used if file is not None) or None
 
     def __call__(self, pair: Pair) -> Picture8:
         """Return lr upscaled."""
-        return self._upscaler.upscale(pair.lr)
+        lr = Picture(pair.lr, metadata=Metadata(coding=pair.coding))
+        return self._upscaler.upscale_picture(lr).pixels.astype(np.uint8, copy=False)
 
 
 class FolderSource:
