@@ -10,8 +10,8 @@ from srgan.data.folders import Pair, Picture8, TestFolder, find_pictures, folder
 from srgan.data.pairs import SCALE, matched
 from srgan.errors import DataError
 from srgan.image.colour import BT601
-from srgan.image.resize import imresize
 from srgan.image.picture import Metadata, Picture
+from srgan.image.resize import imresize
 from srgan.inference.upscaler import Upscaler
 from srgan.weights import checksum, find_weights, involved
 
