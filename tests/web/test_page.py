@@ -460,15 +460,20 @@ def test_more_of_it_is_asked_for_and_bicubic_has_none_of_it(page: Page, photo: P
     compared(page)
     page.get_by_role("radio", name="Faithful").check()
     page.get_by_text("More", exact=True).click()
-    page.get_by_role("checkbox", name="True to the picture").check()
+    page.get_by_role("checkbox", name="A texture without seams").check()
+    with page.expect_response(lambda answer: "crop=" in answer.url) as tried:
+        page.get_by_role("checkbox", name="True to the picture").check()
+    assert tried.value.status == 200
+    assert "consistent=true" in tried.value.url
+    assert "seamless" not in tried.value.url  # of a part there is no other side
     page.get_by_role("checkbox", name="From eight sides").check()
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("button", name="Apply")).to_be_hidden()
     wait_for(page, "done")
-    chosen = ("--model", "srresnet", "--consistent", "--ensemble")
+    chosen = ("--model", "srresnet", "--consistent", "--ensemble", "--seamless")
     assert download(page)[1] == by_command(photo, tmp_path, *chosen)
     page.get_by_role("radio", name="Plain").check()
-    for name in ("True to the picture", "From eight sides"):
+    for name in ("True to the picture", "From eight sides", "A texture without seams"):
         expect(page.get_by_role("checkbox", name=name)).to_be_disabled()
 
 
@@ -866,16 +871,17 @@ def test_each_picture_has_settings_of_its_own(page: Page, photo: Path) -> None:
     page.get_by_label("Format").select_option("WEBP")
     page.get_by_label("Quality").fill("70")
     page.get_by_text("More", exact=True).click()
-    for name in ("True to the picture", "From eight sides", "Leave out EXIF data"):
+    for name in ("True to the picture", "From eight sides", "A texture without seams", "Leave out EXIF data"):
         page.get_by_role("checkbox", name=name).check()
     fields = (
-        "() => ['format', 'quality', 'consistent', 'ensemble', 'strip-it'].map((id) => document.getElementById(id))"
+        "() => ['format', 'quality', 'consistent', 'ensemble', 'seamless', 'strip-it']"
+        ".map((id) => document.getElementById(id))"
     )
     told = f"({fields})().map((e) => e.type === 'checkbox' ? e.checked : e.value)"
-    chosen = ["webp", "70", True, True, True]
+    chosen = ["webp", "70", True, True, True, True]
     assert page.evaluate(told) == chosen
     entry(page, 2).locator(".pick").click()
-    assert page.evaluate(told) == ["png", "", False, False, False]
+    assert page.evaluate(told) == ["png", "", False, False, False, False]
     entry(page, 1).locator(".pick").click()
     assert page.evaluate(told) == chosen
     with page.expect_request(lambda request: "ensemble=true" in request.url) as waiting:
@@ -883,9 +889,10 @@ def test_each_picture_has_settings_of_its_own(page: Page, photo: Path) -> None:
         page.get_by_role("button", name="Start again").click()
         page.get_by_role("button", name="Remove photo.jpg").last.click()
     asked = parse_qs(urlsplit(waiting.value.url).query)
-    assert [asked[name] for name in ("format", "quality", "consistent", "strip")] == [
+    assert [asked[name] for name in ("format", "quality", "consistent", "seamless", "strip")] == [
         ["webp"],
         ["70"],
+        ["true"],
         ["true"],
         ["true"],
     ]

@@ -108,6 +108,7 @@ def fresh(weights: None) -> Iterator[Running]:  # noqa: ARG001
         ("detail=0.5&scale=2.5", ["--detail", "0.5", "--scale", "2.5"]),
         ("model=srresnet&width=100&consistent=true", ["--model", "srresnet", "--width", "100", "--consistent"]),
         ("model=srresnet&ensemble=true", ["--model", "srresnet", "--ensemble"]),
+        ("model=srresnet&seamless=true&scale=2", ["--model", "srresnet", "--seamless", "--scale", "2"]),
         ("width=50&height=30&format=webp", ["--fit", "50x30", "--format", "webp"]),
         ("strip=true&format=tiff", ["--strip", "--format", "tiff"]),
     ],
@@ -430,6 +431,11 @@ def _paeth(left: int, up: int, corner: int) -> int:
         (
             "model=bicubic&ensemble=true",
             "bicubic makes the same of every orientation: ensemble is for networks",
+        ),
+        ("model=bicubic&seamless=true", "bicubic is not wrapped around: seamless is for networks"),
+        (
+            "seamless=true&crop=0,0,8,8",
+            "a crop does not continue where it wraps around: seamless is for whole pictures",
         ),
         ("consistent=yes", "consistent is true or false, not 'yes'"),
         ("show=all", "no show 'all': result, first, confidence"),

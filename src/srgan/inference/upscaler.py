@@ -129,11 +129,12 @@ class Upscaler:
         """
         return self._locks.setdefault(os.getpid(), RLock())
 
-    def making(self, size: Size | float, *, consistent: bool | None = None) -> "Upscaler":
+    def making(self, size: Size | float, *, consistent: bool | None = None, seamless: bool | None = None) -> "Upscaler":
         """Return an upscaler for results of another size with the same network, loaded once; all else as here."""
         other = copy(self)
         other.size = _size(size)
         other._consistent = self._consistent if consistent is None else consistent
+        other._seamless = self._seamless if seamless is None else seamless
         other.__dict__.pop("_other", None)
         return other
 

@@ -119,6 +119,7 @@ class Networks:
                     "repair": name in (SHARP, FAST),
                     "consistent": True,
                     "ensemble": True,
+                    "seamless": True,
                     "confidence": name in NAMES,
                 }
             )
@@ -137,5 +138,6 @@ _BICUBIC = {
     "repair": False,
     "consistent": False,
     "ensemble": False,
+    "seamless": False,
     "confidence": False,
 }

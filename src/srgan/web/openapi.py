@@ -226,6 +226,7 @@ _MODELS = _object(
             repair=_YES_NO,
             consistent=_YES_NO,
             ensemble=_YES_NO,
+            seamless=_YES_NO,
             confidence=_YES_NO,
         ),
     },

@@ -108,6 +108,12 @@ PARAMETERS = (
         "The mean of what a network makes of eight orientations: closer, smoother, eight times the work.",
         "true",
     ),
+    Parameter(
+        "seamless",
+        {"type": "boolean"},
+        "The picture continues where it wraps around, as a texture does, and so does the result. Not of a crop.",
+        "true",
+    ),
     Parameter("strip", {"type": "boolean"}, "Leave out what the picture carries, but for its colour profile.", "true"),
     Parameter(
         "crop",
@@ -158,6 +164,7 @@ class Order:
     repair: float | None = None
     consistent: bool = False
     ensemble: bool = False
+    seamless: bool = False
     crop: Crop | None = None
     first: bool = False
     doubt: bool = False
@@ -196,6 +203,7 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         repair=values.get("repair"),
         consistent=values.get("consistent", False),
         ensemble=values.get("ensemble", False),
+        seamless=values.get("seamless", False),
         crop=Crop(*map(int, values["crop"].split(","))) if "crop" in values else None,
         first=values.get("show") == "first",
         doubt=values.get("show") == "confidence",
@@ -211,6 +219,10 @@ def read_order(given: Iterable[tuple[str, str]], models: Iterable[str], default:
         raise _bad("bicubic is not corrected: consistent is for networks")
     if order.ensemble and model == BICUBIC:
         raise _bad("bicubic makes the same of every orientation: ensemble is for networks")
+    if order.seamless and model == BICUBIC:
+        raise _bad("bicubic is not wrapped around: seamless is for networks")
+    if order.seamless and order.crop is not None:
+        raise _bad("a crop does not continue where it wraps around: seamless is for whole pictures")
     if order.crop is not None and 0 in (order.crop.width, order.crop.height):
         raise _bad("a crop without pixels: LEFT,TOP,WIDTH,HEIGHT")
     return order

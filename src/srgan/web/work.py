@@ -344,6 +344,7 @@ class Workshop:
             repair=order.repair,
             consistent=order.consistent,
             ensemble=order.ensemble,
+            seamless=order.seamless,
         )
         if order.crop is not None:
             settings += f" {order.crop}"
@@ -380,7 +381,8 @@ class Workshop:
     def _through(self, choice: Choice, work: Work, picture: Picture, progress: Progress) -> Picture:
         """Return a picture that went through a network, which keeps no memory of it: that costs no time measurable."""
         order = work.order
-        upscaler = self._networks.get(choice, ensemble=order.ensemble).making(order.size, consistent=order.consistent)
+        how = {"consistent": order.consistent, "seamless": order.seamless}
+        upscaler = self._networks.get(choice, ensemble=order.ensemble).making(order.size, **how)
         upscaler.keeps_gray = work.keeps_gray
         try:
             return upscaler.upscale_picture(picture, progress)

@@ -18,7 +18,7 @@ const MOST_TIMES = 16; // the service enlarges no more; a part is stretched from
 const BETWEEN = 300; // milliseconds from one download to the next
 const REST = 300; // milliseconds after which a slider or a view is taken to be at rest
 
-const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false, ensemble: false };
+const BICUBIC = { model: "bicubic", detail: null, repair: null, consistent: false, ensemble: false, seamless: false };
 const VIEW = { format: "png", quality: null, strip: true }; // of what is looked at and not kept
 
 /** Return the settings of what is looked at beside a result: of a TIFF, whose pages no browser shows, the first. */
@@ -378,7 +378,7 @@ async function tryOut() {
     for (const [use, settings] of asks) {
       if (picture.url(use, JSON.stringify(part))) continue;
       viewer.mark(onResult(picture, part), inWords(how), true);
-      const query = queryOf(picture.file.name, settings);
+      const query = queryOf(picture.file.name, { ...settings, seamless: false }); // a part does not wrap around
       query.crop = [part.left, part.top, part.width, part.height].join();
       if (use === "part-map") query.show = "confidence";
       const answer = await asked(() => upscale(picture.file, query, { signal }));

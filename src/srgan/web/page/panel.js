@@ -103,6 +103,7 @@ export class Panel {
       repair: null,
       consistent: false,
       ensemble: false,
+      seamless: false,
       by: "scale",
       amount: scale,
       format: formats[0].name,
@@ -122,6 +123,7 @@ export class Panel {
       ...this.#between,
       consistent: byId("consistent").checked && !byId("consistent").disabled,
       ensemble: byId("ensemble").checked && !byId("ensemble").disabled,
+      seamless: byId("seamless").checked && !byId("seamless").disabled,
       by: choice in AMOUNTS ? choice : "scale",
       amount: Number(choice in AMOUNTS ? byId("amount").value : choice),
       format: byId("format").value,
@@ -139,6 +141,7 @@ export class Panel {
     byId("quality").value = settings.quality ?? "";
     byId("consistent").checked = settings.consistent;
     byId("ensemble").checked = settings.ensemble;
+    byId("seamless").checked = settings.seamless;
     byId("strip-it").checked = settings.strip;
     this.#arrange();
   }
@@ -167,13 +170,14 @@ export class Panel {
       byId(`${slider}-value`).textContent = way ? Number(byId(slider).value).toFixed(2) : "";
     }
     byId("in-focus").hidden = byId("blur-too").hidden = Number(byId("repair").max) < 2;
-    for (const option of ["consistent", "ensemble"]) byId(option).disabled = !this.model(model)[option];
+    for (const option of ["consistent", "ensemble", "seamless"]) byId(option).disabled = !this.model(model)[option];
   }
 }
 
 /** Return the parameters of POST /v1/upscale for settings. */
 export function queryOf(name, settings) {
-  const { consistent, ensemble, by, amount, strip, ...plain } = settings;
-  const asked = { consistent: consistent || null, ensemble: ensemble || null, strip: strip || null };
+  const { consistent, ensemble, seamless, strip, by, amount, ...plain } = settings;
+  const switches = Object.entries({ consistent, ensemble, seamless, strip });
+  const asked = Object.fromEntries(switches.map(([option, on]) => [option, on || null]));
   return { name, ...plain, ...asked, [by]: amount };
 }
