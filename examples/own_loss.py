@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
+from srgan.atomic import check_place
 from srgan.data.patches import PatchSampler
 from srgan.data.store import default_cache, prepare_store
-from srgan.errors import DataError, SrganError
+from srgan.errors import SrganError
 from srgan.models.generator import srresnet_mini_plain_x4
 from srgan.models.tensors import new_card, save_generator
 from srgan.training.validation import held_out_pairs, upscaled, validate
@@ -43,9 +44,10 @@ def main() -> None:
     if arguments.output.suffix != ".safetensors" or arguments.steps < 1:
         parser.error("-o is a .safetensors file, and --steps at least one")
     try:
+        check_place(arguments.output)
         store = prepare_store([arguments.data], default_cache(), min_side=48)
         inside, outside = store.split(held_out=2)
-    except DataError as error:
+    except SrganError as error:
         parser.error(str(error))
     sampler = PatchSampler(store, inside, patch_size=48, scale=4, seed=0)
     torch.manual_seed(0)

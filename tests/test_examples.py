@@ -286,6 +286,7 @@ def test_a_loss_of_ones_own_makes_weights_that_are_known(
     for how, line in (
         (("--data", folder, "-o", tmp_path / "mine.pt"), "-o is a .safetensors file, and --steps at least one\n"),
         (("--data", tmp_path / "none", "-o", mine), "none: no such file, folder or pattern\n"),
+        (("--data", folder, "-o", folder / "00.png" / mine.name), "mine.safetensors: cannot be written: File exists\n"),
     ):
         with pytest.raises(SystemExit, match="2"):
             run(monkeypatch, "own_loss.py", *how)
