@@ -29,7 +29,8 @@ def safetensors(path: Path, header: object) -> Path:
 
 
 def test_a_shipped_name_is_a_pair_of_files(shipped: Path) -> None:
-    assert NAMES == ("srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast", "srgan-fast-photo", "srgan", "srresnet")
+    fast = ("srgan-fast", "srgan-fast-photo", "srgan-fast-deblur")
+    assert ("srgan-plus", "srgan-photo", "srgan-deblur", *fast, "srgan", "srresnet") == NAMES
     assert find_weights("srgan") == WeightsFiles(shipped / "srgan.onnx", shipped / "srgan.safetensors")
 
 
@@ -82,9 +83,9 @@ def test_pixels_are_looked_at_where_they_may_ask_for_more_than_the_file() -> Non
         assert is_left_to_pixels("auto-fast", said=said)
         assert not is_left_to_pixels("srgan-plus", said=said)
         assert not is_left_to_pixels("auto", repair=1, said=said)
-    assert is_left_to_pixels("auto", said=("JPEG", 60))
-    assert not is_left_to_pixels("auto", said=("JPEG", 60), consistent=True)
-    assert not is_left_to_pixels("auto-fast", said=("JPEG", 60))
+    for model in ("auto", "auto-fast"):
+        assert is_left_to_pixels(model, said=("JPEG", 60))
+        assert not is_left_to_pixels(model, said=("JPEG", 60), consistent=True)
 
 
 def test_auto_takes_a_network_by_blur_as_well() -> None:
@@ -94,8 +95,11 @@ def test_auto_takes_a_network_by_blur_as_well() -> None:
         poor = choose("auto", coding=("JPEG", 60), noise=10, blur=blur)
         assert poor == (Choice("srgan-photo") if choice == plain else choice)
         assert choose("auto", blur=blur, consistent=True) == plain  # it would put the blur back
-        assert choose("auto-fast", blur=blur) == Choice("srgan-fast")
-        assert choose("auto-fast", noise=2, blur=blur) == Choice("srgan-fast", repair=0.5)
+        fast = {plain: "srgan-fast", deblurring: "srgan-fast-deblur"}
+        assert choose("auto-fast", blur=blur) == (
+            Choice("srgan-fast", repair=1.5) if choice == halfway else Choice(fast[choice])
+        )
+        assert choose("auto-fast", noise=2, blur=blur, consistent=True) == Choice("srgan-fast", repair=0.5)
         assert choose("auto", repair=0.2, blur=blur) == Choice("srgan-plus", repair=0.2)
         assert choose("srgan-photo", blur=blur) == Choice("srgan-photo")
 
@@ -106,8 +110,10 @@ def test_the_networks_along_repair_are_the_plain_ones() -> None:
     assert [choice.between for choice in plain] == [(choice.model, None, 0) for choice in plain]
     assert choose("auto", repair=0, coding=("JPEG", 60)) == Choice("srgan-plus")
     for model in ("srgan-fast", "auto-fast"):
-        assert [choose(model, repair=repair).model for repair in (0, 1)] == ["srgan-fast", "srgan-fast-photo"]
-        assert choose(model, repair=0.25).between == ("srgan-fast", "srgan-fast-photo", 0.25)
+        names = ["srgan-fast", "srgan-fast-photo", "srgan-fast-deblur"]
+        assert [choose(model, repair=repair) for repair in (0, 1, 2)] == [Choice(name) for name in names]
+        assert choose(model, repair=0.25).between == (*names[:2], 0.25)
+        assert choose(model, repair=1.25).between == (*names[1:], 0.25)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +137,7 @@ def test_what_a_network_invented_is_seen_beside_another_one() -> None:
         "srgan-deblur": "srresnet",
         "srgan-fast": "srresnet",
         "srgan-fast-photo": "srresnet",
+        "srgan-fast-deblur": "srresnet",
         "srgan": "srresnet",
         "srresnet": "srgan-plus",
     }
@@ -145,8 +152,8 @@ def test_what_a_network_invented_is_seen_beside_another_one() -> None:
         ({"repair": "much"}, r"repair is a number from 0 to 2, not 'much'"),
         ({"repair": 0.5, "model": "srgan-photo"}, r"repair goes .+; not 0\.5 of srgan-photo"),
         (
-            {"repair": 2, "model": "auto-fast"},
-            "repair goes from 0, srgan-fast, to 1, srgan-fast-photo; not 2 of auto-fast",
+            {"repair": 3, "model": "auto-fast"},
+            "repair goes from 0, srgan-fast, to 2, srgan-fast-deblur; not 3 of auto-fast",
         ),
         ({"detail": 0.5, "model": "srgan-fast"}, r"detail goes .+, to 1, srgan-plus; not 0\.5 of srgan-fast"),
         ({"detail": -1, "model": "srgan-plus"}, "detail goes from 0, srresnet, to 1, srgan-plus; not -1 of srgan-plus"),
@@ -176,7 +183,7 @@ def test_a_file_of_the_users(tmp_path: Path, tiny_onnx: Path) -> None:
         (
             "esrgan",
             r"esrgan: no model of this name \(srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
-            r"srgan, srresnet\), "
+            r"srgan-fast-deblur, srgan, srresnet\), "
             r"and no \.onnx or \.safetensors file",
         ),
         ("net.pth", r"net\.pth: no model of this name"),

@@ -105,7 +105,7 @@ def test_debug_shows_what_is_behind_each_failure(capsys: pytest.CaptureFixture[s
             ["--model", "esrgan"],
             1,
             "esrgan: no model of this name (srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
-            "srgan, srresnet), and no"
+            "srgan-fast-deblur, srgan, srresnet), and no"
             " .onnx or .safetensors file",
         ),
         (["--model", "gone.onnx"], 1, "gone.onnx: no such file"),
@@ -257,7 +257,7 @@ def test_jpegs_of_low_quality_go_through_the_network_that_repairs_them(
     Image.fromarray(with_blur(references.chelsea()[1][100:180, 130:210], 1.5)).save("soft.png")
     assert " with srgan-deblur, openvino in " in said("soft.png", "--log", "soft.jsonl")
     assert json.loads(Path("soft.jsonl").read_text())["blur"] == pytest.approx(1.5, abs=0.4)
-    assert " with srgan-fast, openvino in " in said("soft.png", "--model", "auto-fast")
+    assert " with srgan-fast-deblur, openvino in " in said("soft.png", "--model", "auto-fast")
     assert " with srgan-plus, openvino in " in said("soft.png", "--consistent")
     networks = "srgan-fast (2) and srgan-fast-photo (2) and srgan-fast, repair 0.5 (1)"
     assert f" with {networks}, openvino in " in said(*pictures, "--model", "auto-fast")
@@ -659,8 +659,8 @@ def test_sizes_and_details_that_cannot_be(
         (
             ["--confidence", "map.png", "--model", "own.onnx"],
             2,
-            "--confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, srgan, "
-            "srresnet;",
+            "--confidence compares srgan-plus, srgan-photo, srgan-deblur, srgan-fast, srgan-fast-photo, "
+            "srgan-fast-deblur, srgan, srresnet;",
         ),
     ],
 )

@@ -41,9 +41,9 @@ def test_all_that_changes_a_result_changes_its_settings() -> None:
 def test_results_of_before_pixels_told_the_network_are_others_where_they_tell_it() -> None:
     noise, blur = map(checksum, flaws.WEIGHTS)
     told = f" {REPAIRS} {NOISY} {noise}"
-    assert settings("auto").endswith(f"{told} {BLURRED} {blur}")
-    assert settings("auto-fast").endswith(told)
-    assert settings("auto", consistent=True).endswith(told)
+    for model in ("auto", "auto-fast"):
+        assert settings(model).endswith(f"{told} {BLURRED} {blur}")
+        assert settings(model, consistent=True).endswith(told)
     for how in ({"model": "auto", "repair": 1}, {"model": "auto", "detail": 0.5}, {"model": "srgan-plus"}):
         assert told not in settings(**how)
 
@@ -65,7 +65,7 @@ def test_a_scale_is_the_same_however_it_is_said() -> None:
         ({"model": "auto", "repair": 2}, {"srgan-deblur"}),
         ({"model": "auto"}, {"srgan-plus", "srgan-photo", "srgan-deblur"}),
         ({"model": "auto", "consistent": True}, {"srgan-plus", "srgan-photo"}),
-        ({"model": "auto-fast"}, {"srgan-fast", "srgan-fast-photo"}),
+        ({"model": "auto-fast"}, {"srgan-fast", "srgan-fast-photo", "srgan-fast-deblur"}),
         ({"model": "srgan-fast"}, {"srgan-fast"}),
     ],
 )

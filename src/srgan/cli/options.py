@@ -17,6 +17,7 @@ from srgan.weights import (
     DEBLURRING,
     FAITHFUL,
     FAST,
+    FAST_DEBLURRING,
     FAST_REPAIRING,
     NAMES,
     REPAIRING,
@@ -147,7 +148,8 @@ TEXTURE = (
         default=AUTO,
         show_default=True,
         help=f"{', '.join(NAMES)}, or an .onnx or .safetensors file; {AUTO} is"
-        f" {auto_in_words()}. {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}, without blur.",
+        f" {auto_in_words()}. {AUTO_FAST} is the same of {FAST}, {FAST_REPAIRING} and"
+        f" {FAST_DEBLURRING}.",
     ),
     click.option(
         "--detail",
@@ -160,8 +162,8 @@ TEXTURE = (
         type=click.FloatRange(0, 2),
         metavar="0..2",
         help=f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2,"
-        f" which takes blur away as well; with --model {FAST} or {AUTO_FAST} from {FAST}, 0, to {FAST_REPAIRING}, 1."
-        " Default: what --model auto and auto-fast take.",
+        f" which takes blur away as well; with --model {FAST} or {AUTO_FAST} from {FAST} over"
+        f" {FAST_REPAIRING} to {FAST_DEBLURRING}. Default: what --model auto and auto-fast take.",
     ),
     click.option(
         "--consistent",

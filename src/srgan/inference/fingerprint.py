@@ -41,7 +41,7 @@ def network_settings(
     if is_left_to_pixels(model, detail, repair):
         noise, blur = map(checksum, FLAWS)
         settings += f" {REPAIRS} {NOISY} {noise}"
-        if farthest(model, consistent=consistent) > 1:
+        if farthest(consistent=consistent) > 1:
             settings += f" {BLURRED} {blur}"
     return settings
 

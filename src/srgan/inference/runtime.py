@@ -27,7 +27,7 @@ def load_network(
 
     detail     how far from srresnet's weights, 0, to srgan-plus's, 1; for the model srgan-plus alone
     repair     how far from srgan-plus's weights, 0, over srgan-photo's, 1, to srgan-deblur's, 2; likewise, not both.
-               For srgan-fast from its own, 0, to srgan-fast-photo's, 1
+               For srgan-fast from its own over srgan-fast-photo's to srgan-fast-deblur's
     ensemble   the mean of eight orientations, at eight times the work: see `srgan.inference.ensemble`
     runtime    one of RUNTIMES; auto takes torch where there is CUDA, else openvino, else onnxruntime
     precision  bf16 or fp32; auto is bf16 where the device has it in hardware

@@ -77,20 +77,20 @@ class Upscaler:
         """Load a network.
 
         model       "srgan-plus" (sharp, invents plausible detail), "srgan-photo" (the same for pictures with noise and
-                    JPEG's blocks), "srgan-deblur" (and with blur), "srgan-fast" and "srgan-fast-photo" (the first two
-                    in a seventh of the time), "srgan" (by the paper's losses), "srresnet" (closest pixel by pixel), or
-                    the path of an .onnx or .safetensors file; "auto" is srgan-photo for JPEGs of quality 90 or less,
-                    WebPs of 65 and AVIFs of 60, the network halfway to it (repair=0.5) for those up to 97, 90 and 80,
-                    each loaded when the first such picture comes, and srgan-plus for all else; what was such a JPEG
-                    once and is a PNG, a finer JPEG or an array now counts as one, where its pixels show it, and noise
-                    of 3.5 levels of 255 or more asks for srgan-photo, of 1.5 for half; blur of 0.6 pixels or more asks
-                    for srgan-deblur, of 0.4 for the network halfway to that; "auto-fast" is the same of the fast ones,
-                    without blur
+                    JPEG's blocks), "srgan-deblur" (and with blur), "srgan-fast", "srgan-fast-photo" and "srgan-fast-
+                    deblur" (the same three in a seventh of the time), "srgan" (by the paper's losses), "srresnet"
+                    (closest pixel by pixel), or the path of an .onnx or .safetensors file; "auto" is srgan-photo for
+                    JPEGs of quality 90 or less, WebPs of 65 and AVIFs of 60, the network halfway to it (repair=0.5) for
+                    those up to 97, 90 and 80, each loaded when the first such picture comes, and srgan-plus for all
+                    else; what was such a JPEG once and is a PNG, a finer JPEG or an array now counts as one, where its
+                    pixels show it, and noise of 3.5 levels of 255 or more asks for srgan-photo, of 1.5 for half; blur
+                    of 0.6 pixels or more asks for srgan-deblur, of 0.4 for the network halfway to that; "auto-fast" is
+                    the same of the fast ones
         size        what size results have, or how many times the size; by default what the network makes, 4 times.
                     Other sizes are resampled from what it makes of the picture, or of its own result
         detail      from 0, srresnet, to 1, srgan-plus, at the cost of one: between their weights. Default: 1
-        repair      from 0, srgan-plus, over 1, srgan-photo, to 2, srgan-deblur, likewise, or from 0, srgan-fast, to 1,
-                    srgan-fast-photo; by default what the model auto takes
+        repair      from 0, srgan-plus, over 1, srgan-photo, to 2, srgan-deblur, likewise, or from 0, srgan-fast, over
+                    1, srgan-fast-photo, to 2, srgan-fast-deblur; by default what the model auto takes
         consistent  correct results until they come back to their picture when they are made small again
         ensemble    the mean of what the network makes of the picture in its eight orientations: closer to the original,
                     at eight times the work
@@ -314,9 +314,9 @@ def upscale(picture: Any, model: str | Path = AUTO, *, size: Size | float | None
     picture  a path, a binary file, a Pillow image, or an array (H, W, 3), (H, W, 4) or (H, W) of uint8, uint16, or
              float32 in [0, 1]
     model    "auto" (by the picture's noise and blur and what JPEG, WebP or AVIF has done to it: srgan-plus,
-             srgan-photo, srgan-deblur, or halfway between two), "auto-fast" (the same of the fast ones, without blur),
-             "srgan-plus", "srgan-photo", "srgan-deblur", "srgan-fast", "srgan-fast-photo", "srgan", "srresnet", or the
-             path of an .onnx or .safetensors file
+             srgan-photo, srgan-deblur, or halfway between two), "auto-fast" (the same of the fast ones), "srgan-plus",
+             "srgan-photo", "srgan-deblur", "srgan-fast", "srgan-fast-photo", "srgan-fast-deblur", "srgan", "srresnet",
+             or the path of an .onnx or .safetensors file
     size     another number of times, or a `srgan.Size`: of a width, srgan.Size(width=1920), say
 
     For a path, a file or an image the result is a Pillow image (L, LA, RGB, RGBA, or I;16 for 16 bits of gray, the only

@@ -14,6 +14,7 @@ from srgan.weights import (
     DEBLURRING,
     FAITHFUL,
     FAST,
+    FAST_DEBLURRING,
     FAST_REPAIRING,
     NAMES,
     REPAIRING,
@@ -25,7 +26,7 @@ from srgan.weights import (
     read_card,
 )
 
-MOST_LOADED = 8
+MOST_LOADED = 10
 """Networks that stay loaded; of further ones, other values of `detail` say, the least recently used goes."""
 
 _TITLES = {
@@ -34,6 +35,7 @@ _TITLES = {
     DEBLURRING: "deblurs",
     FAST: "fast",
     FAST_REPAIRING: "fast, repairs",
+    FAST_DEBLURRING: "fast, deblurs",
     "srgan": "the paper's",
     FAITHFUL: "faithful",
 }

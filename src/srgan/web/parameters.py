@@ -17,6 +17,7 @@ from srgan.weights import (
     DEBLURRING,
     FAITHFUL,
     FAST,
+    FAST_DEBLURRING,
     FAST_REPAIRING,
     NAMES,
     REPAIRING,
@@ -54,7 +55,8 @@ PARAMETERS = (
         "model",
         {"type": "string"},
         f"One of /v1/models; {BICUBIC} makes a side at most {MOST_TIMES_SMALLER} times as small. Or {AUTO}:"
-        f" {auto_in_words()}. {AUTO_FAST} is the same of {FAST_REPAIRING} and {FAST}, without blur.",
+        f" {auto_in_words()}. {AUTO_FAST} is the same of {FAST}, {FAST_REPAIRING} and"
+        f" {FAST_DEBLURRING}.",
         SHARP,
     ),
     Parameter(
@@ -93,7 +95,7 @@ PARAMETERS = (
         {"type": "number", "minimum": 0, "maximum": 2},
         f"From {SHARP}, 0, over {REPAIRING}, 1, which leaves noise and JPEG's blocks behind, to {DEBLURRING}, 2, which"
         f" takes blur away as well; for the models {SHARP} and {AUTO}, and not with detail. For {FAST} and {AUTO_FAST}"
-        f" from {FAST}, 0, to {FAST_REPAIRING}, 1.",
+        f" from {FAST} over {FAST_REPAIRING} to {FAST_DEBLURRING}.",
         "0.5",
     ),
     Parameter(

@@ -20,8 +20,8 @@ from srgan.weights.protobuf import fields
 Card: TypeAlias = dict[str, Any]
 
 SHARP, REPAIRING, DEBLURRING, FAITHFUL = "srgan-plus", "srgan-photo", "srgan-deblur", "srresnet"
-FAST, FAST_REPAIRING = "srgan-fast", "srgan-fast-photo"
-NAMES = (SHARP, REPAIRING, DEBLURRING, FAST, FAST_REPAIRING, "srgan", FAITHFUL)
+FAST, FAST_REPAIRING, FAST_DEBLURRING = "srgan-fast", "srgan-fast-photo", "srgan-fast-deblur"
+NAMES = (SHARP, REPAIRING, DEBLURRING, FAST, FAST_REPAIRING, FAST_DEBLURRING, "srgan", FAITHFUL)
 """What is shipped; the weights of the first lead to those of the last."""
 
 AUTO, AUTO_FAST = "auto", "auto-fast"
@@ -36,13 +36,13 @@ NOISY = ((3.5, 1.0), (1.5, 0.5))
 """From how much noise on, in levels of 255, a picture asks for how much repair."""
 
 BLURRED = ((0.6, 2.0), (0.4, 1.5))
-"""From how much blur on, in pixels, a picture asks for how much repair, where the way goes so far."""
+"""From how much blur on, in pixels, a picture asks for how much repair."""
 
 METADATA_KEY = "srgan"
 
 _WAYS: dict[str, dict[str, tuple[str, ...]]] = {
     "detail": {SHARP: (FAITHFUL, SHARP)},
-    "repair": {SHARP: (SHARP, REPAIRING, DEBLURRING), FAST: (FAST, FAST_REPAIRING)},
+    "repair": {SHARP: (SHARP, REPAIRING, DEBLURRING), FAST: (FAST, FAST_REPAIRING, FAST_DEBLURRING)},
 }  # by the network that they are ways of: where 0 leads, and 1 and so on
 _FOLDER = Path(__file__).parent
 _REQUIRED: dict[str, type] = {"name": str, "network": str, "scale": int, "halo": int}
@@ -92,9 +92,9 @@ class WeightsFiles:
         return path
 
 
-def farthest(model: str | Path, *, consistent: bool = False) -> int:
-    """Return the most repair that a model of `AUTOS` takes: results that come back to their picture keep its blur."""
-    return 1 if consistent else len(_WAYS["repair"][AUTOS[str(model)]]) - 1
+def farthest(*, consistent: bool = False) -> int:
+    """Return the most repair that the models of `AUTOS` take: results that come back to their picture keep its blur."""
+    return 1 if consistent else 2
 
 
 def is_left_to_pixels(
@@ -107,7 +107,7 @@ def is_left_to_pixels(
 ) -> bool:
     """Return whether `choose` asks for a picture's condition, and what its file has `said` is not the worst yet."""
     asked = str(model) in AUTOS and detail is None and repair is None
-    return asked and max(_for_codec(said), default=0) < farthest(model, consistent=consistent)
+    return asked and max(_for_codec(said), default=0) < farthest(consistent=consistent)
 
 
 def choose(
@@ -123,9 +123,9 @@ def choose(
     """Return which network is meant, for a picture that a codec has rounded at some quality, of so much noise and blur.
 
     detail  from 0, `FAITHFUL`, to 1, `SHARP`: a network between them
-    repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, to 1, `FAST_REPAIRING`; the
-            models of `AUTOS` without either have it from `REPAIRS`, `NOISY` and `BLURRED`, the most of them as far
-            as they go, see `farthest`
+    repair  from 0, `SHARP`, over 1, `REPAIRING`, to 2, `DEBLURRING`, or from 0, `FAST`, over 1, `FAST_REPAIRING`, to 2,
+            `FAST_DEBLURRING`; the models of `AUTOS` without either have it from `REPAIRS`, `NOISY` and `BLURRED`, the
+            most of them, but see `farthest`
 
     Raises ArgumentError for both, for a number beyond these, and for a model that has no such way.
     """
@@ -143,7 +143,7 @@ def choose(
     if is_left_to_pixels(model, detail, repair):
         noisy = [enough for least, enough in NOISY if noise >= least] if noise else []
         blurred = [enough for least, enough in BLURRED if blur >= least] if blur else []
-        end = farthest(model, consistent=consistent)
+        end = farthest(consistent=consistent)
         repair = max((enough for enough in _for_codec(coding) + noisy + blurred if enough <= end), default=None)
     if repair is not None and repair == int(repair):
         return Choice(_WAYS["repair"][str(start)][int(repair)])
@@ -161,7 +161,7 @@ def involved(
     """Return all networks of which `choose` may take weights, whatever a picture asks for. Raises as it does."""
     start, end, _ = choose(model, detail, repair).between
     if is_left_to_pixels(model, detail, repair):
-        return _WAYS["repair"][str(start)][: farthest(model, consistent=consistent) + 1]
+        return _WAYS["repair"][str(start)][: farthest(consistent=consistent) + 1]
     return (start,) if end is None else (start, end)
 
 

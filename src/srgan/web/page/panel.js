@@ -13,7 +13,7 @@ const WAYS = {
   detail: [{ of: SHARP, at: { srresnet: 0, [SHARP]: 1 } }],
   repair: [
     { of: SHARP, at: { [SHARP]: 0, "srgan-photo": 1, "srgan-deblur": 2 }, auto: "auto" },
-    { of: FAST, at: { [FAST]: 0, "srgan-fast-photo": 1 }, auto: "auto-fast" },
+    { of: FAST, at: { [FAST]: 0, "srgan-fast-photo": 1, "srgan-fast-deblur": 2 }, auto: "auto-fast" },
   ],
 };
 
@@ -88,7 +88,6 @@ export class Panel {
     for (const slider of Object.keys(WAYS)) {
       const way = wayOf(slider, model);
       if (!way) continue;
-      byId(slider).max = Math.max(...Object.values(way.at));
       byId(slider).value = this.#between[slider] ?? way.at[model];
     }
   }
@@ -169,7 +168,6 @@ export class Panel {
       byId(slider).disabled = !way;
       byId(`${slider}-value`).textContent = way ? Number(byId(slider).value).toFixed(2) : "";
     }
-    byId("in-focus").hidden = byId("blur-too").hidden = Number(byId("repair").max) < 2;
     for (const option of ["consistent", "ensemble", "seamless"]) byId(option).disabled = !this.model(model)[option];
   }
 }
