@@ -99,6 +99,9 @@ def test_auto_takes_a_network_by_blur_as_well() -> None:
         assert choose("auto-fast", blur=blur) == (
             Choice("srgan-fast", repair=1.5) if choice == halfway else Choice(fast[choice])
         )
+        assert choose("auto-fast", noise=2, blur=blur) == (
+            Choice("srgan-fast", repair=0.5) if choice == plain else choose("auto-fast", blur=blur)
+        )
         assert choose("auto-fast", noise=2, blur=blur, consistent=True) == Choice("srgan-fast", repair=0.5)
         assert choose("auto", repair=0.2, blur=blur) == Choice("srgan-plus", repair=0.2)
         assert choose("srgan-photo", blur=blur) == Choice("srgan-photo")

@@ -459,6 +459,11 @@ def test_a_picture_holds_its_transparency_as_well_and_may_make_just_the_limit() 
     pixels, alpha = np.zeros((3, 4, 3), np.uint8), np.zeros((3, 4), np.uint8)
     size, limits = Size(scale=4), Limits(output_pixels=16 * 12)
     assert held_bytes(Picture(pixels, alpha), size, 4, limits, "a") == 17 * (36 + 12)
+    around = lambda lr, sr: 2 * sr[0] // lr[0]  # noqa: E731 - 8 more on each side
+    wide = Limits(output_pixels=16 * 19 * 20)
+    assert held_bytes(Picture(pixels, alpha), size, 4, wide, "a", around) == 17 * (3 + 1) * 19 * 20
+    with pytest.raises(TooLargeError, match="a: the network makes 6,080 pixels on the way to that size"):
+        held_bytes(Picture(pixels), size, 4, limits, "a", around)
     with pytest.raises(TooLargeError, match="a: the network makes 192 pixels on the way to that size"):
         held_bytes(Picture(pixels), size, 4, Limits(output_pixels=16 * 12 - 1), "a")
 

@@ -530,6 +530,10 @@ def test_a_result_that_is_too_large_is_one_line(running: Running) -> None:
     answer = running.upscale(png(50, 50), "scale=5")
     assert answer.status == 413
     assert "the network makes 640,000 pixels on the way to that size" in answer.problem["detail"]
+    assert running.upscale(png(2, 2), "width=200").status == 200
+    answer = running.upscale(png(2, 2), "width=200&seamless=true")  # of which far more goes through the network
+    assert answer.status == 413
+    assert "pixels on the way to that size" in answer.problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -1504,6 +1508,7 @@ def test_transparency_goes_through_the_network_and_takes_room_as_well() -> None:
     clear = replace(opaque, alpha=np.zeros((10, 20), np.uint8))
     size = Size(scale=4)
     assert network_pixels(clear, size, 4) == 2 * network_pixels(opaque, size, 4) == 400
+    assert network_pixels(opaque, size, 4, lambda lr, sr: 3 * sr[0] // lr[0]) == 34 * 44  # what wraps around, too
     assert bytes_of_bicubic(opaque, size) == 17 * 600
     assert bytes_of_bicubic(clear, size) == 17 * 800
 

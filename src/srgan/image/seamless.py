@@ -1,7 +1,8 @@
 """Pictures that continue where they wrap around, as the tiles of a texture do."""
 
 import math
-from typing import cast
+from collections.abc import Callable
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from srgan.image.colour import Pixels
 from srgan.image.consistent import MARGIN
 from srgan.image.resample import REACH, Part
 from srgan.image.size import passes
+
+Margin: TypeAlias = Callable[[tuple[int, int], tuple[int, int]], int]
+"""`margin` of a network, by the sizes of a picture and its result."""
 
 
 def margin(lr: tuple[int, int], sr: tuple[int, int], *, halo: int, scale: int, consistent: bool) -> int:
@@ -21,6 +25,12 @@ def margin(lr: tuple[int, int], sr: tuple[int, int], *, halo: int, scale: int, c
     reach = sum((halo + consistent * MARGIN) / float(scale) ** i for i in range(times))
     step = max(lr[0] / sr[0], lr[1] / sr[1], float(scale) ** -times)
     return math.ceil(reach + min(REACH * step, *lr) + 1)  # of a result of a pixel or two more would be seen
+
+
+def widened(lr: tuple[int, int], sr: tuple[int, int], around: Margin | None) -> tuple[int, int]:
+    """Return what of a picture of size lr goes through a network for a result of size sr, with `around` on each side."""
+    more = 0 if around is None else 2 * around(lr, sr)
+    return lr[0] + more, lr[1] + more
 
 
 def wrapped(pixels: Pixels, margin: int) -> Pixels:

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from srgan.errors import InferenceError, SrganError, TooLargeError
 from srgan.image.picture import Limits, Picture, in_words
+from srgan.image.seamless import Margin, widened
 from srgan.image.size import Size, passes
 from srgan.threads import processors
 
@@ -73,25 +74,31 @@ class Parts:
             held = held.__cause__
 
 
-def held_bytes(picture: Picture, size: Size, scale: int, limits: Limits, name: str) -> int:
+def held_bytes(
+    picture: Picture, size: Size, scale: int, limits: Limits, name: str, around: Margin | None = None
+) -> int:
     """Return the bytes of a picture and of the largest that is made of it on the way to a size.
 
-    scale  the network's
-    name   what the result is called in errors
+    scale   the network's
+    name    what the result is called in errors
+    around  how much of the picture goes through the network again on each side, where it wraps around
 
     Raises TooLargeError where that has more pixels than the limit.
     """
     held = 0
     for frame in picture.frames:
-        height, width = frame.pixels.shape[:2]
-        growth = scale ** (2 * passes((height, width), size.of(height, width), scale))
+        lr = frame.pixels.shape[:2]
+        sr = size.of(*lr)
+        height, width = widened(lr, sr, around)
+        growth = scale ** (2 * passes(lr, sr, scale))
         if growth * height * width > limits.output_pixels:
             made = in_words(growth * height * width)
             raise TooLargeError(
                 f"{name}: the network makes {made} on the way to that size, more than the limit of"
                 f" {in_words(limits.output_pixels)}; --max-output-pixels raises it"
             )
-        held += (1 + growth) * (frame.pixels.nbytes + (0 if frame.alpha is None else frame.alpha.nbytes))
+        own = frame.pixels.nbytes + (0 if frame.alpha is None else frame.alpha.nbytes)
+        held += (1 + growth) * own * height * width // (lr[0] * lr[1])
     return held
 
 

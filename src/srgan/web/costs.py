@@ -3,6 +3,7 @@
 import re
 
 from srgan.image.picture import Picture
+from srgan.image.seamless import Margin, widened
 from srgan.image.size import Size, passes
 from srgan.web.parameters import BICUBIC, MOST_PIXELS, MOST_TIMES_SMALLER, Order
 from srgan.web.problems import Problem
@@ -45,26 +46,31 @@ def check_sides(picture: Picture, order: Order) -> None:
             )
 
 
-def network_pixels(picture: Picture, size: Size, scale: int) -> int:
-    """Return how many pixels go through a network: of every frame, its transparency, and each time."""
+def network_pixels(picture: Picture, size: Size, scale: int, around: Margin | None = None) -> int:
+    """Return how many pixels go through a network: of every frame, its transparency, and each time.
+
+    With `around`, as `held_bytes` has it, more on each side.
+    """
     total = 0
     for frame in picture.frames:
-        height, width = frame.pixels.shape[:2]
-        times = passes((height, width), size.of(height, width), scale)
+        lr = frame.pixels.shape[:2]
+        sr = size.of(*lr)
+        height, width = widened(lr, sr, around)
+        times = passes(lr, sr, scale)
         total += height * width * sum(scale ** (2 * i) for i in range(times)) * (1 if frame.alpha is None else 2)
     return total
 
 
-def bytes_of_weights(picture: Picture, size: Size, scale: int) -> int:
+def bytes_of_weights(picture: Picture, size: Size, scale: int, around: Margin | None = None) -> int:
     """Return the bytes of the weights by which a frame that went through a network gets its size.
 
     They are of 8 bytes, six for each row and column that there is, and three for each that is made of them.
     """
     most = 0
     for frame in picture.frames:
-        height, width = frame.pixels.shape[:2]
-        sr = size.of(height, width)
-        made = (height + width) * scale ** passes((height, width), sr, scale)
+        lr = frame.pixels.shape[:2]
+        sr = size.of(*lr)
+        made = sum(widened(lr, sr, around)) * scale ** passes(lr, sr, scale)
         most = max(most, 8 * (6 * made + 3 * sum(sr)))
     return most
 

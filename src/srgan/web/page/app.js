@@ -304,6 +304,7 @@ function forgetFailed(picture) {
 }
 
 const sizeKey = ({ by, amount }) => ` ${by} ${amount}`;
+const mapKey = (of) => lookKey(of) + sizeKey(of) + of.seamless;
 const lookKey = (of) => LOOK.map((name) => of[name]).join(" ");
 
 // ---------------------------------------------------------------- a part, tried out
@@ -470,7 +471,7 @@ function renderViewer() {
   if (!after.length && (tried.length || result)) after.push(...piece("source", whole));
   after.push(...tried);
   if (mapWanted(picture)) {
-    if (made) after.push(...piece("map", whole, "map", lookKey(made) + sizeKey(made)));
+    if (made) after.push(...piece("map", whole, "map", mapKey(made)));
     after.push(...piece("part-map", part, "map", partKey));
   }
   const mapped = after.some(({ kind }) => kind === "map");
@@ -484,7 +485,7 @@ function renderViewer() {
   if (!result || result.large) return;
   const query = (how) => queryOf(picture.file.name, { ...made, ...how, ...viewOf(result) });
   if (bicubic) aside(picture, "bicubic", sizeKey(made), query(BICUBIC));
-  if (mapWanted(picture)) aside(picture, "map", lookKey(made) + sizeKey(made), { ...query({}), show: "confidence" });
+  if (mapWanted(picture)) aside(picture, "map", mapKey(made), { ...query({}), show: "confidence" });
 }
 
 const isBusy = ({ state }) => state === "waiting" || state === "working";

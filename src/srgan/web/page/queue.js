@@ -15,7 +15,7 @@ export class Lane {
   }
 }
 
-/** The settings that change what a result looks like, beside its size and its file. */
+/** The settings that change what a part of a result looks like, beside its size and its file. */
 export const LOOK = ["model", "detail", "repair", "consistent", "ensemble"];
 
 /** Whether two settings are the same, in all that they say or in `names` alone. */
