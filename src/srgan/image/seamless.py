@@ -28,7 +28,7 @@ def margin(lr: tuple[int, int], sr: tuple[int, int], *, halo: int, scale: int, c
 
 
 def widened(lr: tuple[int, int], sr: tuple[int, int], around: Margin | None) -> tuple[int, int]:
-    """Return what of a picture of size lr goes through a network for a result of size sr, with `around` on each side."""
+    """Return what of a picture of size lr a network sees for a result of size sr, with `around` on each side."""
     more = 0 if around is None else 2 * around(lr, sr)
     return lr[0] + more, lr[1] + more
 
