@@ -69,6 +69,14 @@ def test_what_is_asked_of_the_network_is_that_of_srgan_upscale(asked: str, tmp_p
     assert results(tmp_path / "bulk") == results(tmp_path / "one")
 
 
+def test_what_goes_around_a_texture_counts_as_well(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    with Image.open(tmp_path / "in/a.png") as image:
+        limits = Limits(output_pixels=16 * image.width * image.height)
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "plain", limits=limits)[0]) == {"done": 1}
+    assert counts(run(tiny_onnx, tmp_path / "in", tmp_path / "round", limits=limits, seamless=True)[0]) == {"failed": 1}
+
+
 def test_results_of_the_same_format_are_those_of_srgan_upscale(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png", tmp_path / "in/deep/b.webp", tmp_path / "in/deep/c.gif")
     with Image.open(tmp_path / "in/a.png") as image:

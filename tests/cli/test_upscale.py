@@ -615,6 +615,11 @@ def test_a_texture_by_the_command(folder: Path, noise: NDArray[np.uint8], capsys
         np.testing.assert_array_equal(np.asarray(result), wanted)
     assert main([*command, "--seamless"]) == 0
     assert "1 skipped (there already)" in capsys.readouterr().out
+    narrow = [*command, "--overwrite", "--max-output-pixels", str(52 * 68)]  # what goes around it counts as well
+    assert main(narrow) == 0
+    capsys.readouterr()
+    assert main([*narrow, "--seamless"]) == 1
+    assert "pixels on the way to that size, more than the limit of 3,536 pixels" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("shipped")

@@ -20,6 +20,7 @@ from srgan.bulk.sources import Task, pictures_in
 from srgan.errors import OutputError, PictureError, SrganError
 from srgan.image.picture import Limits, Picture, signed
 from srgan.image.reading import read_picture
+from srgan.image.seamless import Margin, margin_of
 from srgan.image.size import Size
 from srgan.image.writing import RESULT_FORMATS, WriteOptions, check_result, options_for, result_format, write_picture
 from srgan.inference.fingerprint import all_settings, fate, fingerprint, network_settings
@@ -38,6 +39,7 @@ class Making:
     options  with a format, which may be SAME
     suffix   of the results' names, see `srgan.inference.jobs.Ending`
     network  what it adds to fingerprints: see `network_settings`
+    around   how much of a picture goes through the network again on each side, where it wraps around
     """
 
     model: str
@@ -51,6 +53,7 @@ class Making:
     scale: int = 4
     network: str = ""
     suffix: str | None = None
+    around: Margin | None = None
 
     @cached_property
     def ending(self) -> Ending:
@@ -84,6 +87,7 @@ def plan_making(
     """Return how results are made, once it is known that they can be. Raises ArgumentError, WeightsError."""
     options = replace(options, format=options.format or "png")
     path = find_weights(choose(model).model).one
+    card = read_card(path)
     network = network_settings(
         model,
         precision=how.get("precision", "auto"),
@@ -103,9 +107,12 @@ def plan_making(
         limits,
         overwrite,
         path.read_bytes() if path == Path(model) else None,
-        read_card(path)["scale"],
+        card["scale"],
         network,
         suffix,
+        margin_of(
+            card["halo"], card["scale"], consistent=how.get("consistent", False), seamless=how.get("seamless", False)
+        ),
     )
     making.settings_of("")  # raises where the options do not fit the format
     return making
@@ -190,7 +197,9 @@ class Reader:
                 condition_for(*asked, picture, consistent=making.how.get("consistent", False))  # keeps it
                 try:
                     check_result(None, picture, making.size, options_for(task.name, making.options), making.limits)
-                    work.held = held_bytes(picture, making.size, making.scale, making.limits, "its result")
+                    work.held = held_bytes(
+                        picture, making.size, making.scale, making.limits, "its result", making.around
+                    )
                 except OutputError as error:
                     raise PictureError(f"{task.source}: {error}") from error
                 work.picture = picture

@@ -117,6 +117,7 @@ def upscale(
         from srgan.cli.log import ResultLog  # here, so that --help needs none of this
         from srgan.cli.progress import PictureBar, in_words
         from srgan.image.picture import Limits
+        from srgan.image.seamless import margin_of
         from srgan.image.writing import WriteOptions
         from srgan.inference.batch import Result, upscale_batch
         from srgan.inference.fingerprint import network_settings
@@ -134,7 +135,7 @@ def upscale(
         limits = Limits(max_input_pixels or Limits.input_pixels, max_output_pixels or Limits.output_pixels)
         writing = WriteOptions(format, quality, compression, strip, not no_provenance)
         network = choose(model, how["detail"], how["repair"]).model
-        scale_of_network = read_card(find_weights(network).one)["scale"]
+        card = read_card(find_weights(network).one)
         if confidence is not None and network not in NAMES:
             raise ArgumentError(f"--confidence compares {', '.join(NAMES)}; {model} is none of them")
         if suffix == "" and no_provenance and output is not None:
@@ -161,7 +162,7 @@ def upscale(
         upscaler = upscale_batch(
             jobs,
             loading.result,
-            scale_of_network,
+            card["scale"],
             size=size,
             settings=network_settings(
                 model,
@@ -177,6 +178,7 @@ def upscale(
             limits=limits,
             overwrite=overwrite,
             look=partial(condition_for, model, how["detail"], how["repair"], consistent=how["consistent"]),
+            around=margin_of(card["halo"], card["scale"], consistent=how["consistent"], seamless=how["seamless"]),
             progress=bar.update,
             on_result=tell,
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -25,6 +26,11 @@ def margin(lr: tuple[int, int], sr: tuple[int, int], *, halo: int, scale: int, c
     reach = sum((halo + consistent * MARGIN) / float(scale) ** i for i in range(times))
     step = max(lr[0] / sr[0], lr[1] / sr[1], float(scale) ** -times)
     return math.ceil(reach + min(REACH * step, *lr) + 1)  # of a result of a pixel or two more would be seen
+
+
+def margin_of(halo: int, scale: int, *, consistent: bool, seamless: bool) -> Margin | None:
+    """Return `margin` for a network, None where pictures do not wrap around."""
+    return partial(margin, halo=halo, scale=scale, consistent=consistent) if seamless else None
 
 
 def widened(lr: tuple[int, int], sr: tuple[int, int], around: Margin | None) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from srgan.errors import ArgumentError, OutputError, PictureError, SrganError
 from srgan.image.heat import check_map
 from srgan.image.picture import Condition, Limits, Picture, signed
 from srgan.image.reading import read_picture
+from srgan.image.seamless import Margin
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, options_for, result_format, write_picture
 from srgan.image.xmp import read_fingerprint
@@ -70,6 +71,7 @@ def upscale_batch(
     limits: Limits | None = None,
     overwrite: bool = False,
     look: Callable[[Picture], Condition] | None = None,
+    around: Margin | None = None,
     progress: BatchProgress | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> Upscaler | None:
@@ -81,6 +83,7 @@ def upscale_batch(
     settings   what tells results apart beside the `options`: the network, say
     overwrite  make every result anew, whatever is in its place
     look       says a picture's condition, see `condition_for`, while another is with the network; by default its file
+    around     how much of a picture goes through the network again on each side, where it wraps around
     on_result  is told of each picture, in the order of the jobs, when its result is written
 
     Returns the upscaler, None where none was needed. Raises ArgumentError, before any work, for options that do
@@ -99,7 +102,8 @@ def upscale_batch(
     for folder in {place.parent for job in jobs for place in job.places}:
         remove_leftovers(folder)
     told, seen = progress or (lambda *_: None), look or (lambda picture: Condition(picture.metadata.coding))
-    batch = _Batch(load, size or Size(scale=scale), scale, settings, options, limits or Limits(), overwrite, seen, told)
+    size, limits = size or Size(scale=scale), limits or Limits()
+    batch = _Batch(load, size, scale, settings, options, limits, overwrite, seen, around, told)
     batch.run(jobs, on_result or (lambda _: None))
     return batch.upscaler
 
@@ -137,11 +141,13 @@ class _Batch:
         limits: Limits,
         overwrite: bool,
         look: Callable[[Picture], Condition],
+        around: Margin | None,
         progress: BatchProgress,
     ) -> None:
         self.upscaler: Upscaler | None = None
         self._load, self._size, self._scale, self._settings = load, size, scale, settings
         self._options, self._limits, self._overwrite, self._look = options, limits, overwrite, look
+        self._around = around
         self._loader = ThreadPoolExecutor(1, "srgan-load")
         self._loading: Future[Upscaler] | None = None
         self._progress, self._number, self._total = progress, 0, 0
@@ -178,7 +184,8 @@ class _Batch:
                 work.picture = picture
                 work.result.pixels_in = picture.pixel_count
                 work.result.condition = self._look(picture)
-                work.size = held_bytes(picture, self._size, self._scale, self._limits, job.target_name)
+                sizes = self._size, self._scale, self._limits
+                work.size = held_bytes(picture, *sizes, job.target_name, self._around)
         return work
 
     def _status(

@@ -30,7 +30,7 @@ from srgan.image.heat import check_map, heat
 from srgan.image.picture import Condition, Limits, Picture, signed
 from srgan.image.reading import read_picture
 from srgan.image.resize import imresize
-from srgan.image.seamless import margin
+from srgan.image.seamless import margin_of
 from srgan.image.size import Size
 from srgan.image.writing import WriteOptions, check_result, result_format, write_picture
 from srgan.inference.ensemble import ORIENTATIONS
@@ -326,9 +326,8 @@ class Workshop:
             work.needs = bytes_of_bicubic(picture, order.size)
         else:
             card, times = self._networks.cards[str(work.choice.model)], 2 if order.doubt else 1
-            scale, around = card["scale"], None
-            if order.seamless:
-                around = partial(margin, halo=card["halo"], scale=scale, consistent=order.consistent)
+            scale = card["scale"]
+            around = margin_of(card["halo"], scale, consistent=order.consistent, seamless=order.seamless)
             work.needs = held_bytes(picture, order.size, scale, self._limits, "result", around) * times
             work.needs += bytes_of_weights(picture, order.size, scale, around)
             work.cost = network_pixels(picture, order.size, scale, around) * times
