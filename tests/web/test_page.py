@@ -709,6 +709,13 @@ def test_what_was_invented_lies_over_the_result(page: Page, photo: Path) -> None
     page.get_by_role("checkbox", name="Invented detail").uncheck()
     expect(images(page, "after")).to_have_count(1)
     assert difference(seen(page), plain) == 0
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("checkbox", name="A texture without seams").check()
+    page.get_by_role("button", name="Apply").click()
+    wait_for(page, "done")
+    with page.expect_request(lambda request: "show=confidence" in request.url) as asked:
+        page.get_by_role("checkbox", name="Invented detail").check()
+    assert "seamless=true" in asked.value.url, "the map of before is of another result"
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".heic"])
