@@ -971,6 +971,7 @@ def test_what_is_lost_on_leaving_is_asked_about(page: Page, photo: Path) -> None
     wait_for(page, "done")
     page.reload()
     assert asked == ["beforeunload"]
+    page.locator("body[data-ready]").wait_for(state="attached")  # before that nobody listens to what is given
     give(page, photo)
     wait_for(page, "done")
     download(page)
