@@ -45,7 +45,7 @@ from srgan.inference.upscaler import Upscaler
 from srgan.models.generator import Generator
 from srgan.models.tensors import load_generator
 from srgan.training.ranks import Ranks
-from srgan.weights import FAST, FAST_DEBLURRING, FAST_REPAIRING, NAMES, find_weights, read_card
+from srgan.weights import FAST, NAMES, find_weights, read_card
 
 Pixels = NDArray[np.uint8]
 Way = Callable[[Pixels], Pixels]
@@ -76,7 +76,7 @@ class Times:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cuda = torch.cuda.is_available()
-    papers = [name for name in NAMES if name not in (FAST, FAST_REPAIRING, FAST_DEBLURRING)]
+    papers = [name for name in NAMES if read_card(find_weights(name).one)["network"] == "srresnet_plain_x4"]
     parser.add_argument("--model", default="srgan", choices=papers, help="a shipped one that is the paper's generator")
     parser.add_argument(
         "--sizes", type=shape, nargs="+", default=["480x270", "960x540"] if cuda else ["320x240", "1020x678"]

@@ -33,7 +33,7 @@ from srgan.image.picture import (
 )
 from srgan.image.reading import picture_from_image, read_picture
 from srgan.image.resample import resample
-from srgan.image.seamless import inside, margin, wrapped
+from srgan.image.seamless import Margin, inside, margin_of, widened, wrapped
 from srgan.image.size import Size, passes
 from srgan.image.tiles import Plan, plan_tiles
 from srgan.inference.network import Network
@@ -216,7 +216,8 @@ class Upscaler:
     def _upscale_frame(
         self, frame: Picture, network: Network, plans: Sequence[Plan], step: Callable[[], None]
     ) -> Picture:
-        size, around = self.size.of(*frame.pixels.shape[:2]), self._around(frame, network)
+        size, margin = self.size.of(*frame.pixels.shape[:2]), self._margin(network)
+        around = 0 if margin is None else margin(frame.pixels.shape[:2], size)
         pixels, alpha = frame.pixels, frame.alpha
         if around:
             pixels, alpha = wrapped(pixels, around), None if alpha is None else wrapped(alpha, around)
@@ -255,17 +256,14 @@ class Upscaler:
 
     def _plans_for(self, frame: Picture, network: Network) -> list[Plan]:
         """Return the windows of each time that a frame goes through a network."""
-        height, width = frame.pixels.shape[:2]
-        scale, count = network.scale, passes((height, width), self.size.of(height, width), network.scale)
-        more = 2 * self._around(frame, network)
-        return [self._plan((height + more) * scale**i, (width + more) * scale**i, network) for i in range(count)]
-
-    def _around(self, frame: Picture, network: Network) -> int:
-        """Return how much of a frame that continues where it wraps around goes through the network on each side."""
-        if not self._seamless:
-            return 0
         lr = frame.pixels.shape[:2]
-        return margin(lr, self.size.of(*lr), halo=network.halo, scale=network.scale, consistent=self._consistent)
+        sr, scale = self.size.of(*lr), network.scale
+        height, width = widened(lr, sr, self._margin(network))
+        return [self._plan(height * scale**i, width * scale**i, network) for i in range(passes(lr, sr, scale))]
+
+    def _margin(self, network: Network) -> Margin | None:
+        """Return how much of a frame that continues where it wraps around goes through a network on each side."""
+        return margin_of(network.halo, network.scale, consistent=self._consistent, seamless=self._seamless)
 
     def _plan(self, height: int, width: int, network: Network) -> Plan:
         pixels = max(self.window_pixels * self.network.pixel_bytes // network.pixel_bytes, _least_pixels(network))
