@@ -90,7 +90,7 @@ def test_pixels_are_looked_at_where_they_may_ask_for_more_than_the_file() -> Non
 
 def test_auto_takes_a_network_by_blur_as_well() -> None:
     plain, halfway, deblurring = Choice("srgan-plus"), Choice("srgan-plus", repair=1.5), Choice("srgan-deblur")
-    for blur, choice in ((None, plain), (0, plain), (0.39, plain), (0.4, halfway), (0.59, halfway), (0.6, deblurring)):
+    for blur, choice in ((None, plain), (0, plain), (0.24, plain), (0.25, halfway), (0.59, halfway), (0.6, deblurring)):
         assert choose("auto", blur=blur) == choice
         poor = choose("auto", coding=("JPEG", 60), noise=10, blur=blur)
         assert poor == (Choice("srgan-photo") if choice == plain else choice)

@@ -84,7 +84,7 @@ class Upscaler:
                     those up to 97, 90 and 80, each loaded when the first such picture comes, and srgan-plus for all
                     else; what was such a JPEG once and is a PNG, a finer JPEG or an array now counts as one, where its
                     pixels show it, and noise of 3.5 levels of 255 or more asks for srgan-photo, of 1.5 for half; blur
-                    of 0.6 pixels or more asks for srgan-deblur, of 0.4 for the network halfway to that; "auto-fast" is
+                    of 0.6 pixels or more asks for srgan-deblur, of 0.25 for the network halfway to that; "auto-fast" is
                     the same of the fast ones
         size        what size results have, or how many times the size; by default what the network makes, 4 times.
                     Other sizes are resampled from what it makes of the picture, or of its own result
@@ -159,7 +159,7 @@ class Upscaler:
         """Return the first frame of a picture enlarged. Raises TooLargeError for a result over the usual limit."""
         first = replace(picture, more=(), timing=None)
         try:
-            held_bytes(first, self.size, self.network.scale, Limits(), "the result")
+            held_bytes(first, self.size, self.network.scale, Limits(), "the result", self._margin(self.network))
         except TooLargeError as error:
             raise TooLargeError(f"{error.told}; upscale_picture has none") from error
         return self.upscale_picture(first)

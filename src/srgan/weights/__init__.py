@@ -35,7 +35,7 @@ REPAIRS = {"JPEG": ((90, 1.0), (97, 0.5)), "WebP": ((65, 1.0), (90, 0.5)), "AVIF
 NOISY = ((3.5, 1.0), (1.5, 0.5))
 """From how much noise on, in levels of 255, a picture asks for how much repair."""
 
-BLURRED = ((0.6, 2.0), (0.4, 1.5))
+BLURRED = ((0.6, 2.0), (0.25, 1.5))
 """From how much blur on, in pixels, a picture asks for how much repair."""
 
 METADATA_KEY = "srgan"
