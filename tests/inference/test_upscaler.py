@@ -216,7 +216,7 @@ def test_a_result_over_the_limit_is_refused_before_the_work(
 @pytest.mark.usefixtures("network")
 def test_what_wraps_around_counts_in_that_limit(noise: NDArray[np.uint8], network: Nearest) -> None:
     """A pixel is enlarged seven times to that size, with two and more on each side of it."""
-    with pytest.raises(TooLargeError, match="more than the limit of 3,000 megapixels; upscale_picture has none$"):
+    with pytest.raises(TooLargeError, match=r"more than the limit of 3,000 megapixels; upscale_picture has none$"):
         srgan.Upscaler(size=4097, seamless=True).upscale(noise[:1, :1])
     assert network.shapes == []
 
