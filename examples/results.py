@@ -52,11 +52,17 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.page.is_file():
         parser.error(f"{arguments.page}: no such page")
+    names = [short(str(model)) for model in (*arguments.models, *arguments.sr)]
+    if twice := {name for name in names if names.count(name) > 1}:
+        parser.error(f"two models would both be {min(twice)} in the table")
+    metrics = arguments.metrics.split(",")
+    if unknown := {*metrics} - METRICS.keys():
+        parser.error(f"no column for {min(unknown)}: --metrics takes {', '.join(METRICS)}")
     crops = dict(arguments.crop)
     pictures = arguments.page.parent / "pictures"
     pictures.mkdir(exist_ok=True)
     shown: list[str] = []
-    meters = Meters(arguments.perceptual or default_folder(), metrics=arguments.metrics.split(","))
+    meters = Meters(arguments.perceptual or default_folder(), metrics=metrics)
     with tqdm(unit=" pictures") as bar:
 
         def watch(shot: Shot) -> None:

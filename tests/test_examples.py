@@ -250,6 +250,8 @@ def test_results_with_a_column_missing_are_not_put_into_the_page(
     for wrong, line in [
         (["none.md", *how[1:]], "none.md: no such page"),
         ([*how, "--crop", "Set2/00:1,2"], "'Set2/00:1,2'"),
+        ([*how, "--metrics", "psnr_rgb"], "psnr_y, ssim_y, lpips, lpips_vgg, dists, niqe, lr_psnr, grid"),
+        ([*how, "--models", "a/x.onnx", "b/x.onnx"], "two models would both be x in the table"),
     ]:
         with pytest.raises(SystemExit, match="2"):
             run(monkeypatch, "results.py", *wrong)

@@ -35,6 +35,14 @@ def trained(tmp_path: Path) -> Path:
     return checkpoint.save(tmp_path / "checkpoints", runs.recipe(), state, keep=1)
 
 
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """The weights of another network of the same kind, "smooth"."""
+    path, theirs = tmp_path / "other.safetensors", randomised(runs.tiny_x4(), seed=4)
+    save_generator(theirs, path, card_of(theirs, "smooth", "tiny_x4"), half=False)
+    return path
+
+
 @pytest.mark.parametrize("half", [True, False])
 @pytest.mark.parametrize("rewrite", [True, False])
 def test_the_onnx_file_is_the_generator(tiny: Generator, half: bool, rewrite: bool) -> None:
@@ -145,10 +153,8 @@ def test_scores_go_into_the_card(trained: Path, tmp_path: Path) -> None:
         export(trained, [tmp_path / "a.onnx"], scores=scores)
 
 
-def test_a_share_of_the_weights_comes_from_another_network(trained: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.safetensors"
+def test_a_share_of_the_weights_comes_from_another_network(trained: Path, other: Path, tmp_path: Path) -> None:
     theirs = randomised(runs.tiny_x4(), seed=4)
-    save_generator(theirs, other, card_of(theirs, "smooth", "tiny_x4"), half=False)
     export(trained, [tmp_path / "a.safetensors"], blend=(other, 0.25))
     generator, card = load_generator(tmp_path / "a.safetensors")
     expected = 0.75 * randomised(runs.tiny_x4(), seed=3).head.weight + 0.25 * theirs.head.weight
@@ -244,6 +250,37 @@ def test_the_two_files_are_of_the_same_weights_of_16_bits(trained: Path, tmp_pat
     model = build_onnx(generator, card)
     assert (tmp_path / "a.onnx").read_bytes() == model.SerializeToString()
     assert parity(model, generator) == difference
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_scores_of_what_was_there_before_are_not_the_new_networks(
+    trained: Path, other: Path, tmp_path: Path, suffix: str
+) -> None:
+    """By the bytes or by the path; and of the same weights with another card they are."""
+    scores, file = tmp_path / "scores.json", tmp_path / f"a{suffix}"
+    export(other, [file])
+    result = {"model": str(file), "set": "Set5", "mean": {"psnr_y": 9.0}, "weights": checksum(file)}
+    scores.write_text(json.dumps({"results": [result]}))
+    before = file.read_bytes()
+    with pytest.raises(ExportError, match=r"scores\.json: no scores of"):
+        export(trained, [file], scores=scores)
+    assert file.read_bytes() == before
+    for summary in ("one", "two"):
+        export(other, [file], scores=scores, summary=summary)
+        assert read_card(file)["scores"] == {"Set5": {"psnr_y": 9.0}}
+    with pytest.raises(ExportError, match=r"scores\.json: no scores of"):
+        export(other, [tmp_path / "b.onnx"], scores=scores, blend=(trained, 0.5))
+
+
+def test_a_weight_that_float16_has_no_number_for_is_refused(other: Path, tmp_path: Path) -> None:
+    """Which a statistic may be that is divided by: its channel would be gone without a word."""
+    generator, card = load_generator(other)
+    with torch.no_grad():
+        generator.head.weight[0] = 7e4
+    save_generator(generator, tmp_path / "large.safetensors", card, half=False)
+    with pytest.raises(ExportError, match=r"a\.onnx: not written: head\.weight has 7e\+04, too much for float16"):
+        export(tmp_path / "large.safetensors", [tmp_path / "a.onnx"])
+    assert not (tmp_path / "a.onnx").exists()
 
 
 def test_scores_by_the_path_of_a_file_come_before_those_by_its_name(trained: Path, tmp_path: Path) -> None:

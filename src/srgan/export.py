@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from srgan.atomic import written_whole
-from srgan.errors import ExportError
+from srgan.errors import ExportError, SrganError
 from srgan.models.generator import (
     Generator,
     ResidualBlock,
@@ -29,7 +29,7 @@ from srgan.models.generator import (
 )
 from srgan.models.tensors import load_generator, new_card, save_generator
 from srgan.training import checkpoint
-from srgan.weights import METADATA_KEY, Card, checksum
+from srgan.weights import METADATA_KEY, Card, checksum, read_card
 
 OPSET = 17
 PARITY_SIZES = ((24, 24), (1, 1), (1, 37), (23, 5), (31, 47))
@@ -170,13 +170,14 @@ def export(
     outputs    where to write; the suffix says what
     name, summary, trained_on   for the card; trained_on says in words what the data were, and their licences
     scores     a file of `srgan evaluate --json`; its entries for the bytes of `source` or of one of `outputs` count,
-               where there are none for their paths, and else for `name`
+               where there are none for their paths, and else for `name`; not for an output with another network
     blend      another generator of the same network, whose batch norm is folded where this one has none, and its
                share, in [0, 1], of each weight (network interpolation, Wang et al. 2018, section 3.4)
 
-    The weights are rounded to float16, which is how they are stored. Returns the largest difference that
-    `parity` found. Raises ExportError where it is over TOLERANCE, and writes nothing then; CheckpointError or
-    WeightsError for what is no generator of ours, OutputError where a file cannot be written.
+    The weights are rounded to float16, which is how they are stored. Returns the largest difference from the network
+    so rounded that `parity` found. Raises ExportError where it is over TOLERANCE, or float16 has no such number, and
+    writes nothing then; CheckpointError or WeightsError for what is no generator of ours, OutputError where a file
+    cannot be written.
     """
     source, files = Path(source), [Path(path) for path in outputs]
     if not files:
@@ -191,19 +192,23 @@ def export(
     card["summary"] = summary or card.get("summary", "")
     if trained_on is not None:
         card["training"] = card.get("training", {}) | {"data": trained_on}
-    if scores is not None:
-        card["scores"] = _scores(scores, card, [source, *files])
-    for tensor in generator.state_dict().values():
+    for key, tensor in generator.state_dict().items():
         if tensor.is_floating_point():
-            tensor.copy_(tensor.half())
+            rounded = tensor.half()
+            if tensor.isfinite().all() and not rounded.isfinite().all():
+                raise ExportError(f"{files[0]}: not written: {key} has {tensor.abs().max():.3g}, too much for float16")
+            tensor.copy_(rounded)
+    if scores is not None:
+        ours = [] if blend else [source]
+        card["scores"] = _scores(scores, card, [*ours, *(path for path in files if _may_be(path, generator))])
     model = build_onnx(generator, card)
     difference = parity(model, generator)
     if difference == math.inf:
         raise ExportError(f"{files[0]}: not written: the network gives values that are not finite")
     if difference > TOLERANCE:
         raise ExportError(
-            f"{files[0]}: not written: the exported network differs by {difference:.2g} from the trained one,"
-            f" more than {TOLERANCE:.2g}"
+            f"{files[0]}: not written: the exported network differs by {difference:.2g} from the trained one in"
+            f" float16, more than {TOLERANCE:.2g}"
         )
     for path in files:
         if path.suffix.lower() == ".safetensors":
@@ -249,11 +254,25 @@ def _blend(generator: Generator, card: Card, other: Path, share: float) -> None:
     card |= {"training": training | {"blend": blend}, "scores": {}, "summary": ""}  # which are of other weights
 
 
+def _may_be(path: Path, generator: Generator) -> bool:
+    """Return whether there is nothing at a path yet, or a file with just these weights."""
+    if not path.exists():
+        return True
+    try:
+        if path.suffix.lower() == ".safetensors":
+            there, ours = load_generator(path)[0].state_dict(), generator.state_dict()
+            return there.keys() == ours.keys() and all(torch.equal(there[key], ours[key]) for key in ours)
+        return path.read_bytes() == bytes(build_onnx(generator, read_card(path)).SerializeToString())
+    except (SrganError, OSError):
+        return False
+
+
 def _scores(path: Path, card: Card, files: Sequence[Path]) -> dict[str, dict[str, float]]:
     """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model.
 
-    Those of its files by their checksums count, where there are none by their paths, and else by its name. Raises
-    ExportError where there are none, a set has two, or other pixels were cut off the borders than cards have it.
+    Those of `files`, which have its weights, by their checksums count, where there are none by their paths, and else by
+    its name. Raises ExportError where there are none, a set has two, or other pixels were cut off the borders than
+    cards have it.
     """
     checksums = {checksum(file) for file in files if file.is_file()}
     try:

@@ -184,6 +184,20 @@ def test_low_resolution_pictures_beside_their_originals(folder: Path, tmp_path: 
     assert check(folder)[1][0].text == f"{folder}/LRx4: no picture for coffee.png"
 
 
+def test_a_folder_of_low_resolution_pictures_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def reading(path: Path) -> list[Path]:
+        read.append(path)
+        return []
+
+    monkeypatch.setattr("srgan.data.pairs.pictures_in", reading)
+    (folder / "LRx4").mkdir(exist_ok=True)
+    save(photo("coffee"), folder / "another.png")
+    assert [found.kind for found in check(folder)[1]].count("lr") == 2
+    assert read == [folder / "LRx4"]
+
+
 def test_what_is_wrong_with_a_low_resolution_picture() -> None:
     hr = photo("coffee")
     bicubic = imresize(hr, scale=0.25)

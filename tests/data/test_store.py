@@ -349,9 +349,12 @@ def test_gray_palette_and_turned_pictures_become_rgb(tmp_path: Path) -> None:
 
 def test_gray_pictures_are_skipped_where_the_recipe_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photographs(tmp_path / "in", count=1)
-    Image.fromarray(scene(20, 30, seed=0)[..., 0]).save(tmp_path / "in" / "gray.png")
+    gray = Image.fromarray(scene(20, 30, seed=0)[..., 0])
+    for mode in ("L", "LA", "RGB", "P"):
+        gray.convert(mode).save(tmp_path / "in" / f"gray-{mode}.png")
     assert names(prepare(tmp_path / "in", cache=tmp_path / "cache", gray="skip")) == ["00.png"]
-    assert "gray.png: gray" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert all(f"gray-{mode}.png: gray" in said for mode in ("L", "LA", "RGB", "P"))
 
 
 def test_broken_and_small_pictures_are_named_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,6 +152,13 @@ def test_bicubic_and_the_last_model_are_compared_first(tmp_path: Path) -> None:
         assert shown == [("selected " if name == chosen else "", str(i), name) for i, name in enumerate(names)]
 
 
+def test_the_only_model_is_compared_with_the_original_first(tmp_path: Path) -> None:
+    report, flat = Report(), np.zeros((24, 24, 3), np.uint8)
+    report.add(shot("a.png", flat))
+    selects = re.findall(r"<select>(.*?)</select>", page_of(tmp_path, report, scored("bicubic")))
+    assert [re.findall(r'selected value="\d">([\w ]+)<', select) for select in selects] == [["bicubic"], ["original"]]
+
+
 def test_the_best_of_several_is_marked_by_what_a_metric_is(tmp_path: Path) -> None:
     a = scored("a", psnr_y=30.0, lr_psnr=60.0, lpips=0.3, niqe=4.0)
     b = scored("b", psnr_y=29.0, lr_psnr=50.0, lpips=0.1, niqe=3.0)

@@ -57,6 +57,18 @@ def test_differences_are_of_pairs() -> None:
     assert equal.mean == {"psnr_y": 0.0}
 
 
+@pytest.mark.filterwarnings("error")
+def test_two_models_that_are_each_without_error_once_have_no_mean_difference() -> None:
+    exact = {"psnr_y": math.inf, "ssim_y": 1.0}, {"psnr_y": 30.0, "ssim_y": 0.5}
+    one, two = (
+        SetScores(name, "Set5", "", tuple(Score(*both) for both in zip("ab", order, strict=True)))
+        for name, order in (("one", exact), ("two", exact[::-1]))
+    )
+    (difference,) = differences([one, two])
+    assert difference.mean == {"ssim_y": 0.0}
+    assert difference.interval.keys() == {"ssim_y"}
+
+
 def test_the_tables_by_hand() -> None:
     a = SetScores(
         "bicubic", "Set5", "numpy", (Score("a", {"psnr_y": 28.0, "lpips": 0.3}), Score("b", {"psnr_y": 28.0}))

@@ -964,6 +964,46 @@ def test_a_discriminator_that_has_lost_raises_an_alarm(
     assert f"12 patches: ALARM: {line}" in capsys.readouterr().err
 
 
+def test_the_alarm_of_a_resumed_run_has_heard_what_was_before(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srgan.training.steps.discriminator_step", lambda *_: {"discriminator": torch.tensor(1.4)})
+    for patches in (4, 8, 12, 16):
+        recipe = adversarial(run={"alarm_after": 12}, optimiser={"patches": patches})
+        train(recipe, store, tmp_path / "run", content=content(), resume=patches > 4)
+    assert [line["patches"] for line in read_log(tmp_path / "run") if line["kind"] == "alarm"] == [12]
+
+
+def test_a_run_without_its_best_checkpoint_finds_another(store: Store, tmp_path: Path) -> None:
+    last = train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
+    best = last.with_name(checkpoint.BEST)
+    torch.save(torch.load(last, weights_only=True) | {"best": 99.0}, last)
+    before = best.read_bytes()
+    last = train(runs.recipe(optimiser={"patches": 12}), store, tmp_path / "run", resume=True)
+    assert best.read_bytes() == before
+    best.unlink()
+    train(runs.recipe(optimiser={"patches": 16}), store, tmp_path / "run", resume=True)
+    assert state_of(best)["patches"] == 16
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"average": {}}, "not the state of such a run"),
+        ({"generator_optimiser": 3}, "not the state of such a run"),
+        ({"patches": "8"}, "not of a run: it has no patches"),
+        ({"seconds": None}, "not of a run: it has no seconds"),
+    ],
+)
+def test_a_checkpoint_with_another_state_is_refused(
+    store: Store, tmp_path: Path, wrong: dict[str, Any], line: str
+) -> None:
+    last = train(runs.recipe(optimiser={"patches": 8}), store, tmp_path / "run")
+    torch.save(torch.load(last, weights_only=True) | wrong, last)
+    with pytest.raises(CheckpointError, match=rf"000000000008\.pt: {line}"):
+        train(runs.recipe(), store, tmp_path / "run", resume=True)
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(store: Store, tmp_path: Path) -> None:
     last = train(runs.recipe(), store, tmp_path / "run")
     content = last.read_bytes()

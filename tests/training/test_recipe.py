@@ -164,6 +164,7 @@ def test_it_is_frozen() -> None:
         ),
         (PLAIN + "lpips = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.lpips needs 16, not 12"),
         (PLAIN + "dists = 1.0\n[data]\npatch_size = 12\n", "data.patch_size: loss.dists needs 16, not 12"),
+        (PLAIN + f"[optimiser]\nlearning_rate = -{10**400}\n", "optimiser.learning_rate: a number of 401 digits is"),
         (PLAIN + f"[optimiser]\nbatch_size = {10**20}\n", "optimiser.batch_size: a number of 21 digits is not"),
         (
             f'name = "a"\n[loss]\npixel = {10**400}\n',
@@ -292,6 +293,8 @@ def test_a_setting_overrides_a_key_with_its_type(tmp_path: Path, setting: str, v
     ("setting", "message"),
     [
         ("optimiser.batch_size", "a setting is written key=value"),
+        ("#a=1", "unknown key #a; known are name, network"),
+        ("a=1\nb=1", "unknown key a"),
         ("optimiser.batch_sise=3", "unknown key optimiser.batch_sise; did you mean batch_size?"),
         ("optimiser.batch=3", "unknown key optimiser.batch; did you mean batch_size?"),
         ("optimiser.=3", "unknown key optimiser.; known are kind, patches,"),
@@ -381,3 +384,20 @@ def test_whole_numbers_are_numbers_in_a_recipe_that_is_made_in_python() -> None:
 def test_a_schedule_that_the_run_does_not_reach_is_told(optimiser: Optimiser, line: str | None) -> None:
     beyond = optimiser.beyond()
     assert beyond is None if line is None else beyond is not None and re.search(line, beyond)
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "line"),
+    [
+        (Optimiser(drop_at=50), 'optimiser.drop_at changes nothing by optimiser.decay = "constant"'),
+        (Optimiser(steps=[50]), 'optimiser.steps changes nothing by optimiser.decay = "constant"'),
+        (
+            Optimiser(decay="steps", steps=[50], drop_at=50),
+            'optimiser.drop_at changes nothing by optimiser.decay = "steps"',
+        ),
+        (Optimiser(decay="cosine", drop_at=50), None),
+        (Optimiser(decay="steps", steps=[50]), None),
+    ],
+)
+def test_what_no_decay_takes_of_a_schedule_is_told(optimiser: Optimiser, line: str | None) -> None:
+    assert optimiser.idle() == line

@@ -45,4 +45,4 @@ def export(
     difference = exporter.export(
         source, outputs, name=name, summary=summary, trained_on=trained_on, scores=scores, blend=blend
     )
-    click.echo(f"{', '.join(map(str, outputs))}: within {difference:.2g} of the trained network")
+    click.echo(f"{', '.join(map(str, outputs))}: within {difference:.2g} of the trained network in float16")

@@ -71,7 +71,7 @@ def check(
     findings: list[Finding] = []
     looked: list[tuple[Path, Plane]] = []
 
-    beside = {place: LrFolder(place) for file in files if (place := file.parent / LR_FOLDER).is_dir()}
+    beside = {place: LrFolder(place) for place in {file.parent / LR_FOLDER for file in files} if place.is_dir()}
 
     def look(file: Path) -> _Looked:
         result = _look(file, min_side, beside.get(file.parent / LR_FOLDER))

@@ -311,9 +311,9 @@ def _decode(data: bytes, *, min_side: int, gray: str, sizes: Sequence[float]) ->
                 return f"{file.width}x{file.height}, a side under {min_side} pixels"
             if file.mode.startswith(("I", "F")):
                 return "not of 8 bits a channel"
-            if gray == "skip" and file.mode in ("1", "L", "LA"):
-                return "gray"
             picture = upright(file).convert("RGB")
+            if gray == "skip" and _colourless(np.asarray(picture)):
+                return "gray"
             shapes = [(size, (round(size * picture.width), round(size * picture.height))) for size in sizes]
             return [
                 (size, np.asarray(picture.resize(shape, Image.Resampling.LANCZOS)))

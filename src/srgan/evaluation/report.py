@@ -212,7 +212,7 @@ def _picture(crops: _Crops) -> str:
             f"<figcaption>{escape(name)}<small>{escape(line)}</small></figcaption></figure>"
         )
         options.append(f'<option value="{place}">{escape(name)}</option>')
-    last = len(options) - 2
+    last = max(len(options) - 2, 2)  # the last model; beside the only one the original
     right = options.copy()
     right[last] = right[last].replace("<option ", "<option selected ")
     left = options.copy()

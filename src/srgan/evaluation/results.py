@@ -106,6 +106,8 @@ def _difference(model: SetScores, baseline: SetScores) -> Difference:
             other = theirs.get(score.picture, {}).get(name)
             if other is not None:
                 columns.setdefault(name, []).append(0.0 if value == other else value - other)
+    for name in [name for name, values in columns.items() if {math.inf, -math.inf} <= {*values}]:
+        del columns[name]  # each is without error on another picture, and there is no mean
     return Difference(
         model.folder,
         model.model,

@@ -62,7 +62,8 @@ def load(path: Path) -> tuple[Recipe, State]:
     except Exception as error:  # torch.load raises whatever a damaged file makes happen
         if is_out_of_memory(error):
             raise
-        before = [p for p in found(path.parent) if p.name < path.name]
+        every = found(path.parent)
+        before = [p for p in every if p.name < path.name] if path in every else []
         offer = f"; delete it, and --resume goes on from the one before, {before[-1]}" if before else ""
         raise CheckpointError(f"{path}: a damaged checkpoint, or none of srgan's{offer}") from error
     if version != VERSION:
@@ -77,15 +78,21 @@ def _require_whole(path: Path) -> None:
             raise zipfile.BadZipFile(damaged)
 
 
-def trained(path: Path) -> tuple[Generator, Recipe, State]:
-    """Return the averaged generator of a checkpoint, which is what a run makes, in eval mode; and `load`'s two.
-
-    Raises CheckpointError as well where the state is not that of a run.
-    """
+def of_a_run(path: Path) -> tuple[Recipe, State]:
+    """Return what `load` does. Raises CheckpointError as well where the state is not that of a run."""
     recipe, state = load(path)
-    generator = GENERATORS[recipe.network]()
     if lacking := [key for key, kind in _OF_A_RUN.items() if not isinstance(state.get(key), kind)]:
         raise CheckpointError(f"{path}: not of a run: it has no {lacking[0]}")
+    return recipe, state
+
+
+def trained(path: Path) -> tuple[Generator, Recipe, State]:
+    """Return the averaged generator of a checkpoint, which is what a run makes, in eval mode; and `of_a_run`'s two.
+
+    Raises CheckpointError as that does.
+    """
+    recipe, state = of_a_run(path)
+    generator = GENERATORS[recipe.network]()
     try:
         generator.load_state_dict(state["average"])
     except (RuntimeError, AttributeError) as error:

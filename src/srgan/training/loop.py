@@ -19,6 +19,7 @@ from srgan.data.store import Entry, Store
 from srgan.errors import CheckpointError, OutputError, RecipeError, TrainingError
 from srgan.image.resize import imresize
 from srgan.losses import GAMES, ContentLoss
+from srgan.memory import is_out_of_memory
 from srgan.metrics import DISTS, LPIPS
 from srgan.training import checkpoint
 from srgan.training.graph import RecordedStep, Step
@@ -59,13 +60,15 @@ STAYS: Mapping[str, Callable[[Recipe], object]] = {
 class Progress:
     """How far a run is: `best` is the score of its best checkpoint, the higher the better.
 
-    Steps number the batches, whatever their sizes, so that a run that goes on with others sees no patch again.
+    Steps number the batches, whatever their sizes, so that a run that goes on with others sees no patch again. `losses`
+    are the discriminator's that the alarm has heard.
     """
 
     patches: int = 0
     steps: int = 0
     seconds: float = 0.0
     best: float = float("-inf")
+    losses: Sequence[float] = ()
 
 
 def train(
@@ -151,7 +154,8 @@ def train(
 
         watch = stack.enter_context(Watch(out, patches=progress.patches, total=end)) if ranks.rank == 0 else None
         stop = stack.enter_context(stop_signals())
-        recent, alarm = Recent(), Alarm(recipe.run.alarm_after // batch_size, GAMES[recipe.loss.adversarial_kind].coin)
+        recent, coin = Recent(), GAMES[recipe.loss.adversarial_kind].coin
+        alarm = Alarm(recipe.run.alarm_after // batch_size, coin, progress.losses)
         logged, waited = time.perf_counter(), 0.0
         began = logged - progress.seconds
         if watch and not known:
@@ -189,13 +193,14 @@ def train(
                 _check(values, networks, progress.patches, batch_size, folder)
                 now = time.perf_counter()
                 progress.seconds = now - began
+                alarming, progress.losses = alarm.heard(values.get("discriminator", [])), alarm.losses
                 if watch and stopped:  # at once, as whoever stops it may not wait for the validation
                     checkpoint.save(folder, recipe, state(), keep=recipe.run.keep)
                 speed = {"learning_rate": learning_rate, "seconds": now - began, "waiting": waited / (now - logged)}
                 logged, waited = now, 0.0
                 if watch:
                     watch.values("train", progress.patches, {name: mean(row) for name, row in values.items()} | speed)
-                    watch.alarm(progress.patches, alarm.heard(values.get("discriminator", [])))
+                    watch.alarm(progress.patches, alarming)
             if watch and (score or save):
                 scores, pictures = validate(partial(upscaled, networks.average), pairs, scored)
                 watch.values("validation", progress.patches, scores)
@@ -262,7 +267,7 @@ def _earlier(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[Path, Recip
         return None
     if not earlier:
         raise CheckpointError(f"{folder}: no checkpoint to resume from")
-    theirs, state = checkpoint.load(earlier[-1])
+    theirs, state = checkpoint.of_a_run(earlier[-1])
     for what, of in STAYS.items():
         if of(theirs) != of(recipe):
             said = _difference(of(theirs), of(recipe))
@@ -275,7 +280,8 @@ def _begin(
 ) -> tuple[Progress, bool]:
     """Load what the run starts from and return what lies behind it, and whether that was on the same photographs.
 
-    The best score counts no more where a run goes on by another measure, or other photographs: others are held out.
+    The best score counts no more where a run goes on by another measure, or other photographs, as others are held out;
+    nor where the best checkpoint is gone.
     """
     for place in (folder.parent, folder, folder.parent / "strips"):
         remove_leftovers(place)
@@ -287,6 +293,10 @@ def _begin(
             networks.load_state(state)
         except KeyError as error:
             raise CheckpointError(f"{path}: not of such a run: it has no {error.args[0]}") from error
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # PyTorch's, of other tensors
+            if is_out_of_memory(error):
+                raise
+            raise CheckpointError(f"{path}: not the state of such a run") from error
         same = state.get("photographs", photographs) == photographs
         if not same:
             print(
@@ -294,9 +304,10 @@ def _begin(
                 " its best score counts no more",
                 file=sys.stderr,
             )
-        alike = theirs.run.best == recipe.run.best and "best" in state and same
+        alike = theirs.run.best == recipe.run.best and "best" in state and same and (folder / checkpoint.BEST).exists()
         steps = state.get("steps", state["patches"] // theirs.optimiser.batch_size)  # which were not always counted
-        progress = Progress(state["patches"], steps, state["seconds"], state["best"] if alike else Progress.best)
+        best, losses = state["best"] if alike else Progress.best, state.get("losses", ())  # nor these
+        progress = Progress(state["patches"], steps, state["seconds"], best, losses)
     elif recipe.initial:
         load_initial(recipe, networks)
     return progress, same

@@ -102,6 +102,12 @@ class Optimiser:
             return self.learning_rate * self.step_factor ** sum(patches >= step for step in self.steps)
         return self.learning_rate
 
+    def idle(self) -> str | None:
+        """Return what is set of a schedule that `decay` does not take, None where there is nothing."""
+        set_for = {"drop_at": (self.drop_at, ("cosine", "drop")), "steps": (self.steps, ("steps",))}
+        unheard = [name for name, (value, decays) in set_for.items() if value and self.decay not in decays]
+        return f'optimiser.{unheard[0]} changes nothing by optimiser.decay = "{self.decay}"' if unheard else None
+
     def beyond(self) -> str | None:
         """Return what the schedule has that the run's end comes before, None where it gets through."""
         changes = {"head_start": self.head_start, "warmup": self.head_start + self.warmup}
@@ -363,6 +369,8 @@ def _parts(key: str) -> list[str]:
         return key.split(".")
     parts = []
     while isinstance(tree, dict):
+        if len(tree) != 1:  # a comment, or two lines
+            return key.split(".")
         ((part, tree),) = tree.items()
         parts.append(part)
     return parts
@@ -417,9 +425,9 @@ def _value(kind: Any, value: object, key: str) -> object:
         if not isinstance(value, list):
             raise RecipeError(f"{key}: a list, not {value!r}")
         return [_value(get_args(kind)[0], v, f"{key}[{i}]") for i, v in enumerate(value)]
-    if type(value) is int and value >= 1 << 63:
-        told = value if value < 1 << 64 else f"a number of {len(str(value))} digits"
-        raise RecipeError(f"{key}: {told} is not under {1 << 63}")
+    if type(value) is int and abs(value) >= 1 << 63:
+        told = value if abs(value) < 1 << 64 else f"a number of {len(str(abs(value)))} digits"
+        raise RecipeError(f"{key}: {told} is {'negative' if value < 0 else f'not under {1 << 63}'}")
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

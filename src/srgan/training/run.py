@@ -39,8 +39,8 @@ def run(
     it early.
     """
     recipe = read_recipe(recipe_file, settings)
-    if (beyond := recipe.optimiser.beyond()) is not None:
-        print(f"srgan: {beyond}", file=sys.stderr)
+    for told in filter(None, (recipe.optimiser.beyond(), recipe.optimiser.idle())):
+        print(f"srgan: {told}", file=sys.stderr)
     check_begin(recipe, out, resume=resume)
     if lr is not None and recipe.data.grain:
         raise DataError(f"{lr}: data.grain needs lr that is made of the grainy hr: set it to 0")

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -46,12 +47,18 @@ def first_bad(values: dict[str, list[float]]) -> tuple[int, str, float] | None:
 class Alarm:
     """Notices a discriminator that has won or lost for `steps` steps, and again after as many.
 
-    It has lost where its mean loss is over `coin`, what tossing a coin costs.
+    It has lost where its mean loss is over `coin`, what tossing a coin costs. `losses` are what it has heard since it
+    last said something, with which a run that is resumed begins.
     """
 
-    def __init__(self, steps: int, coin: float) -> None:
+    def __init__(self, steps: int, coin: float, losses: Sequence[float] = ()) -> None:
         self._coin = coin
-        self._losses: deque[float] = deque(maxlen=max(1, steps))
+        self._losses = deque(losses, maxlen=max(1, steps))
+
+    @property
+    def losses(self) -> list[float]:
+        """The discriminator's losses that the next look takes into account."""
+        return [*self._losses]
 
     def heard(self, losses: list[float]) -> str | None:
         """Take the discriminator's losses of some steps; return what is alarming about the last `steps`, or None."""
