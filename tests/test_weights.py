@@ -1,6 +1,7 @@
 import json
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import pytest
@@ -64,6 +65,7 @@ def test_auto_is_what_a_jpegs_quality_asks_for() -> None:
 
 
 def test_auto_is_what_noise_asks_for_where_that_is_more() -> None:
+    assert repr(choose("srgan-plus", repair=cast(float, Fraction(1, 2)))) == repr(Choice("srgan-plus", repair=0.5))
     plain, halfway, repaired = Choice("srgan-plus"), Choice("srgan-plus", repair=0.5), Choice("srgan-photo")
     asked = {0.0: plain, 1.4: plain, 1.5: halfway, 3.4: halfway, 3.5: repaired, 60.0: repaired}
     for noise, choice in asked.items():

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, PngImagePlugin
-from PIL.ExifTags import IFD
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin
+from PIL.ExifTags import IFD, Base
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngInfo
 
@@ -228,6 +228,49 @@ def test_the_resolution_is_kept_as_it_is(tmp_path: Path, name: str) -> None:
     picture = read_picture(tmp_path / f"in.{name}")
     assert picture.metadata.dpi == pytest.approx((300, 150), abs=0.02)
     assert written(picture, name).info["dpi"] == pytest.approx((300, 150), abs=0.02)
+
+
+@pytest.mark.parametrize("source", ["jpeg", "png", "tiff"])
+def test_the_resolutions_of_a_picture_on_its_side_change_places(tmp_path: Path, source: str) -> None:
+    said = Image.Exif()
+    said[Base.Orientation] = 6
+    said[IFD.Exif] = {0xA20E: 1000.0, 0xA20F: 500.0}  # the sensor's
+    if source != "tiff":
+        said[X_RESOLUTION], said[Y_RESOLUTION], said[0x0128] = 300.0, 150.0, 2
+    read = Image.Exif()
+    read.load(said.tobytes())
+    Image.fromarray(PIXELS).save(tmp_path / f"in.{source}", dpi=(300, 150), exif=read)
+    picture = read_picture(tmp_path / f"in.{source}")
+    assert picture.metadata.dpi == pytest.approx((150, 300), abs=0.02)
+    for name in ("jpeg", "png", "tiff"):
+        image = written(picture, name)
+        assert image.info["dpi"] == pytest.approx((150, 300), abs=0.02)
+        found = image.getexif()
+        assert (found[X_RESOLUTION], found[Y_RESOLUTION]) == (150, 300)
+        assert [found.get_ifd(IFD.Exif)[tag] for tag in (0xA20E, 0xA20F)] == [500, 1000]
+    write_picture(picture, tmp_path / "again.png")
+    assert read_picture(tmp_path / "again.png").metadata.dpi == pytest.approx((150, 300), abs=0.02), "once"
+
+
+def test_a_tiff_s_directories_in_another_are_taken_over(tmp_path: Path) -> None:
+    said = Image.Exif()
+    said[IFD.Exif] = {0x829A: 0.005, IFD.Interop: {1: "R98"}}
+    Image.fromarray(PIXELS).save(tmp_path / "in.png", exif=said)
+    write_picture(read_picture(tmp_path / "in.png"), tmp_path / "in.tiff")
+    for name in ("jpeg", "png", "tiff"):
+        assert written(read_picture(tmp_path / "in.tiff"), name).getexif().get_ifd(IFD.Interop) == {1: "R98"}
+
+
+def test_a_page_has_its_own_profile_and_resolution_or_none(tmp_path: Path) -> None:
+    first, second = Image.fromarray(PIXELS), Image.fromarray(PIXELS)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with TiffImagePlugin.AppendingTiffWriter(tmp_path / "pages.tif", new=True) as file:
+        first.save(file, "TIFF", icc_profile=profile, dpi=(300, 300))
+        file.newFrame()
+        second.save(file, "TIFF")
+    found = read_picture(tmp_path / "pages.tif").frames
+    assert [frame.icc is not None for frame in found] == [True, False]
+    assert [frame.metadata.dpi for frame in found] == [(300, 300), None]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,21 @@ def test_a_network_that_gives_a_number_makes_no_picture(tmp_path: Path) -> None:
         adopt(tmp_path / "mean.onnx", tmp_path / "a.onnx")
 
 
+def test_a_network_that_fails_on_a_picture_is_told_in_a_line(tmp_path: Path) -> None:
+    """One of gray, whose sizes are all that its shapes are made of."""
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    node = helper.make_node("Resize", ["picture", "", "scales"], ["larger"])
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 1, "h", "w"])
+    larger = helper.make_tensor_value_info("larger", TensorProto.FLOAT, ["n", None, None, None])
+    graph = helper.make_graph([node], "g", [picture], [larger], [scales])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "gray.onnx"
+    )
+    with pytest.raises(WeightsError, match=r"gray\.onnx: (takes no RGB picture|fails on a picture: .)") as raised:
+        adopt(tmp_path / "gray.onnx", tmp_path / "a.onnx")
+    assert "\n" not in str(raised.value)
+
+
 def test_weights_that_lie_beside_the_file_come_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch's exporter leaves them in theirs.onnx.data, and two trainings of a network are one theirs.onnx."""
     monkeypatch.chdir(tmp_path)  # no folder of the file's

@@ -107,6 +107,20 @@ def test_results_of_another_size_are_no_pictures_and_what_others_name_so_is_one(
     assert [job.source for job in jobs] == [tmp_path / "in/photo.jpg"]
 
 
+def test_a_picture_that_is_called_like_a_result_of_another_size_is_a_picture(tmp_path: Path) -> None:
+    """As icons are, of which a program keeps some sizes."""
+    names = ("icon.png", "icon_64x64.png", "icon_x2.png", "icon_x4.png")
+    for name in names:
+        write_picture(Picture(np.zeros((3, 4, 3), np.uint8)), tmp_path / name)
+    for inputs in ([tmp_path], [tmp_path / name for name in names]):
+        jobs, _ = plan_batch([str(path) for path in inputs], None, X4)
+        assert [job.source.name for job in jobs if job.source is not None] == [
+            "icon.png",
+            "icon_64x64.png",
+            "icon_x2.png",
+        ]
+
+
 def test_what_srgan_made_is_no_picture_of_a_folder_whatever_it_is_called(tmp_path: Path) -> None:
     """Such as -o and --confidence have names for; named alone it is upscaled."""
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)

@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fakes import Shift
+from srgan.image.alpha import bleed
 from srgan.image.picture import Picture
-from srgan.image.seamless import margin
+from srgan.image.seamless import margin, wrapped
 from srgan.image.size import Size
 from srgan.inference.upscaler import Upscaler
 
@@ -74,6 +75,17 @@ def test_transparency_continues_as_well(texture: NDArray[np.uint8], tiny_onnx: s
     assert among.alpha is not None
     for ours, theirs in ((alone.pixels, among.pixels), (alone.alpha, among.alpha)):
         assert np.abs(ours.astype(int) - theirs[80:160, 112:224]).max() <= 1
+
+
+def test_what_fills_the_clear_parts_continues_as_well(texture: NDArray[np.uint8], tiny_onnx: str) -> None:
+    alpha = np.zeros((20, 28), np.uint8)
+    alpha[3:9, 5:17] = 255
+    around = margin((20, 28), (80, 112), halo=12, scale=4, consistent=False)
+    filled = bleed(wrapped(texture, around), wrapped(alpha, around))[around:-around, around:-around]
+    tiled: NDArray[np.uint8] = np.tile(filled, (3, 3, 1)).astype(np.uint8)
+    among = Upscaler(tiny_onnx, precision="fp32").upscale(tiled)
+    alone = Upscaler(tiny_onnx, precision="fp32", seamless=True).upscale_picture(Picture(texture, alpha))
+    assert np.abs(alone.pixels.astype(int) - among[80:160, 112:224]).max() <= 1
 
 
 def test_how_far_a_result_sees_by_hand() -> None:

@@ -214,6 +214,18 @@ def test_a_result_over_the_limit_is_refused_before_the_work(
 
 
 @pytest.mark.usefixtures("network")
+def test_a_result_that_lies_in_a_file_is_an_ordinary_array(
+    noise: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = srgan.upscale(noise)
+    monkeypatch.setattr("srgan.image.large.IN_MEMORY", 100)
+    result = srgan.upscale(noise)
+    assert type(result) is np.ndarray
+    assert isinstance(result.max(), np.uint8)
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.usefixtures("network")
 def test_what_wraps_around_counts_in_that_limit(noise: NDArray[np.uint8], network: Nearest) -> None:
     """A pixel is enlarged seven times to that size, with two and more on each side of it."""
     with pytest.raises(TooLargeError, match=r"more than the limit of 3,000 megapixels; upscale_picture has none$"):

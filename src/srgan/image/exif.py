@@ -6,17 +6,21 @@ the notes of camera makers, stays where it was.
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _WIDTH, _HEIGHT = 0x0100, 0x0101
 _EXIF_DIRECTORY = 0x8769
 _EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
+_ACROSS = ((X_RESOLUTION, Y_RESOLUTION), (0xA20E, 0xA20F))  # in the first directory, and of the sensor
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _ASCII, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
+
+TRANSPOSED = frozenset({5, 6, 7, 8})
+"""The orientations of pictures that lie on their side: what goes across them goes down them once they are upright."""
 
 DESCRIPTIVE = frozenset(
     {0x010D, 0x010E, 0x010F, 0x0110, SOFTWARE, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_DIRECTORY, 0x8825}
@@ -55,6 +59,10 @@ class Exif:
         """
         self._drop_thumbnail()
         kept = {entry.tag: entry for entry in self._entries}
+        turned = ORIENTATION in kept and self._short(kept[ORIENTATION]) in TRANSPOSED
+        across, down = (kept.get(tag) for tag in _ACROSS[0])
+        if turned and across is not None and down is not None:
+            kept |= {across.tag: replace(down, tag=across.tag), down.tag: replace(across, tag=down.tag)}
         for tag, value in ((_WIDTH, width), (_HEIGHT, height)):
             if tag in kept:
                 kept[tag] = self._number(tag, value)
@@ -67,7 +75,7 @@ class Exif:
                 self._rational(tag, value) for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True)
             )
             kept[RESOLUTION_UNIT] = self._number(RESOLUTION_UNIT, 2)
-        if _EXIF_DIRECTORY in kept and not self._resize(kept[_EXIF_DIRECTORY], width, height):
+        if _EXIF_DIRECTORY in kept and not self._resize(kept[_EXIF_DIRECTORY], width, height, turned=turned):
             del kept[_EXIF_DIRECTORY]
         self._entries = tuple(kept.values())
 
@@ -128,20 +136,30 @@ class Exif:
             if stop >= len(self.data) - 1:
                 del self.data[start:]
 
-    def _resize(self, pointer: Entry, width: int, height: int) -> bool:
-        """Set the size in the EXIF directory, where it has one; return whether the directory is whole."""
+    def _resize(self, pointer: Entry, width: int, height: int, *, turned: bool) -> bool:
+        """Set the size in the EXIF directory, where it has one; return whether the directory is whole.
+
+        Of a picture that was turned the sensor's resolutions change places.
+        """
         place: int = struct.unpack(f"{self.order}I", pointer.value)[0]
         try:
             count = self._unpack("H", place)
             self._unpack("I", place + 2 + 12 * count)
-            for start in range(place + 2, place + 2 + 12 * count, 12):
-                tag = self._unpack("H", start)
+            starts = {self._unpack("H", start): start for start in range(place + 2, place + 2 + 12 * count, 12)}
+            if turned and starts.keys() >= {*_ACROSS[1]}:
+                x, y = (slice(starts[tag] + 2, starts[tag] + 12) for tag in _ACROSS[1])
+                self.data[x], self.data[y] = self.data[y], self.data[x]
+            for tag, start in starts.items():
                 if tag in (_EXIF_WIDTH, _EXIF_HEIGHT):
                     entry = self._number(tag, width if tag == _EXIF_WIDTH else height)
                     self.data[start : start + 12] = packed(entry, self.order)
         except ValueError:
             return False
         return True
+
+    def _short(self, entry: Entry) -> int:
+        value: int = struct.unpack(f"{self.order}H", entry.value[:2])[0]
+        return value
 
     def _number(self, tag: int, value: int) -> Entry:
         if value < 1 << 16:

@@ -8,7 +8,7 @@ from PIL.ExifTags import IFD
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
-from srgan.image.exif import DESCRIPTIVE, X_RESOLUTION
+from srgan.image.exif import DESCRIPTIVE, ORIENTATION, TRANSPOSED, X_RESOLUTION
 from srgan.image.jpeg import quality_of_tables
 from srgan.image.measure import is_tiff_image
 from srgan.image.picture import Coding, Metadata
@@ -21,11 +21,19 @@ _IPTC, _MOST_IPTC = 33723, 1 << 20  # a tag of TIFF, bytes
 _IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 
 
-def metadata_of(image: Image.Image) -> Metadata:
-    """Return what the file of a decoded image says of it."""
+def is_transposed(image: Image.Image) -> bool:
+    """Return whether an image lies on its side, as its EXIF data says; that of a TIFF no more once it is loaded."""
+    try:
+        return image.getexif().get(ORIENTATION) in TRANSPOSED
+    except Exception:  # damaged EXIF data
+        return False
+
+
+def metadata_of(image: Image.Image, *, turned: bool = False) -> Metadata:
+    """Return what the file of a decoded image says of it; `turned` is a TIFF that lay on its side."""
     in_hex = {kind: _raw_profile(image, kind) for kind in ("exif", "xmp", "APP1")}
     more = in_hex["APP1"] or b""
-    exif = _tiff_exif(image) if is_tiff_image(image) else image.info.get("exif")
+    exif = _tiff_exif(image, turned=turned) if is_tiff_image(image) else image.info.get("exif")
     exif = exif or in_hex["exif"] or (more if more.startswith(b"Exif\0\0") else None)
     xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
     xmp = xmp or in_hex["xmp"] or (more.removeprefix(_XMP_SEGMENT) if more.startswith(_XMP_SEGMENT) else None)
@@ -34,7 +42,7 @@ def metadata_of(image: Image.Image) -> Metadata:
     return Metadata(
         exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else None,
         xmp if isinstance(xmp, bytes) else None,
-        _dpi(image.info.get("dpi")) if _tells_dpi(image) else None,
+        _dpi(image.info.get("dpi"), turned=turned or is_transposed(image)) if _tells_dpi(image) else None,
         _iptc(image),
         coding=_coding(image),
     )
@@ -79,7 +87,7 @@ def _iptc(image: Image.Image) -> bytes | None:
     )
 
 
-def _tiff_exif(image: "TiffImageFile") -> bytes | None:
+def _tiff_exif(image: "TiffImageFile", *, turned: bool) -> bytes | None:
     """Return what a TIFF's directory says of its picture as EXIF data."""
     try:
         source, found = image.getexif(), Image.Exif()
@@ -87,7 +95,11 @@ def _tiff_exif(image: "TiffImageFile") -> bytes | None:
             if tag not in (IFD.Exif, IFD.GPSInfo):
                 found[tag] = _as_stored(source[tag])
             elif inner := source.get_ifd(tag):
-                found.get_ifd(tag).update({name: _as_stored(value) for name, value in inner.items()})
+                found[tag] = {name: _as_stored(value) for name, value in inner.items()}
+                if IFD.Interop in inner:  # where that directory is in this file
+                    found[tag][IFD.Interop] = dict(source.get_ifd(IFD.Interop))
+        if turned and len(found):
+            found[ORIENTATION] = min(TRANSPOSED)  # which of them is no matter
         return found.tobytes() if len(found) else None
     except Exception:  # damaged tags: those that matter have been read
         return None
@@ -113,9 +125,12 @@ def _tells_dpi(image: Image.Image) -> bool:
     return image.info.get("jfif_unit", 1) != 0 or X_RESOLUTION in image.getexif()
 
 
-def _dpi(found: Any) -> tuple[float, float] | None:
+def _dpi(found: Any, *, turned: bool) -> tuple[float, float] | None:
+    """Return how many pixels an inch of a picture has across and down, upright."""
     try:
         x, y = float(found[0]), float(found[1])
     except (TypeError, ValueError, IndexError, ZeroDivisionError):
         return None
-    return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
+    if not (0 < x < 1e6 and 0 < y < 1e6):
+        return None
+    return (y, x) if turned else (x, y)

@@ -30,7 +30,7 @@ from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image import avif, webp
 from srgan.image.colour import Pixels, largest
 from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
-from srgan.image.metadata import metadata_of
+from srgan.image.metadata import is_transposed, metadata_of
 from srgan.image.picture import Coding, Limits, Picture, Timing, in_words
 from srgan.image.png import is_png, read_chunks, without_texts
 from srgan.image.profiles import cmyk_to_srgb, fitting, srgb
@@ -250,6 +250,8 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         seen: Image.Image | None = None
         for number in count(1 if getattr(image, "default_image", False) else 0):
             if animated or paged:
+                if frames and is_tiff_image(image):  # to which Pillow adds what the next page says
+                    image.info.clear()
                 try:
                     image.seek(number)
                 except EOFError:
@@ -406,12 +408,13 @@ def _decode(image: Image.Image, again: Callable[[], ImageFile.ImageFile] | None 
     """Return the frame that an image shows; `again` opens it once more, for what Pillow gives in two halves."""
     if 0 in image.size:
         raise PictureError("a picture without pixels")
+    turned = is_tiff_image(image) and is_transposed(image)  # which Pillow turns while it loads
     if isinstance(image, ImageFile.ImageFile) and again is not None and (halves := _halves(image)) is not None:
         picture = _sixteen_bits(image, again, halves)
     else:
         image.load()
         picture = _eight_bits(image)
-    return replace(picture, metadata=metadata_of(image))
+    return replace(picture, metadata=metadata_of(image, turned=turned))
 
 
 def _eight_bits(image: Image.Image) -> Picture:

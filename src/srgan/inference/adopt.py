@@ -72,6 +72,8 @@ def adopt(
         found = seam(network)
     except (InferenceError, WeightsError) as error:
         raise WeightsError(f"{source}: {error}") from error
+    except RuntimeError as error:
+        raise WeightsError(f"{source}: fails on a picture: {str(error).strip().splitlines()[-1].strip()}") from error
     if abs(gray - 0.5) > 0.1:
         raise WeightsError(f"{source}: makes {gray:.3g} of a gray of 0.5: its pictures are not RGB in 0..1")
     with written_whole(output) as file:

@@ -103,7 +103,7 @@ def plan_batch(
             errors[name] = PictureError(f"{name}: {error.strerror}")
     if output is None and len(inputs) == 2 and _is_for_a_result(inputs[1]):
         errors[inputs[1]] = PictureError(f"{errors[inputs[1]]}; a result's name comes after -o")
-    sources = _without_results(list(found.values()), suffix if output is None else None)
+    sources = _without_results(list(found.values()), suffix if output is None else None, is_result)
     targets: Sequence[Path | None]
     own = format if format != SAME else own_format(sources[0].path.name) if sources else None
     if output is not None and (str(output) == STREAM or _is_file_name(output, own)):
@@ -244,15 +244,18 @@ def _is_picture(path: Path, is_result: _IsResult) -> bool:
     return named_so and (path.is_file() or not path.exists())
 
 
-def _without_results(sources: list[_Source], suffix: str | None) -> list[_Source]:
-    """Leave out what a shell's *.png finds of an earlier run: results that lie beside their pictures."""
+def _without_results(sources: list[_Source], suffix: str | None, is_result: _IsResult) -> list[_Source]:
+    """Leave out what a shell's *.png finds of an earlier run: results that lie beside their pictures.
+
+    An icon_x2.png beside icon.png that is none, by its name for the size asked for or by the mark in it, stays.
+    """
     given = {source.path.parent / name for source in sources for name in (source.path.name, source.path.stem)}
     parts = f"{_OF_ANY_SIZE}|{re.escape(suffix)}" if suffix else _OF_ANY_SIZE
     like_result = re.compile(rf"({parts})({_FORMATS})$")
 
     def is_of_another(path: Path) -> bool:
         found = like_result.search(path.name)
-        return found is not None and path.parent / path.name[: found.start()] in given
+        return found is not None and path.parent / path.name[: found.start()] in given and bool(is_result(path))
 
     return [source for source in sources if not is_of_another(source.path)]
 

@@ -150,6 +150,7 @@ class Upscaler:
             return image_from_picture(self._first_of(picture_from_image(picture)))
         if isinstance(picture, np.ndarray):
             result = array_from_picture(self._first_of(picture_from_array(picture)))
+            result = result.view(np.ndarray)  # one that lies in a file as well
             return result.copy() if np.may_share_memory(result, picture) else result
         if hasattr(picture, "read"):
             return image_from_picture(self._first_of(_read(picture)))
@@ -223,6 +224,8 @@ class Upscaler:
             pixels, alpha = wrapped(pixels, around), None if alpha is None else wrapped(alpha, around)
         if alpha is not None:
             pixels = bleed(pixels, alpha)
+        if alpha is not None and around:  # what filled the clear parts is to wrap around as well
+            pixels = wrapped(pixels[around:-around, around:-around], around)
         colourless = self.keeps_gray and is_gray_in_rgb(pixels)
         if colourless:
             pixels = pixels[..., 0]

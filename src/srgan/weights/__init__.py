@@ -139,7 +139,10 @@ def choose(
         if value is not None and not isinstance(value, Real):
             raise ArgumentError(f"{name} is a number from 0 to {most}, not {value!r}")
         if value is not None and not (way and 0 <= value <= most):
-            raise ArgumentError(f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {value:g} of {model}")
+            raise ArgumentError(
+                f"{name} goes from 0, {told[0]}, to {most}, {told[-1]}; not {float(value):g} of {model}"
+            )
+    detail, repair = (None if value is None else float(value) for value in (detail, repair))
     if is_left_to_pixels(model, detail, repair):
         noisy = [enough for least, enough in NOISY if noise >= least] if noise else []
         blurred = [enough for least, enough in BLURRED if blur >= least] if blur else []
