@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -848,6 +848,79 @@ def test_who_goes_away_while_waiting_leaves_the_queue(slow: Slow) -> None:
         third.join()
         assert (first.answer.status, third.answer.status) == (200, 200)
         assert slow.calls == 2
+
+
+def test_who_goes_away_while_waiting_gives_its_room_back_at_once(slow: Slow) -> None:
+    """So that others are decoded, however long the network is at the picture before it."""
+    with serving() as running:
+        first = Asking(running)
+        assert slow.begun.acquire(timeout=10)
+        running.wait_for("srgan_working", 1)
+        room = running.count("srgan_picture_bytes")
+        second = begin(running, png())
+        running.wait_for("srgan_picture_bytes", 2 * room)
+        second.close()
+        try:
+            running.wait_for("srgan_picture_bytes", room)
+        finally:
+            slow.go.set()
+        first.join()
+        assert first.answer.status == 200
+        assert running.upscale(png()).status == 200
+        assert slow.calls == 2
+
+
+@pytest.mark.usefixtures("weights")
+def test_who_goes_away_before_its_result_is_written_gives_its_room_back_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go = threading.Event()
+
+    def write(*what: Any) -> None:
+        assert go.wait(30)
+        write_picture(*what)
+
+    monkeypatch.setattr("srgan.web.work.write_picture", write)
+    with serving() as running:
+        first = [Asking(running, name=f"request-{i}") for i in (1, 2)]  # one for each thread that encodes
+        running.wait_for('srgan_stage_seconds_count{stage="network"}', 2)
+        room = running.count("srgan_picture_bytes")
+        third = begin(running, png())
+        running.wait_for('srgan_stage_seconds_count{stage="network"}', 3)
+        assert running.count("srgan_picture_bytes") == 1.5 * room
+        third.close()
+        try:
+            running.wait_for("srgan_picture_bytes", room)
+        finally:
+            go.set()
+        for each in first:
+            each.join()
+            assert each.answer.status == 200
+
+
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_turn_of_what_was_ended_is_nothing_however_often_it_comes(
+    monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    """Once between two tiles of a larger picture, and once from the queue."""
+    workshop, turns = Workshop(Networks(), RULES.limits, Metrics()), list[Callable[[], None]]()
+    work = Work("request-1", read_order([], NAMES, NAMES[0]), png(), 99.0, lambda: None)
+    monkeypatch.setattr(workshop, "_network", SimpleNamespace(submit=turns.append))
+
+    async def ended() -> None:
+        turn = asyncio.create_task(workshop._in_turn(work))
+        if waits:
+            await asyncio.sleep(0)
+        work.end()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(turn, 5)
+
+    asyncio.run(ended())
+    for turn in turns * 2:
+        turn()
+    assert len(turns) == 1
+    assert work.state == "waiting"
 
 
 def test_a_full_queue_is_429_and_says_when_to_come_again(slow: Slow) -> None:

@@ -103,14 +103,27 @@ class Work:
         self.needs = 0  # bytes of room
         self.cost = 0  # pixels that go through a network
         self.turn: Callable[[], None] | None = None  # what the network does for it, until it has begun
+        self._step: Future[Any] | None = None  # that it is at, or waits for, in a thread
         self.network_start, self.expected, self.fraction = 0.0, 0.0, 0.0
         self.lent = 0.0  # seconds since then in which the network was another's
 
     def end(self) -> None:
         """Let it go no further than to the end of the tile that it is at, of an ensemble once of the eight times."""
         self.ended = True
+        if self._step is not None:
+            self._step.cancel()
         if not self._used:
             self._drop()
+
+    async def after(self, step: Future[_T]) -> _T:
+        """Return what a step gives in a thread. Raises CancelledError where it is ended before that has begun."""
+        self._step = step
+        if self.ended:
+            step.cancel()
+        try:
+            return await asyncio.wrap_future(step)
+        finally:
+            self._step = None
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
@@ -195,9 +208,9 @@ class Workshop:
         done: Future[None] = Future()
 
         def turn() -> None:
-            if work.turn is None or not done.set_running_or_notify_cancel():
+            begun, work.turn = work.turn is None, None
+            if begun or not done.set_running_or_notify_cancel():
                 return
-            work.turn = None
             try:
                 done.set_result(self._timed("network", self._enlarge, work))
             except BaseException as error:
@@ -205,7 +218,7 @@ class Workshop:
 
         work.turn = turn
         self._network.submit(turn)
-        await asyncio.wrap_future(done)
+        await work.after(done)
 
     def _step(self, work: Work, fraction: float) -> None:
         """Be told what fraction the network has done of a picture: between two tells a much smaller one may pass."""
@@ -252,7 +265,10 @@ class Workshop:
         return sum(other.state in ("waiting", "working") and not other.ended for other in earlier)
 
     async def make(self, work: Work) -> Made:
-        """Return the result that was ordered. Raises Problem, and EndedError for work that was ended or too long."""
+        """Return the result that was ordered.
+
+        Raises Problem, and EndedError or CancelledError for work that was ended or too long.
+        """
         self._at_work[work] = None
         held = 0
         try:
@@ -292,8 +308,7 @@ class Workshop:
 
     async def _in(self, pool: ThreadPoolExecutor, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
         """Return what a step gives in a pool's thread."""
-
-        return await asyncio.get_running_loop().run_in_executor(pool, self._timed, stage, step, work)
+        return await work.after(pool.submit(self._timed, stage, step, work))
 
     def _timed(self, stage: str, step: Callable[[Work], _T], work: Work) -> _T:
         work.check()
