@@ -994,6 +994,45 @@ def test_progress_waits_for_a_picture_that_arrives(running: Running, monkeypatch
         assert events(everything(watching))[-1] == {"state": "done"}
 
 
+def test_the_progress_of_a_name_that_is_used_again_is_that_of_the_new_request(slow: Slow) -> None:
+    slow.go.set()
+    picture = png()
+    with serving() as running, running.connect() as sending, running.connect() as watching:
+        assert running.upscale(picture, X_Request_ID="request-1").status == 200
+        assert events(running.ask("GET", "/v1/progress/request-1").body) == [{"state": "done"}]
+        slow.go.clear()
+        head = f"POST /v1/upscale HTTP/1.1\r\nX-Request-ID: request-1\r\nContent-Length: {len(picture)}\r\n"
+        sending.sendall(f"{head}Connection: close\r\nHost: here\r\n\r\n".encode() + picture[:9])
+        running.wait_for("srgan_body_bytes", 9)
+        watching.sendall(b"GET /v1/progress/request-1 HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert not select.select([watching], [], [], 0.3)[0], "nothing is told before it has arrived"
+        sending.sendall(picture[9:])
+        answer = watching.recv(1 << 16)
+        slow.go.set()
+        told = events(answer + everything(watching))
+        assert told[0]["state"] in ("waiting", "working")
+        assert told[-1] == {"state": "done"}
+        assert everything(sending).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_name_that_is_used_again_and_refused_tells_no_end_of_the_earlier_request(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But how that gets on where it is still under way."""
+    monkeypatch.setattr(app, "_UNSEEN", 0.0)
+    with serving() as running:
+        first = Asking(running, name="request-1")
+        assert slow.begun.acquire(timeout=10)
+        assert running.upscale(png(), "scal=3", X_Request_ID="request-1").status == 422
+        with running.connect() as watching:
+            watching.sendall(b"GET /v1/progress/request-1 HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            assert watching.recv(100).startswith(b"HTTP/1.1 200 ")
+        slow.go.set()
+        first.join()
+        assert running.upscale(png(), "scal=3", X_Request_ID="request-1").status == 422
+        assert running.ask("GET", "/v1/progress/request-1").problem["status"] == 404
+
+
 def test_the_progress_of_what_fails_says_why(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     running.upscale(b"hello", "name=a.png", X_Request_ID="request-9")
     assert events(running.ask("GET", "/v1/progress/request-9").body) == [

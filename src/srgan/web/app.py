@@ -5,8 +5,8 @@ import hmac
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,7 @@ class Service:
         self._require_place()
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Problem("unknown-kind", f"the picture is sent as it is, not by {request.headers['content-encoding']}")
-        with ExitStack() as stack:
-            self._arriving.add(request.state.id)
-            stack.callback(self._arriving.discard, request.state.id)
+        with self._arrival(request.state.id), ExitStack() as stack:
             body, said = stack.enter_context(self.inbox.body()), request.headers
             await self.inbox.fill(body, request.receive, said.get("content-type", ""), said.get("content-length", ""))
             order = self._order(request, body)
@@ -131,6 +129,17 @@ class Service:
         if blur is not None:
             headers["Srgan-Blur"] = f"{blur:.2f}"
         return _Result(made, headers, MEDIA_TYPES[order.options.format or "png"])
+
+    @contextmanager
+    def _arrival(self, name: str) -> Iterator[None]:
+        """Have a request's progress waited for to the end of the block, and forget one of its name that has ended."""
+        if name in self._seen and self._seen[name].ended:
+            del self._seen[name]
+        self._arriving.add(name)
+        try:
+            yield
+        finally:
+            self._arriving.discard(name)
 
     def _order(self, request: Request, body: Body) -> Order:
         given = [*request.query_params.multi_items(), *body.fields]
@@ -207,7 +216,7 @@ class Service:
         self._require_token(request)
         name = request.path_params["id"]
         until = time.monotonic() + (_UNSEEN if REQUEST_ID.fullmatch(name) else 0)
-        while name not in self._seen:
+        while name in self._arriving or name not in self._seen:
             if name not in self._arriving:
                 if self.traffic.stopping:
                     self._require_ready()
