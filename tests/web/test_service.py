@@ -1455,6 +1455,28 @@ def test_a_body_may_have_all_the_bytes_that_there_may_be(running: Running) -> No
     assert running.upscale(png().ljust(RULES.bytes + 1, b"\0")).problem["status"] == 413
 
 
+def test_a_form_s_picture_may_have_all_the_bytes_that_there_may_be(running: Running) -> None:
+    content, kind = form(picture=png().ljust(RULES.bytes, b"\0"), name=b"a" * 4_000)
+    assert running.upscale(content, Content_Type=kind).status == 200
+    content, kind = form(picture=png().ljust(RULES.bytes + 1, b"\0"))
+    refused = running.upscale(content, Content_Type=kind)
+    assert refused.status == 413
+    assert refused.problem["detail"] == "the picture has more than 200,000 bytes, the limit here"
+
+
+def test_a_form_of_far_more_bytes_than_its_picture_may_have_is_413(running: Running) -> None:
+    """Whether that is said, or, with Transfer-Encoding, seen."""
+    content, kind = form(picture=png())
+    for length in (f"Content-Length: {10 * RULES.bytes}", "Transfer-Encoding: chunked"):
+        with running.connect() as connection:
+            head = f"Host: here\r\nContent-Type: {kind}\r\n{length}\r\nExpect: 100-continue\r\n\r\n"
+            connection.sendall(f"POST /v1/upscale HTTP/1.1\r\n{head}".encode())
+            if length.startswith("Transfer"):
+                assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+                connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (600_000 + len(content), b"\r\n" * 300_000 + content))
+            assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_the_progress_of_what_fails_for_an_unknown_cause_says_where_it_is(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

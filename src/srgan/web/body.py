@@ -25,6 +25,7 @@ SILENCE = 10.0
 _PATIENCE = 5.0  # seconds that the rest of a refused body is read and dropped, so that its sender sees the answer
 _MOST_PARTS = 32
 _LONGEST_FIELD = 4_096
+_FRAME = 2 * _MOST_PARTS * _LONGEST_FIELD  # bytes of a form beside its picture: fields, and as much for their headers
 _FORM = b"multipart/form-data"
 
 
@@ -48,7 +49,7 @@ class Body:
 
 
 class Inbox:
-    """Bodies that arrive or wait, each of at most `most` bytes in `seconds`, and all that are held of `together`."""
+    """Bodies that arrive or wait, each with a picture of at most `most` bytes, in `seconds`, and all of `together`."""
 
     def __init__(self, most: int, together: int, seconds: float) -> None:
         self._most, self._together, self._seconds = most, together, seconds
@@ -69,9 +70,10 @@ class Inbox:
 
         Raises Problem where it is too large, too slow, or a form that is not understood, and GoneError.
         """
-        if length.isdecimal() and int(length) > self._most:  # so that it need not be sent first
-            raise self._too_large()
         kind, options = parse_options_header(content_type)
+        most = self._most + (_FRAME if kind == _FORM else 0)
+        if length.isdecimal() and int(length) > most:  # so that it need not be sent first
+            raise self._too_large()
         if kind.startswith(b"multipart/") and (kind != _FORM or b"boundary" not in options):
             raise Problem("unknown-kind", f"a form is multipart/form-data with a boundary, not {content_type}")
         try:
@@ -82,7 +84,7 @@ class Inbox:
                 piece, more = await _piece(receive, min(latest, time.monotonic() + SILENCE), body.size)
                 body.size += len(piece)
                 self.held += len(piece)
-                if body.size > self._most:
+                if body.size > most:
                     raise self._too_large()
                 if self.held > self._together:
                     raise Problem("busy", "too many bytes of pictures arrive or wait", {"Retry-After": "5"})
@@ -90,6 +92,8 @@ class Inbox:
                     body.picture += piece
                 else:
                     form.write(piece)
+                    if len(body.picture) > self._most:
+                        raise self._too_large()
             if form is not None:
                 form.finish()
         except FormParserError as error:
