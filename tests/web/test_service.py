@@ -994,6 +994,29 @@ def test_progress_waits_for_a_picture_that_arrives(running: Running, monkeypatch
         assert events(everything(watching))[-1] == {"state": "done"}
 
 
+def test_the_head_of_progress_is_answered_at_once(slow: Slow) -> None:
+    """And the request behind it on the same connection: of work under way, of what arrives, of nothing."""
+    with serving() as running, running.connect() as arriving:
+        asking = Asking(running, name="request-1")
+        assert slow.begun.acquire(timeout=10)
+        arriving.sendall(
+            b"POST /v1/upscale HTTP/1.1\r\nX-Request-ID: request-2\r\nContent-Length: 9\r\nHost: here\r\n\r\nabc"
+        )
+        running.wait_for("srgan_body_bytes", 3)
+        for name, status in {"request-1": 200, "request-2": 200, "request-3": 404}.items():
+            with running.connect() as connection:
+                connection.settimeout(5)
+                connection.sendall(
+                    f"HEAD /v1/progress/{name} HTTP/1.1\r\nHost: here\r\n\r\n".encode()
+                    + b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+                )
+                answer = everything(connection)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert answer.endswith(b"\r\n\r\nok\n")
+        slow.go.set()
+        asking.join()
+
+
 def test_the_progress_of_a_name_that_is_used_again_is_that_of_the_new_request(slow: Slow) -> None:
     slow.go.set()
     picture = png()

@@ -212,20 +212,21 @@ class Service:
             raise Problem("token", "this needs the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
     async def progress(self, request: Request) -> Response:
-        """Answer GET /v1/progress/ID."""
+        """Answer GET /v1/progress/ID, and HEAD, which waits for nothing."""
         self._require_token(request)
-        name = request.path_params["id"]
-        until = time.monotonic() + (_UNSEEN if REQUEST_ID.fullmatch(name) else 0)
+        name, waits = request.path_params["id"], request.method == "GET"
+        until = time.monotonic() + (_UNSEEN if waits and REQUEST_ID.fullmatch(name) else 0)
         while name in self._arriving or name not in self._seen:
             if name not in self._arriving:
                 if self.traffic.stopping:
                     self._require_ready()
                 if time.monotonic() > until:
                     raise Problem("not-found", "no request of this name")
+            elif not waits:
+                break
             await asyncio.sleep(0.05)
-        return StreamingResponse(
-            self._events(self._seen[name]), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        events: AsyncIterator[str] | tuple[()] = self._events(self._seen[name]) if waits else ()
+        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     async def _events(self, work: Work) -> AsyncIterator[str]:
         last, spoke = None, time.monotonic()
