@@ -52,7 +52,7 @@ from srgan.web.metrics import Metrics
 from srgan.web.networks import Networks
 from srgan.web.parameters import Crop, read_order
 from srgan.web.problems import Problem
-from srgan.web.work import Made, Work, Workshop, _cropped
+from srgan.web.work import EndedError, Made, Work, Workshop, _cropped
 from srgan.weights import NAMES, Choice
 
 
@@ -913,7 +913,7 @@ def test_the_turn_of_what_was_ended_is_nothing_however_often_it_comes(
         if waits:
             await asyncio.sleep(0)
         work.end()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(EndedError):
             await asyncio.wait_for(turn, 5)
 
     asyncio.run(ended())

@@ -116,12 +116,16 @@ class Work:
             self._drop()
 
     async def after(self, step: Future[_T]) -> _T:
-        """Return what a step gives in a thread. Raises CancelledError where it is ended before that has begun."""
+        """Return what a step gives in a thread. Raises EndedError where it is ended before that has begun."""
         self._step = step
         if self.ended:
             step.cancel()
         try:
             return await asyncio.wrap_future(step)
+        except asyncio.CancelledError:
+            if step.cancelled() and self.ended:
+                raise EndedError from None
+            raise
         finally:
             self._step = None
 
@@ -265,10 +269,7 @@ class Workshop:
         return sum(other.state in ("waiting", "working") and not other.ended for other in earlier)
 
     async def make(self, work: Work) -> Made:
-        """Return the result that was ordered.
-
-        Raises Problem, and EndedError or CancelledError for work that was ended or too long.
-        """
+        """Return the result that was ordered. Raises Problem, and EndedError for work that was ended or too long."""
         self._at_work[work] = None
         held = 0
         try:
