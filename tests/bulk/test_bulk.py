@@ -7,6 +7,7 @@ import shutil
 import sys
 import tarfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -552,6 +553,41 @@ def test_a_table_that_was_repaired_has_failed_no_more(tmp_path: Path, tiny_onnx:
     assert list(failures(Manifest(place))) == []
     assert status_of(Manifest(place)).failed == 0
     assert run(tiny_onnx, file, tmp_path / "out")[1] == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("harm", ["a byte of it", "cut", "cut before it", "a length in it"])
+def test_a_header_that_is_damaged_does_not_end_a_tar_quietly(
+    tmp_path: Path, tiny_onnx: Path, harm: str, packed: bool
+) -> None:
+    draw(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    write_tar(tmp_path / "whole.tar", {f"{number}.png": content for number in range(3)})
+    whole = (tmp_path / "whole.tar").read_bytes()
+    at = 512 + -(-len(content) // 512) * 512  # the second header
+    pax = tarfile.TarInfo("x")
+    pax.type, pax.size = tarfile.XHDTYPE, 512
+    damaged = {
+        "a byte of it": whole[: at + 3] + b"?" + whole[at + 4 :],
+        "cut": whole[: at + 200],
+        "cut before it": whole[:at],
+        "a length in it": whole[:at] + pax.tobuf() + b"0 a=b\n".ljust(512, b"\0") + whole[at:],
+    }[harm]
+    file, out = tmp_path / ("t.tgz" if packed else "t.tar"), tmp_path / "out"
+    file.write_bytes(gzip.compress(damaged) if packed else damaged)
+    if packed and harm == "cut before it":
+        packing = zlib.compressobj(wbits=31)
+        file.write_bytes(packing.compress(damaged) + packing.flush(zlib.Z_FULL_FLUSH))
+    if not packed and harm == "cut before it":  # is whole, as GNU's tar sees it
+        assert counts(run(tiny_onnx, file, out)[0]) == {"done": 1}
+        assert run(tiny_onnx, file, out)[1] == []
+        return
+    for first in ({"done": 1}, {"skipped": 1}):
+        outcome, records = run(tiny_onnx, file, out)
+        assert counts(outcome) == {**first, "failed": 1}
+        assert (records[-1].source, records[-1].status) == (str(file), "failed")
+        assert records[-1].error.startswith("damaged, or cannot be read to its end: ")
+    assert results(out).keys() == {"t/0_x4.png"}
 
 
 def test_links_in_tars_are_told_of(tmp_path: Path, tiny_onnx: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import accumulate, islice
-from typing import Any, Literal, TypeAlias
+from tarfile import EmptyHeaderError, InvalidHeaderError, TruncatedHeaderError  # type: ignore[attr-defined]
+from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -299,6 +300,23 @@ def _of_tar(file: File, place: Place) -> Task:
     return Task("tar", place, file.name, place.url_of(file.name), folder, file.version, archive=file.name)
 
 
+class _Header(tarfile.TarInfo):
+    """A header of a tar, where one that is damaged or cut is an error: tarfile takes any but the first for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        """Return the next header. Raises ReadError, or HeaderError where there is none."""
+        try:
+            return super().fromtarfile(tar)
+        except (InvalidHeaderError, TruncatedHeaderError) as error:
+            raise tarfile.ReadError(str(error)) from error
+        except EmptyHeaderError as error:
+            unpacking = getattr(tar.fileobj, "cmp", None)
+            if unpacking is not None and not unpacking.eof:  # of a packed one, cut just where a header begins
+                raise tarfile.ReadError("unexpected end of data") from error
+            raise
+
+
 def _in_tar(task: Task, ending: Ending) -> Iterator[_Member]:
     used: set[str] = set()
     links: list[tarfile.TarInfo] = []
@@ -313,7 +331,7 @@ def _in_tar(task: Task, ending: Ending) -> Iterator[_Member]:
         used.add(target)
         return name, target
 
-    with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+    with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Header) as tar:
         for member in tar:
             if _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
                 continue
