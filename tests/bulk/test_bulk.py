@@ -384,6 +384,31 @@ def test_lists_of_paths(tmp_path: Path, tiny_onnx: Path) -> None:
         run(tiny_onnx, tmp_path / "lists/list.txt", tmp_path / "out")
 
 
+@pytest.mark.parametrize("content", ["a.png\n".encode("utf-16"), "a.png\n".encode("utf-16-be"), b"a.png\n\0b.png\n"])
+def test_a_list_that_is_not_utf_8_is_one_line(
+    tmp_path: Path, tiny_onnx: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As PowerShell's > writes it."""
+    (tmp_path / "list.txt").write_bytes(content)
+    assert main(["bulk", str(tmp_path / "list.txt"), str(tmp_path / "out"), "--model", str(tiny_onnx)]) == 1
+    message = f"{tmp_path}/list.txt: a list is UTF-8, and this one UTF-16 or with a NUL in it"
+    assert capfd.readouterr().err == f"srgan: error: {message}\n"
+
+
+def test_a_path_with_a_nul_fails_alone(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    paths = ["a.png", "\0b.png", "c\0/d.png", f"file://{tmp_path}/e%00/f.png"]
+    parquet.write_table(pa.table({"path": paths}), tmp_path / "t.parquet")
+    for first in ({"done": 1}, {"skipped": 1}):
+        outcome, records = run(tiny_onnx, tmp_path / "t.parquet", tmp_path / "out")
+        assert counts(outcome) == {**first, "failed": 3}
+        failed = {record.source: record.error for record in records if record.status == "failed"}
+        assert failed == {f"{tmp_path}/{name}": "no such file" for name in (r"\0b.png", r"c\0/d.png", r"e\0/f.png")}
+    for place in ("x%00", "x%00/a.png"):
+        with pytest.raises(BulkError, match=r"/x\\0: no such file or folder"):
+            run(tiny_onnx, f"file://{tmp_path}/{place}", tmp_path / "out")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
 def test_names_that_are_not_unicode(tmp_path: Path, tiny_onnx: Path) -> None:
     name = os.fsdecode(b"in/\xff.png")

@@ -270,6 +270,8 @@ def open_place(text: str) -> Place:
         raise BulkError("an empty name, where that of a place is needed")
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
+    if "\0" in text:
+        raise BulkError(f"{without_nul(text)}: no such file or folder")
     if "://" not in text:
         return Place(text, _local(), os.path.abspath(text), "local")  # noqa: PTH100 - links stay
     parts = urlsplit(text)
@@ -330,6 +332,11 @@ def reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     found = _AWS.search(text)
     return f"{found[2]} ({found[1]})" if found else text.split(". Detail:")[0]
+
+
+def without_nul(name: str) -> str:
+    """Return a name as it can be shown, and asked for: no file has a NUL in its own."""
+    return name.replace("\0", "\\0")
 
 
 def _local_version(path: str) -> str:

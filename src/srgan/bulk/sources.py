@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from srgan.bulk.manifest import clean
-from srgan.bulk.places import File, Place, open_place, reason
+from srgan.bulk.places import File, Place, open_place, reason, without_nul
 from srgan.errors import BulkError, PictureError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 from srgan.inference.jobs import Ending, fitting, name_results, named_like_result
@@ -104,8 +104,11 @@ def list_source(text: str, ending: Ending, column: str | None) -> Listing:
             raise BulkError(f"{place.url_of(name)}: {_lacking(place, name)}")
         files = [File(name, version)]
         if suffix == ".txt":
-            listed = place.read(name).removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
-            lines = (line.strip() for line in StringIO(listed, newline=None))
+            content = place.read(name).removeprefix(codecs.BOM_UTF8)
+            if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+                raise BulkError(f"{place.url_of(name)}: a list is UTF-8, and this one UTF-16 or with a NUL in it")
+            listed = StringIO(content.decode("utf-8", "surrogateescape"), newline=None)
+            lines = (line.strip() for line in listed)
             tasks = _of_paths(_listed((line for line in lines if line), place, text), ending)
             if not tasks:
                 raise BulkError(f"{place.url_of(name)}: no path in this list")
@@ -247,7 +250,7 @@ def _listed(lines: Iterable[str], beside: Place, text: str) -> list[_Listed]:
     query = urlsplit(text).query if "://" in text else ""
     scheme = urlsplit(text).scheme if "://" in text else ""
     for given in lines:
-        line = unquote(given.removeprefix("file://")) if given.startswith("file://") else given
+        line = without_nul(unquote(given.removeprefix("file://")) if given.startswith("file://") else given)
         if "://" in line:
             parts = urlsplit(line)
             options = query if parts.scheme == scheme else ""
