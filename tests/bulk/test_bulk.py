@@ -1,6 +1,7 @@
 import codecs
 import errno
 import gzip
+import io
 import os
 import re
 import shutil
@@ -613,6 +614,26 @@ def test_a_header_that_is_damaged_does_not_end_a_tar_quietly(
         assert (records[-1].source, records[-1].status) == (str(file), "failed")
         assert records[-1].error.startswith("damaged, or cannot be read to its end: ")
     assert results(out).keys() == {"t/0_x4.png"}
+
+
+@pytest.mark.parametrize("headers", [{"GNU.sparse.map": "x,y"}, {"GNU.sparse.size": "much"}, None])
+def test_whatever_is_raised_of_a_damaged_tar_is_of_that_tar(
+    tmp_path: Path, tiny_onnx: Path, headers: dict[str, str] | None
+) -> None:
+    draw(tmp_path / "in/b.png")
+    content = (tmp_path / "in/b.png").read_bytes()
+    with tarfile.open(tmp_path / "in/a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("1.png", "2.png"):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            info.pax_headers = headers or {} if name == "2.png" else {}
+            tar.addfile(info, io.BytesIO(content))
+    if headers is None:
+        (tmp_path / "in/a.tar").write_bytes(b"\x1f\x8b\x08")  # gzip, cut in its own header
+    outcome, records = run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert counts(outcome) == {"done": 1 if headers is None else 2, "failed": 1}
+    (error,) = [record.error for record in records if record.status == "failed"]
+    assert error.startswith("damaged, or cannot be read to its end: ")
 
 
 def test_links_in_tars_are_told_of(tmp_path: Path, tiny_onnx: Path) -> None:

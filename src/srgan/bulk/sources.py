@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from srgan.bulk.manifest import clean
 from srgan.bulk.places import File, Place, open_place, reason, without_nul
-from srgan.errors import BulkError, PictureError
+from srgan.errors import BulkError, PictureError, SrganError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 from srgan.inference.jobs import Ending, fitting, name_results, named_like_result
 
@@ -159,7 +159,9 @@ def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
                 settled=frozenset(),
                 rows=range(0),
             )
-    except (tarfile.TarError, EOFError, pa.ArrowException, OSError) as error:
+    except SrganError:
+        raise
+    except Exception as error:  # tarfile has no end of them for headers that are damaged
         raise BulkError(f"{task.source}: damaged, or cannot be read to its end: {reason(error)}") from error
 
 
