@@ -49,3 +49,10 @@ def test_a_link_to_a_place_is_in_it(tmp_path: Path) -> None:
 def test_a_place_has_a_name() -> None:
     with pytest.raises(BulkError, match=r"^an empty name, where that of a place is needed$"):
         open_place("")
+
+
+def test_a_name_may_have_a_hash_in_it(tmp_path: Path) -> None:
+    assert open_place(f"file://{tmp_path}/set#1").base == f"{tmp_path}/set#1"
+    place = open_place("s3://bucket/a#1/b#2?region=us-east-1")
+    assert (place.url, place.base) == ("s3://bucket/a#1/b#2", "bucket/a#1/b#2")
+    assert open_place("memory://a/b#1").base == "/a/b#1"

@@ -181,3 +181,22 @@ def test_other_stores_by_fsspec_rename_what_is_whole(tmp_path: Path, tiny_onnx: 
     run(tiny_onnx, tmp_path / "in", tmp_path / "out")
     found = {key.removeprefix("/large/"): memory.cat(key) for key in memory.find("/large") if "_srgan" not in key}
     assert found == results(tmp_path / "out")
+
+
+def test_a_hash_in_an_address_is_of_a_name(tmp_path: Path, tiny_onnx: Path) -> None:
+    import fsspec
+
+    draw(tmp_path / "in/a.png")
+    content = (tmp_path / "in/a.png").read_bytes()
+    write_tar(tmp_path / "in/t#1.tar", {"b.png": content})
+    (tmp_path / "in/list#1.txt").write_text("a.png\nmemory://hash/in#1/a.png\n")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path / "in"), "/hash/in#1", recursive=True)
+    for source, names in (
+        ("in#1", {"a_x4.png", "t#1/b_x4.png"}),
+        ("in#1/t#1.tar", {"t#1/b_x4.png"}),
+        ("in#1/list#1.txt", {"a_x4.png", "hash/in#1/a_x4.png"}),
+    ):
+        target = f"file://{tmp_path}/out#{len(source)}"
+        run(tiny_onnx, f"memory://hash/{source}", target)
+        assert results(Path(target.removeprefix("file://"))).keys() == names

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -269,12 +269,12 @@ def open_place(text: str) -> Place:
     if not text:
         raise BulkError("an empty name, where that of a place is needed")
     if text.startswith("file://"):
-        text = unquote(urlsplit(text).path)
+        text = unquote(url_parts(text).path)
     if "\0" in text:
         raise BulkError(f"{without_nul(text)}: no such file or folder")
     if "://" not in text:
         return Place(text, _local(), os.path.abspath(text), "local")  # noqa: PTH100 - links stay
-    parts = urlsplit(text)
+    parts = url_parts(text)
     root = f"{parts.scheme}://{parts.netloc}"
     public = parts.netloc if parts.scheme.startswith("abfs") else parts.netloc.rpartition("@")[2]  # container@account
     shown = f"{parts.scheme}://{public}{parts.path}"
@@ -282,6 +282,11 @@ def open_place(text: str) -> Place:
     base = f"{base.rstrip('/')}/{parts.path.strip('/')}".rstrip("/") or base
     kind: Kind = "local" if system.type_name == "local" else "store" if system.type_name in _STORES else "other"
     return Place(shown.rstrip("/"), system, base, kind)
+
+
+def url_parts(text: str) -> SplitResult:
+    """Return the parts of a place's URL, which has no fragment: names may have a # in them."""
+    return urlsplit(text, allow_fragments=False)
 
 
 def _unpacked(type_: type[Place], url: str, system: bytes, base: str, kind: Kind) -> Place:

@@ -11,13 +11,13 @@ from io import StringIO
 from itertools import accumulate, islice
 from tarfile import EmptyHeaderError, InvalidHeaderError, TruncatedHeaderError  # type: ignore[attr-defined]
 from typing import Any, Literal, Self, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from srgan.bulk.manifest import clean
-from srgan.bulk.places import File, Place, open_place, reason, without_nul
+from srgan.bulk.places import File, Place, open_place, reason, url_parts, without_nul
 from srgan.errors import BulkError, PictureError, SrganError
 from srgan.image.reading import PICTURE_SUFFIXES, is_hidden
 from srgan.inference.jobs import Ending, fitting, name_results, named_like_result
@@ -95,7 +95,7 @@ def list_source(text: str, ending: Ending, column: str | None) -> Listing:
     Raises BulkError where there is no such source, or nothing in it, or where two pictures would have one result.
     """
     errors: list[PictureError] = []
-    suffix = _suffix(urlsplit(text).path if "://" in text else text)
+    suffix = _suffix(url_parts(text).path if "://" in text else text)
     named = suffix in (".txt", ".parquet", *TARS) or suffix in PICTURE_SUFFIXES
     if named and not os.path.isdir(text):  # noqa: PTH112 - no address is one
         place, name = _file_of(text)
@@ -191,7 +191,7 @@ def _file_of(text: str) -> tuple[Place, str]:
     if "://" not in text:
         folder, name = os.path.split(text)
         return open_place(folder or "."), name
-    parts = urlsplit(text)
+    parts = url_parts(text)
     folder, _, name = parts.path.rpartition("/")
     return open_place(parts._replace(path=folder).geturl()), name
 
@@ -249,12 +249,12 @@ def _listed(lines: Iterable[str], beside: Place, text: str) -> list[_Listed]:
     The result of s3://bucket/a/b.jpg is bucket/a/b_x4.png, of /data/b.jpg data/b_x4.png, of a/b.jpg a/b_x4.png.
     """
     places: list[_Listed] = []
-    query = urlsplit(text).query if "://" in text else ""
-    scheme = urlsplit(text).scheme if "://" in text else ""
+    query = url_parts(text).query if "://" in text else ""
+    scheme = url_parts(text).scheme if "://" in text else ""
     for given in lines:
         line = without_nul(unquote(given.removeprefix("file://")) if given.startswith("file://") else given)
         if "://" in line:
-            parts = urlsplit(line)
+            parts = url_parts(line)
             options = query if parts.scheme == scheme else ""
             path = line.partition("://")[2].partition("/")[2]
             root = open_place(f"{parts.scheme}://{parts.netloc}/" + (f"?{options}" if options else ""))
