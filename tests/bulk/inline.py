@@ -1,12 +1,13 @@
 """An engine without processes, pictures to run it on, and what came of them."""
 
+import io
 import os
 import signal
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
@@ -115,12 +116,33 @@ class Hanging(Place):
         return super().read(name)
 
 
+class SlowFile(io.FileIO):
+    """A file of which each part takes a quarter of a second."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.25)
+        return super().read(size) or b""
+
+
+@dataclass(frozen=True)
+class Slow(Place):
+    """A place whose archives are read slowly."""
+
+    def open(self, name: str, *, anywhere: bool = False) -> BinaryIO:
+        assert not anywhere
+        return cast("BinaryIO", SlowFile(self.path_of(name)))
+
+
 def deadly(place: Place) -> Deadly:
     return Deadly(**vars(place))
 
 
 def hanging(place: Place) -> Hanging:
     return Hanging(**vars(place))
+
+
+def slow(place: Place) -> Slow:
+    return Slow(**vars(place))
 
 
 class DeadlyModel:

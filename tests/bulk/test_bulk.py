@@ -28,7 +28,7 @@ from srgan.bulk import manifest as manifests
 from srgan.bulk.manifest import FOLDER, Manifest, Record, Run
 from srgan.bulk.places import Place, open_place
 from srgan.bulk.sources import Listing, Task, list_source
-from srgan.bulk.stages import Making, _model_file, plan_making
+from srgan.bulk.stages import Making, _model_file, expand, plan_making
 from srgan.bulk.status import Status, failures, lines_of, status_of
 from srgan.cli import main
 from srgan.errors import BulkError, OutputError, PictureError
@@ -634,6 +634,17 @@ def test_whatever_is_raised_of_a_damaged_tar_is_of_that_tar(
     assert counts(outcome) == {"done": 1 if headers is None else 2, "failed": 1}
     (error,) = [record.error for record in records if record.status == "failed"]
     assert error.startswith("damaged, or cannot be read to its end: ")
+
+
+def test_each_part_of_an_archive_that_is_read_is_told_of(tmp_path: Path, tiny_onnx: Path) -> None:
+    write_tar(tmp_path / "t.tar", {"much.bin": bytes(40_000)})
+    parquet.write_table(pa.table({"image": [b"no picture"] * 200}), tmp_path / "t.parquet")
+    made = making(tiny_onnx, tmp_path / "out")
+    for name, times in (("t.tar", 5), ("t.parquet", 4)):
+        (task,) = list_source(str(tmp_path / name), made.ending, None).tasks
+        told: list[None] = []
+        list(expand(task, made, lambda told=told: told.append(None)))  # type: ignore[misc]
+        assert len(told) == times
 
 
 def test_links_in_tars_are_told_of(tmp_path: Path, tiny_onnx: Path) -> None:

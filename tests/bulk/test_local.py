@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from inline import DeadlyModel, UnloadableModel, counts, deadly, draw, hanging, making, results, run
+from inline import DeadlyModel, UnloadableModel, counts, deadly, draw, hanging, making, results, run, slow
 from PIL import Image
 from stores import write_tar
 
@@ -160,6 +160,18 @@ def test_a_picture_that_hangs_fails_alone(tmp_path: Path, tiny_onnx: Path) -> No
     assert {name for name, record in records.items() if record.status == "failed"} == {"hanging_x4.png"}
     error = "its process was ended by the timeout of 2.5 s, and so was the next"
     assert records["hanging_x4.png"].error == error
+
+
+def test_a_worker_that_reads_on_in_a_tar_has_not_fallen_silent(tmp_path: Path, tiny_onnx: Path) -> None:
+    """Whatever there is to pass, settled pictures or other files."""
+    draw(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    write_tar(tmp_path / "t.tar", {"a.png": content, "much.bin": bytes(120_000), "b.png": content})
+    made = making(tiny_onnx, tmp_path / "out")
+    (task,) = list_source(str(tmp_path / "t.tar"), made.ending, None).tasks
+    task = replace(task, place=slow(task.place), settled=frozenset({"t/a_x4.png"}))
+    records = {record.target: record.status for record in LocalEngine(1, timeout=2.0).run(made, [task])}
+    assert records == {"t/b_x4.png": "done", "t.tar": "listed"}
 
 
 def test_many_that_hang_do_not_end_the_run(tmp_path: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:

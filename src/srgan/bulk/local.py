@@ -34,6 +34,9 @@ LEAST_BESIDE = 2
 STILLBORN = 10
 """So many workers may die, and none has made a result, before the run ends: it is not the pictures that they die of."""
 
+SIGN_OF_LIFE = 0.1
+"""Seconds after which a worker that reads on in an archive says so again."""
+
 _LEAST_ROOM = 100_000_000
 
 
@@ -130,7 +133,7 @@ class _Crew:
 
     def _hear(self, line: Connection, told: Any) -> Iterator[Record]:
         self._heard[line] = time.monotonic()
-        if told is None:  # that it is there
+        if told is None:  # that it is there, or reads on in an archive
             return
         if isinstance(told, BaseException):
             raise told
@@ -290,6 +293,7 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
     turn = threading.Lock()
     given: Queue[Any] = Queue()
     read, network, write = Reader(making), Network(making), Writer(making)
+    told_of_life = 0.0
 
     def take() -> None:
         """Take tasks as they come, so that whoever gives them never waits for what is done here."""
@@ -306,11 +310,17 @@ def _work(line: Connection, making: Making, beside: int, room: int, environment:
         with turn, suppress(OSError):
             line.send(what)
 
+    def tell_of_life() -> None:
+        nonlocal told_of_life
+        if time.monotonic() - told_of_life > SIGN_OF_LIFE:
+            told_of_life = time.monotonic()
+            tell(None)
+
     def pictures() -> Iterator[_Job]:
         while (order := given.get()) is not None:
             number, task, one_by_one = order
             count = 0
-            for found in expand(task, making):
+            for found in expand(task, making, tell_of_life):
                 count += 1
                 if isinstance(found, Record):
                     tell((number, found))

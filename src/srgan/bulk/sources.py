@@ -1,16 +1,16 @@
 """The pictures of a source: a folder or prefix, a list of paths, Parquet with paths or pictures in it, or tars."""
 
 import codecs
+import io
 import os
 import posixpath
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
 from itertools import accumulate, islice
 from tarfile import EmptyHeaderError, InvalidHeaderError, TruncatedHeaderError  # type: ignore[attr-defined]
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, BinaryIO, Literal, Self, TypeAlias
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -107,7 +107,7 @@ def list_source(text: str, ending: Ending, column: str | None) -> Listing:
             content = place.read(name).removeprefix(codecs.BOM_UTF8)
             if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
                 raise BulkError(f"{place.url_of(name)}: a list is UTF-8, and this one UTF-16 or with a NUL in it")
-            listed = StringIO(content.decode("utf-8", "surrogateescape"), newline=None)
+            listed = io.StringIO(content.decode("utf-8", "surrogateescape"), newline=None)
             lines = (line.strip() for line in listed)
             tasks = _of_paths(_listed((line for line in lines if line), place, text), ending)
             if not tasks:
@@ -134,12 +134,14 @@ def list_source(text: str, ending: Ending, column: str | None) -> Listing:
     return Listing(url, _apart(tasks), errors, searched)
 
 
-def pictures_in(task: Task, ending: Ending) -> Iterator[Task]:
+def pictures_in(task: Task, ending: Ending, on_read: Callable[[], None] | None = None) -> Iterator[Task]:
     """Yield the pictures of an archive, with their bytes, but for those that are settled.
+
+    on_read  is told of each part of it that has been read, whatever is in that
 
     Raises BulkError where the archive cannot be read, for which it may take some of the pictures.
     """
-    members = _in_tar(task, ending) if task.kind == "tar" else _in_table(task, ending)
+    members = (_in_tar if task.kind == "tar" else _in_table)(task, ending, on_read or (lambda: None))
     known = dict(task.members)
     try:
         for name, target, content, problem in members:
@@ -322,7 +324,20 @@ class _Header(tarfile.TarInfo):
             raise
 
 
-def _in_tar(task: Task, ending: Ending) -> Iterator[_Member]:
+class _Told(io.RawIOBase):
+    """A file that is read from front to back, and tells of each part."""
+
+    def __init__(self, file: BinaryIO, on_read: Callable[[], None]) -> None:
+        self._file, self._on_read = file, on_read
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._file.read(size)
+        if part:
+            self._on_read()
+        return part
+
+
+def _in_tar(task: Task, ending: Ending, on_read: Callable[[], None]) -> Iterator[_Member]:
     used: set[str] = set()
     links: list[tarfile.TarInfo] = []
 
@@ -336,7 +351,10 @@ def _in_tar(task: Task, ending: Ending) -> Iterator[_Member]:
         used.add(target)
         return name, target
 
-    with task.place.open(task.name) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Header) as tar:
+    with (
+        task.place.open(task.name) as file,
+        tarfile.open(fileobj=_Told(file, on_read), mode="r|*", tarinfo=_Header) as tar,
+    ):
         for member in tar:
             if _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
                 continue
@@ -403,7 +421,7 @@ def row_target(task: Task, row: int, ending: Ending) -> str:
     return f"{task.target}/{row:08d}{ending.of('')}"
 
 
-def _in_table(task: Task, ending: Ending) -> Iterator[_Member]:
+def _in_table(task: Task, ending: Ending, on_read: Callable[[], None]) -> Iterator[_Member]:
     targets = ((row, row_target(task, row, ending)) for row in task.rows)
     wanted = {row: target for row, target in targets if clean(target) not in task.settled}
     if not wanted:
@@ -412,6 +430,7 @@ def _in_table(task: Task, ending: Ending) -> Iterator[_Member]:
         table = parquet.ParquetFile(file)
         row = task.rows[0]
         for batch in table.iter_batches(_ROWS, row_groups=[task.group], columns=[task.column]):
+            on_read()
             for value in batch.column(0):
                 if row in wanted:
                     content = value.as_py()

@@ -5,7 +5,7 @@ Both engines run these, each in its own way.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -144,8 +144,10 @@ class Work:
             self.record.error = str(self.parts.error).removeprefix(f"{self.task.source}: ")
 
 
-def expand(task: Task, making: Making) -> Iterator[Task | Record]:
+def expand(task: Task, making: Making, on_read: Callable[[], None] | None = None) -> Iterator[Task | Record]:
     """Yield the pictures of an archive, and at its end a record of how many there are; another task as it is.
+
+    on_read  see `pictures_in`
 
     An archive that cannot be read to its end has a record that says so.
     """
@@ -155,7 +157,7 @@ def expand(task: Task, making: Making) -> Iterator[Task | Record]:
     record = Record(task.source, task.key, "listed", settings=making.mark, version=task.version, worker=whoami())
     record.members = len(task.settled)
     try:
-        for picture in pictures_in(task, making.ending):
+        for picture in pictures_in(task, making.ending, on_read):
             record.members += 1
             yield picture
     except SrganError as error:

@@ -71,8 +71,8 @@ EVERY = 60.0
     "--timeout",
     type=click.IntRange(1, 1_000_000),
     metavar="SECONDS",
-    help="End a worker that tells of no picture for so long; what it had is done one by one, and what takes longer then"
-    " has failed, until the next run. Default: none.",
+    help="End a worker that tells of no picture for so long, and reads on in no tar or table; what it had is done one"
+    " by one, and what takes longer then has failed, until the next run. Default: none.",
 )
 @click.option("--column", metavar="NAME", help="Of Parquet, with paths or pictures. Default: the one that looks so.")
 @click.option("--retry-failed", is_flag=True, help="Try pictures again that could not be decoded and have not changed.")
