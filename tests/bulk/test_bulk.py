@@ -750,6 +750,52 @@ def test_the_status_of_archives_counts_what_was_in_them(tmp_path: Path, tiny_onn
     assert [line.split() for line in lines[1:4]] == [["6", "done"], ["0", "failed"], ["0", "to", "do"]]
 
 
+def test_while_a_tar_is_not_read_to_its_end_more_is_to_do(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "t/z.png")
+    content = (tmp_path / "t/z.png").read_bytes()
+    write_tar(tmp_path / "t/0.tar", dict.fromkeys(("a.png", "b.png", "c.png"), content))
+    write_tar(tmp_path / "t/1.tar", dict.fromkeys(("a.png", "b.png"), content))
+
+    def said() -> list[str]:
+        lines = list(lines_of(status_of(Manifest(open_place(str(tmp_path / "out"))))))
+        assert "left" not in lines[-1]
+        return [line.strip().removeprefix(f"{tmp_path}/t, ") for line in lines[:-1] if "failed" not in line]
+
+    for stop_after, expected in (
+        (0, ["3 pictures or more", "0 done", "3 to do, or more: tars that are not read to their ends: 2"]),
+        (3, ["5 pictures or more", "3 done", "2 to do, or more: tars that are not read to their ends: 2"]),
+        (2, ["6 pictures or more", "5 done", "1 to do, or more: tars that are not read to their ends: 1"]),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_onnx, tmp_path / "t", tmp_path / "out", engine=Inline(stop_after=stop_after))
+        assert said() == expected
+    run(tiny_onnx, tmp_path / "t", tmp_path / "out")
+    assert said() == ["6 pictures", "6 done", "0 to do"]
+
+
+def test_what_is_still_in_hand_of_a_tar_that_has_been_read_is_to_do(tmp_path: Path, tiny_onnx: Path) -> None:
+    class Ahead(Inline):
+        def run(self, making: Making, tasks: list[Task]) -> Generator[Record, None, None]:
+            records = list(super().run(making, tasks))
+            yield records.pop()
+            yield records.pop()
+            raise KeyboardInterrupt
+
+    draw(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    write_tar(tmp_path / "t.tar", dict.fromkeys(("a.png", "b.png", "c.png", "d.png"), content))
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_onnx, tmp_path / "t.tar", tmp_path / "out", engine=Ahead())
+    status = status_of(Manifest(open_place(str(tmp_path / "out"))))
+    assert (status.run.total, status.run.unread, status.done, status.left) == (4, 0, 1, 3)
+    whole = (tmp_path / "t.tar").read_bytes()
+    (tmp_path / "t.tar").write_bytes(whole[: whole.index(b"d.png") + 600])
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_onnx, tmp_path / "t.tar", tmp_path / "broken", engine=Ahead())
+    status = status_of(Manifest(open_place(str(tmp_path / "broken"))))
+    assert (status.run.total, status.done, status.failed, status.left) == (4, 1, 1, 2)
+
+
 def test_results_that_cannot_be_written_one_after_the_other_end_the_run(
     tmp_path: Path, tiny_onnx: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

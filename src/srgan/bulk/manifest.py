@@ -85,15 +85,17 @@ class Record:
 class Run:
     """What a run is about, in the metadata of its files.
 
-    total          how many pictures the source has, as far as is known
+    total          how many pictures the source has, as far as is known: what is left of an unread tar counts as one
     done_before    how many of these were done before it began, so that it does nothing for them
     failed_before  how many had failed for good, by their reasons
+    unread         how many tars have not been read to their ends
     """
 
     source: str
     total: int = 0
     done_before: int = 0
     failed_before: dict[str, int] = field(default_factory=dict)
+    unread: int = 0
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.time)
     ended: float | None = None
@@ -122,7 +124,7 @@ def in_short(error: str, target: str) -> str:
 
 def newest(runs: Iterable[Run]) -> Run:
     """Return the last run, as the last of its files has it."""
-    return max(runs, key=lambda run: (run.started, run.ended or 0))
+    return sorted(runs, key=lambda run: (run.started, run.ended or 0))[-1]
 
 
 class Manifest:

@@ -81,7 +81,8 @@ def run_bulk(
     if on_plan is not None:
         on_plan(plan)
     outcome = Outcome(Counter(skipped=plan.done, failed=plan.failed.total() + len(plan.errors)), plan.errors)
-    run = Run(listing.url, plan.total, plan.done, dict(plan.failed))
+    unread = {task.name: len(task.settled) for task in plan.tasks if task.kind == "tar"}  # known of each
+    run = Run(listing.url, plan.total, plan.done, dict(plan.failed), unread=len(unread))
     gone = _gone(listing, manifest)
     if gone or plan.tasks:
         manifest.begin(run)
@@ -99,6 +100,12 @@ def run_bulk(
     try:
         with closing(engine.run(making, plan.tasks)) as records:
             for record in records:
+                if record.archive in unread:
+                    unread[record.archive] += 1
+                    run.total += 1
+                elif record.target in unread:
+                    run.total += max(record.members - unread.pop(record.target), 0) - (record.status == "listed")
+                    run.unread = len(unread)
                 manifest.add(record)
                 if record.status != "listed":
                     outcome.counts[record.status] += 1

@@ -46,7 +46,7 @@ class Status:
     @property
     def left(self) -> int:
         """How many pictures are still to do, as far as is known."""
-        return max(self.run.total - self.done - self.failed, 0)
+        return max(self.run.total - self.done - self.failed, self.run.unread)
 
 
 def status_of(manifest: Manifest) -> Status:
@@ -84,17 +84,18 @@ def failures(manifest: Manifest) -> Iterator[str]:
 def lines_of(status: Status) -> Iterator[str]:
     """Yield the lines that say it to people."""
     run = status.run
-    yield f"{run.source}, {run.total:,} pictures"
+    yield f"{run.source}, {run.total:,} pictures{' or more' if run.unread else ''}"
     yield f"  {status.done:>12,} done"
     yield f"  {status.failed:>12,} failed"
     for reason, count in status.reasons.most_common():
         yield f"      {count:>8,} {reason}"
-    yield f"  {status.left:>12,} to do"
+    unread = f", or more: tars that are not read to their ends: {run.unread:,}" if run.unread else ""
+    yield f"  {status.left:>12,} to do{unread}"
     when = datetime.fromtimestamp(status.last, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if run.ended is not None:
         yield f"ended {when}; {status.rate:.2f} pictures/s at the end"
         return
-    left = f", {_span(status.left / status.rate)} left" if status.rate and status.left else ""
+    left = f", {_span(status.left / status.rate)} left" if status.rate and status.left and not run.unread else ""
     yield f"{status.rate:.2f} pictures/s{left}; last word {when}"
     if time.time() - status.last > SILENT:
         yield f"silent for {_span(time.time() - status.last)}: it has been ended, as it seems; run it again to go on"
