@@ -904,6 +904,41 @@ def test_what_has_failed_by_one_format_is_not_tried_again_after_a_run_with_anoth
     assert len(list(failures(Manifest(open_place(str(tmp_path / "out")))))) == 1
 
 
+def test_pictures_that_have_a_result_of_another_name_by_now_have_failed_no_more(
+    tmp_path: Path, tiny_onnx: Path
+) -> None:
+    Image.new("RGB", (5000, 1)).save(tmp_path / "wide.png")
+    content = (tmp_path / "wide.png").read_bytes()
+    for name in ("w", "v"):
+        (tmp_path / f"in/{name}").mkdir(parents=True)
+        (tmp_path / f"in/{name}/{name}.png").write_bytes(content)
+    write_tar(tmp_path / "in/t.tar", {"w.png": content})
+    manifest = Manifest(open_place(str(tmp_path / "out")))
+
+    def listed() -> list[str]:
+        return [line.partition("\t")[0].removeprefix(f"{tmp_path}/in/") for line in failures(manifest)]
+
+    webp = WriteOptions("webp")
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=webp)
+    assert listed() == ["v/v.png", "w/w.png", "t.tar/w.png"]
+    run(tiny_onnx, tmp_path / "in/w", tmp_path / "out")
+    assert listed() == ["v/v.png", "t.tar/w.png"]
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+    assert listed() == []
+    run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=webp, retry_failed=True)
+    assert listed() == ["v/v.png", "w/w.png", "t.tar/w.png"]
+
+
+def test_of_members_that_are_called_alike_each_that_failed_is_listed(tmp_path: Path, tiny_onnx: Path) -> None:
+    draw(tmp_path / "a.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name in ("broken.png", "a.png"):
+            tar.add(tmp_path / name, "a.png")
+    assert counts(run(tiny_onnx, tmp_path / "t.tar", tmp_path / "out")[0]) == {"done": 1, "failed": 1}
+    assert len(list(failures(Manifest(open_place(str(tmp_path / "out")))))) == 1
+
+
 def test_pictures_that_are_gone_have_failed_no_more(tmp_path: Path, tiny_onnx: Path) -> None:
     draw(tmp_path / "in/a.png")
     (tmp_path / "in/broken.png").write_bytes(b"no picture")

@@ -75,9 +75,20 @@ def failures(manifest: Manifest) -> Iterator[str]:
 
     Tabs and ends of lines are written \\t, \\n and \\r.
     """
-    table, _ = _read(manifest, "source")
-    last = {row["target"]: row for row in table.to_pylist()}
-    rows = (row for row in last.values() if row["status"] == "failed")
+    table, _ = _read(manifest, "source", "settings", "archive")
+    last: dict[str, tuple[int, dict[str, str]]] = {}
+    made: dict[str, tuple[int, str]] = {}
+    for number, row in enumerate(table.to_pylist()):
+        last[row["target"]] = number, row
+        if row["status"] in ("done", "remade", "skipped"):
+            made[row["source"]] = number, row["settings"]
+
+    def has_result(number: int, row: dict[str, str]) -> bool:
+        """Tell whether a picture that failed has a result of another name since."""
+        since, settings = made.get(row["source"], (-1, ""))
+        return since > number and (not row["archive"] or settings != row["settings"])  # members may be called alike
+
+    rows = (row for number, row in last.values() if row["status"] == "failed" and not has_result(number, row))
     yield from dict.fromkeys("\t".join(row[name].translate(_ESCAPES) for name in ("source", "error")) for row in rows)
 
 
