@@ -4,7 +4,7 @@
     python recipes/reproduce.py recipes/large-batch --data PHOTOGRAPHS --test Set5 --test Set14 --test BSD100
 
 A folder stands for the paper's five networks in it, SRResNet first, from which the three SRGANs start (in recipes/cpu
-all four others, from srresnet-more, which goes on from it). RUNS gets a folder for every run, RUNS/weights the networks
+all four others, from the one that is shipped). RUNS gets a folder for every run, RUNS/weights the networks
 (.onnx, .safetensors) with their scores in their cards, RUNS/scores.json all scores of all pictures. SIGTERM and Ctrl-C
 save a checkpoint and end it, so that `timeout 540 python recipes/reproduce.py ...` trains for nine minutes at a time;
 only decoding the photographs, once, has to fit into that.
@@ -73,9 +73,7 @@ def main() -> int:
 
 def in_order(folder: Path) -> list[Path]:
     """Return the recipes of the paper's networks in a folder, each after the one that it starts from."""
-    first, *others = (folder / f"{name}.toml" for name in PAPER)
-    more = folder / "srresnet-more.toml"
-    return [first, *([more] if more.exists() else []), *others]
+    return [folder / f"{name}.toml" for name in PAPER]
 
 
 def train(file: Path, run: Path, arguments: argparse.Namespace) -> int:
