@@ -268,8 +268,11 @@ def test_scores_of_what_was_there_before_are_not_the_new_networks(
     for summary in ("one", "two"):
         export(other, [file], scores=scores, summary=summary)
         assert read_card(file)["scores"] == {"Set5": {"psnr_y": 9.0}}
-    with pytest.raises(ExportError, match=r"scores\.json: no scores of"):
-        export(other, [tmp_path / "b.onnx"], scores=scores, blend=(trained, 0.5))
+    for model in (str(file), "smooth"):  # which a blend with another is no more
+        scores.write_text(json.dumps({"results": [result | {"model": model}]}))
+        with pytest.raises(ExportError, match=r"scores\.json: no scores of"):
+            export(other, [tmp_path / "b.onnx"], scores=scores, blend=(trained, 0.5))
+    export(other, [tmp_path / "b.onnx"], scores=scores, blend=(trained, 0.5), name="smooth")
 
 
 def test_a_weight_that_float16_has_no_number_for_is_refused(other: Path, tmp_path: Path) -> None:

@@ -200,7 +200,8 @@ def export(
             tensor.copy_(rounded)
     if scores is not None:
         ours = [] if blend else [source]
-        card["scores"] = _scores(scores, card, [*ours, *(path for path in files if _may_be(path, generator))])
+        called = None if blend and name is None else card["name"]  # a blend is not called so yet
+        card["scores"] = _scores(scores, card, [*ours, *(path for path in files if _may_be(path, generator))], called)
     model = build_onnx(generator, card)
     difference = parity(model, generator)
     if difference == math.inf:
@@ -267,23 +268,23 @@ def _may_be(path: Path, generator: Generator) -> bool:
         return False
 
 
-def _scores(path: Path, card: Card, files: Sequence[Path]) -> dict[str, dict[str, float]]:
+def _scores(path: Path, card: Card, files: Sequence[Path], called: str | None) -> dict[str, dict[str, float]]:
     """Return the mean scores by set that a file of `srgan evaluate --json` holds for a model.
 
     Those of `files`, which have its weights, by their checksums count, where there are none by their paths, and else by
-    its name. Raises ExportError where there are none, a set has two, or other pixels were cut off the borders than
-    cards have it.
+    what it is `called`. Raises ExportError where there are none, a set has two, or other pixels were cut off the
+    borders than cards have it.
     """
     checksums = {checksum(file) for file in files if file.is_file()}
     try:
         results = json.loads(path.read_text())["results"]
-        ways = (("weights", checksums), ("model", {*map(str, files)}), ("model", {card["name"]}))
+        ways = (("weights", checksums), ("model", {*map(str, files)}), ("model", {called} - {None}))
         ours = next(filter(None, ([r for r in results if r.get(key) in known] for key, known in ways)), [])
         found = {r["set"]: {k: round(v, 4) for k, v in r["mean"].items() if v is not None} for r in ours}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f"{path}: not a file of scores: {error}") from error
     if not found:
-        raise ExportError(f"{path}: no scores of {' or '.join([card['name'], *map(str, files)])}")
+        raise ExportError(f"{path}: no scores of {' or '.join([called or card['name'], *map(str, files)])}")
     if len(found) < len(ours):
         raise ExportError(f"{path}: two results of {' and '.join(sorted({r['model'] for r in ours}))} for one set")
     scale = card["scale"]

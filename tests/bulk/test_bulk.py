@@ -616,6 +616,20 @@ def test_a_header_that_is_damaged_does_not_end_a_tar_quietly(
     assert results(out).keys() == {"t/0_x4.png"}
 
 
+def test_a_tar_may_be_packed_in_any_number_of_pieces(tmp_path: Path, tiny_onnx: Path) -> None:
+    """As those are that can be read from anywhere: estargz begins a piece of gzip with each member, bgzip at 64 KB."""
+    draw(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    write_tar(tmp_path / "t.tar", {f"{number}.png": content for number in range(3)})
+    whole = (tmp_path / "t.tar").read_bytes()
+    each = 512 + -(-len(content) // 512) * 512
+    for name, length in (("members", each), ("pieces", 1000)):
+        pieces = (whole[place : place + length] for place in range(0, len(whole), length))
+        (tmp_path / f"{name}.tar.gz").write_bytes(b"".join(map(gzip.compress, pieces)))
+        outcome, _ = run(tiny_onnx, tmp_path / f"{name}.tar.gz", tmp_path / name)
+        assert counts(outcome) == {"done": 3}
+
+
 @pytest.mark.parametrize("headers", [{"GNU.sparse.map": "x,y"}, {"GNU.sparse.size": "much"}, None])
 def test_whatever_is_raised_of_a_damaged_tar_is_of_that_tar(
     tmp_path: Path, tiny_onnx: Path, headers: dict[str, str] | None
@@ -925,8 +939,13 @@ def test_pictures_that_have_a_result_of_another_name_by_now_have_failed_no_more(
     assert listed() == ["v/v.png", "t.tar/w.png"]
     run(tiny_onnx, tmp_path / "in", tmp_path / "out")
     assert listed() == []
-    run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=webp, retry_failed=True)
-    assert listed() == ["v/v.png", "w/w.png", "t.tar/w.png"]
+    for again in (False, True):
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out", options=webp, retry_failed=again)
+        assert listed() == ["v/v.png", "w/w.png", "t.tar/w.png"]
+        assert status_of(manifest).failed == 3
+        run(tiny_onnx, tmp_path / "in", tmp_path / "out")
+        assert listed() == []
+        assert status_of(manifest).failed == 0
 
 
 def test_of_members_that_are_called_alike_each_that_failed_is_listed(tmp_path: Path, tiny_onnx: Path) -> None:

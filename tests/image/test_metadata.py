@@ -20,7 +20,7 @@ from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngInfo
 
 from made import chunk, exif, png
-from srgan.image.exif import X_RESOLUTION, Y_RESOLUTION, Exif
+from srgan.image.exif import X_RESOLUTION, Y_RESOLUTION, Entry, Exif
 from srgan.image.picture import Maker, Metadata, Picture
 from srgan.image.png import read_chunks
 from srgan.image.profiles import srgb
@@ -250,6 +250,28 @@ def test_the_resolutions_of_a_picture_on_its_side_change_places(tmp_path: Path, 
         assert [found.get_ifd(IFD.Exif)[tag] for tag in (0xA20E, 0xA20F)] == [500, 1000]
     write_picture(picture, tmp_path / "again.png")
     assert read_picture(tmp_path / "again.png").metadata.dpi == pytest.approx((150, 300), abs=0.02), "once"
+
+
+@pytest.mark.parametrize("told", ["by XMP", "in 32 bits", "in 8 bits"])
+def test_resolutions_are_told_alike_however_a_turn_is_said(tmp_path: Path, told: str) -> None:
+    said = Image.Exif()
+    said[X_RESOLUTION], said[Y_RESOLUTION], said[0x0128] = 300.0, 150.0, 2
+    data, xmp = said.tobytes(), b""
+    if told == "by XMP":
+        xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    else:
+        first = Exif(data.removeprefix(b"Exif\0\0"))
+        assert first.order == ">"
+        kind, value = (4, b"\0\0\0\6") if told == "in 32 bits" else (1, b"\6\0\0\0")
+        first._entries = (*first.entries(), Entry(Base.Orientation, kind, 1, value))
+        data = b"Exif\0\0" + first.tobytes()
+    Image.fromarray(PIXELS).save(tmp_path / "in.jpg", exif=data, xmp=xmp, dpi=(300, 150))
+    picture = read_picture(tmp_path / "in.jpg")
+    turned = picture.pixels.shape[0] != PIXELS.shape[0]
+    assert turned is (told != "in 8 bits")
+    assert picture.metadata.dpi == ((150, 300) if turned else (300, 150))
+    found = written(picture, "png").getexif()
+    assert (found[X_RESOLUTION], found[Y_RESOLUTION]) == picture.metadata.dpi
 
 
 def test_a_tiff_s_directories_in_another_are_taken_over(tmp_path: Path) -> None:

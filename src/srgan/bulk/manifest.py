@@ -89,6 +89,7 @@ class Run:
     done_before    how many of these were done before it began, so that it does nothing for them
     failed_before  how many had failed for good, by their reasons
     unread         how many tars have not been read to their ends
+    settings       what it makes results by, as in its rows
     """
 
     source: str
@@ -96,6 +97,7 @@ class Run:
     done_before: int = 0
     failed_before: dict[str, int] = field(default_factory=dict)
     unread: int = 0
+    settings: str = ""
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.time)
     ended: float | None = None

@@ -82,7 +82,7 @@ def run_bulk(
         on_plan(plan)
     outcome = Outcome(Counter(skipped=plan.done, failed=plan.failed.total() + len(plan.errors)), plan.errors)
     unread = {task.name: len(task.settled) for task in plan.tasks if task.kind == "tar"}  # known of each
-    run = Run(listing.url, plan.total, plan.done, dict(plan.failed), unread=len(unread))
+    run = Run(listing.url, plan.total, plan.done, dict(plan.failed), len(unread), making.mark)
     gone = _gone(listing, manifest)
     if gone or plan.tasks:
         manifest.begin(run)
@@ -90,7 +90,8 @@ def run_bulk(
         manifest.add(record)
     if not plan.tasks:
         last = manifest.last()
-        if last is not None and (last.ended is None or (last.source, last.total) != (run.source, run.total)):
+        about = [(each.source, each.total, each.settings) for each in (run, last) if each is not None]
+        if last is not None and (last.ended is None or about[0] != about[1]):
             manifest.end(run)  # else --status would tell of what is no longer so
         return outcome
     results = [task.target for task in plan.tasks if task.kind == "file"]

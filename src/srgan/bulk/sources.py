@@ -1,15 +1,18 @@
 """The pictures of a source: a folder or prefix, a list of paths, Parquet with paths or pictures in it, or tars."""
 
 import codecs
+import gzip
 import io
 import os
 import posixpath
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
-from tarfile import EmptyHeaderError, InvalidHeaderError, TruncatedHeaderError  # type: ignore[attr-defined]
+from tarfile import InvalidHeaderError, TruncatedHeaderError  # type: ignore[attr-defined]
+from types import SimpleNamespace
 from typing import Any, BinaryIO, Literal, Self, TypeAlias
 from urllib.parse import unquote
 
@@ -317,11 +320,6 @@ class _Header(tarfile.TarInfo):
             return super().fromtarfile(tar)
         except (InvalidHeaderError, TruncatedHeaderError) as error:
             raise tarfile.ReadError(str(error)) from error
-        except EmptyHeaderError as error:
-            unpacking = getattr(tar.fileobj, "cmp", None)
-            if unpacking is not None and not unpacking.eof:  # of a packed one, cut just where a header begins
-                raise tarfile.ReadError("unexpected end of data") from error
-            raise
 
 
 class _Told(io.RawIOBase):
@@ -330,11 +328,29 @@ class _Told(io.RawIOBase):
     def __init__(self, file: BinaryIO, on_read: Callable[[], None]) -> None:
         self._file, self._on_read = file, on_read
 
-    def read(self, size: int = -1) -> bytes:
-        part = self._file.read(size)
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._file.read(len(buffer))
         if part:
             self._on_read()
-        return part
+        buffer[: len(part)] = part
+        return len(part)
+
+
+@contextmanager
+def _unpacked(task: Task, on_read: Callable[[], None]) -> Iterator[tarfile.TarFile]:
+    """Open a tar that is read from front to back: of gzip's members all, where tarfile would end with the first."""
+    with task.place.open(task.name) as file, io.BufferedReader(_Told(file, on_read), tarfile.RECORDSIZE) as told:
+        if told.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=told) as plain:
+                part: Any = SimpleNamespace(read=plain.read1)  # of a file that is cut all that is there
+                with tarfile.open(fileobj=part, mode="r|", tarinfo=_Header) as tar:
+                    yield tar
+        else:
+            with tarfile.open(fileobj=told, mode="r|*", tarinfo=_Header) as tar:
+                yield tar
 
 
 def _in_tar(task: Task, ending: Ending, on_read: Callable[[], None]) -> Iterator[_Member]:
@@ -351,10 +367,7 @@ def _in_tar(task: Task, ending: Ending, on_read: Callable[[], None]) -> Iterator
         used.add(target)
         return name, target
 
-    with (
-        task.place.open(task.name) as file,
-        tarfile.open(fileobj=_Told(file, on_read), mode="r|*", tarinfo=_Header) as tar,
-    ):
+    with _unpacked(task, on_read) as tar:
         for member in tar:
             if _suffix(member.name) not in PICTURE_SUFFIXES or is_hidden(member.name):
                 continue

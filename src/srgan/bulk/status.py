@@ -75,7 +75,8 @@ def failures(manifest: Manifest) -> Iterator[str]:
 
     Tabs and ends of lines are written \\t, \\n and \\r.
     """
-    table, _ = _read(manifest, "source", "settings", "archive")
+    table, runs = _read(manifest, "source", "settings", "archive")
+    asked = newest(runs).settings
     last: dict[str, tuple[int, dict[str, str]]] = {}
     made: dict[str, tuple[int, str]] = {}
     for number, row in enumerate(table.to_pylist()):
@@ -84,9 +85,11 @@ def failures(manifest: Manifest) -> Iterator[str]:
             made[row["source"]] = number, row["settings"]
 
     def has_result(number: int, row: dict[str, str]) -> bool:
-        """Tell whether a picture that failed has a result of another name since."""
-        since, settings = made.get(row["source"], (-1, ""))
-        return since > number and (not row["archive"] or settings != row["settings"])  # members may be called alike
+        """Tell whether a picture that failed has a result of another name: by settings that the last run did not have
+        it failed by, or since by the same, but that members of an archive may be called alike.
+        """
+        since, settings = made.get(row["source"], (-1, row["settings"]))
+        return row["settings"] != asked if settings != row["settings"] else since > number and not row["archive"]
 
     rows = (row for number, row in last.values() if row["status"] == "failed" and not has_result(number, row))
     yield from dict.fromkeys("\t".join(row[name].translate(_ESCAPES) for name in ("source", "error")) for row in rows)

@@ -19,9 +19,6 @@ _ASCII, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
 
-TRANSPOSED = frozenset({5, 6, 7, 8})
-"""The orientations of pictures that lie on their side: what goes across them goes down them once they are upright."""
-
 DESCRIPTIVE = frozenset(
     {0x010D, 0x010E, 0x010F, 0x0110, SOFTWARE, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, _EXIF_DIRECTORY, 0x8825}
     | {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
@@ -51,15 +48,23 @@ class Exif:
         self.order = "<" if self.data[:1] == b"I" else ">"
         self._entries, self._next = self._directory(self._unpack("I", 4))
 
-    def describe(self, *, width: int, height: int, dpi: tuple[float, float] | None, software: str | None) -> None:
+    def describe(
+        self,
+        *,
+        width: int,
+        height: int,
+        dpi: tuple[float, float] | None,
+        software: str | None,
+        turned: bool = False,
+    ) -> None:
         """Make the data true for an upright picture of this size, and leave out the thumbnail.
 
         dpi       told where the data says nothing of it
         software  what made the picture, where it is to be said
+        turned    the data is of the picture on its side: resolutions change places
         """
         self._drop_thumbnail()
         kept = {entry.tag: entry for entry in self._entries}
-        turned = ORIENTATION in kept and self._short(kept[ORIENTATION]) in TRANSPOSED
         across, down = (kept.get(tag) for tag in _ACROSS[0])
         if turned and across is not None and down is not None:
             kept |= {across.tag: replace(down, tag=across.tag), down.tag: replace(across, tag=down.tag)}
@@ -156,10 +161,6 @@ class Exif:
         except ValueError:
             return False
         return True
-
-    def _short(self, entry: Entry) -> int:
-        value: int = struct.unpack(f"{self.order}H", entry.value[:2])[0]
-        return value
 
     def _number(self, tag: int, value: int) -> Entry:
         if value < 1 << 16:

@@ -8,7 +8,7 @@ from PIL.ExifTags import IFD
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
-from srgan.image.exif import DESCRIPTIVE, ORIENTATION, TRANSPOSED, X_RESOLUTION
+from srgan.image.exif import DESCRIPTIVE, ORIENTATION, X_RESOLUTION
 from srgan.image.jpeg import quality_of_tables
 from srgan.image.measure import is_tiff_image
 from srgan.image.picture import Coding, Metadata
@@ -18,22 +18,24 @@ if TYPE_CHECKING:
 
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _IPTC, _MOST_IPTC = 33723, 1 << 20  # a tag of TIFF, bytes
+_TRANSPOSED = frozenset({5, 6, 7, 8})  # the orientations of pictures that lie on their side
 _IPTC_PREVIEW = ((2, 200), (2, 201), (2, 202))
 
 
 def is_transposed(image: Image.Image) -> bool:
     """Return whether an image lies on its side, as its EXIF data says; that of a TIFF no more once it is loaded."""
     try:
-        return image.getexif().get(ORIENTATION) in TRANSPOSED
+        return image.getexif().get(ORIENTATION) in _TRANSPOSED
     except Exception:  # damaged EXIF data
         return False
 
 
 def metadata_of(image: Image.Image, *, turned: bool = False) -> Metadata:
     """Return what the file of a decoded image says of it; `turned` is a TIFF that lay on its side."""
+    turned = turned or is_transposed(image)
     in_hex = {kind: _raw_profile(image, kind) for kind in ("exif", "xmp", "APP1")}
     more = in_hex["APP1"] or b""
-    exif = _tiff_exif(image, turned=turned) if is_tiff_image(image) else image.info.get("exif")
+    exif = _tiff_exif(image) if is_tiff_image(image) else image.info.get("exif")
     exif = exif or in_hex["exif"] or (more if more.startswith(b"Exif\0\0") else None)
     xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp"))
     xmp = xmp or in_hex["xmp"] or (more.removeprefix(_XMP_SEGMENT) if more.startswith(_XMP_SEGMENT) else None)
@@ -42,9 +44,10 @@ def metadata_of(image: Image.Image, *, turned: bool = False) -> Metadata:
     return Metadata(
         exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else None,
         xmp if isinstance(xmp, bytes) else None,
-        _dpi(image.info.get("dpi"), turned=turned or is_transposed(image)) if _tells_dpi(image) else None,
+        _dpi(image.info.get("dpi"), turned=turned) if _tells_dpi(image) else None,
         _iptc(image),
         coding=_coding(image),
+        turned=turned,
     )
 
 
@@ -87,7 +90,7 @@ def _iptc(image: Image.Image) -> bytes | None:
     )
 
 
-def _tiff_exif(image: "TiffImageFile", *, turned: bool) -> bytes | None:
+def _tiff_exif(image: "TiffImageFile") -> bytes | None:
     """Return what a TIFF's directory says of its picture as EXIF data."""
     try:
         source, found = image.getexif(), Image.Exif()
@@ -98,8 +101,6 @@ def _tiff_exif(image: "TiffImageFile", *, turned: bool) -> bytes | None:
                 found[tag] = {name: _as_stored(value) for name, value in inner.items()}
                 if IFD.Interop in inner:  # where that directory is in this file
                     found[tag][IFD.Interop] = dict(source.get_ifd(IFD.Interop))
-        if turned and len(found):
-            found[ORIENTATION] = min(TRANSPOSED)  # which of them is no matter
         return found.tobytes() if len(found) else None
     except Exception:  # damaged tags: those that matter have been read
         return None

@@ -62,6 +62,7 @@ class Metadata:
     iptc    the records of IPTC-IIM
     text    of a PNG, the chunks of text that people and programs wrote, kinds and contents as in its file
     coding  what has rounded the picture, as far as the file says: JPEG, by its tables, WebP or AVIF, by its header
+    turned  whether the EXIF data is of the picture on its side, so that across in it is down
     """
 
     exif: bytes | None = None
@@ -70,6 +71,7 @@ class Metadata:
     iptc: bytes | None = None
     text: tuple[tuple[bytes, bytes], ...] = ()
     coding: Coding | None = None
+    turned: bool = False
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ def _said(picture: Picture, metadata: Metadata, maker: Maker | None) -> _Said:
         exif = Exif(metadata.exif)
     except ValueError:  # damaged
         exif = Exif()
-    exif.describe(width=width, height=height, dpi=metadata.dpi, software=software)
+    exif.describe(width=width, height=height, dpi=metadata.dpi, software=software, turned=metadata.turned)
     xmp = true_xmp(metadata.xmp, width=width, height=height, maker=maker)
     text = tuple(chunk for chunk in metadata.text if software is None or not chunk[1].startswith(b"Software\0"))
     return _Said(exif if exif.entries() else None, xmp, metadata.dpi, metadata.iptc, text)
