@@ -95,6 +95,54 @@ def test_frames_are_what_is_seen_whatever_a_gif_stores_of_them() -> None:
             assert frame.pixels[5, place * 10 + 5].tolist() == [255, 0, 0]
 
 
+RED, GREEN, BLUE, CLEAR = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255), (0, 0, 0, 0)
+
+
+def gif(*images: tuple[int, tuple[int, int, int, int], int | None, int]) -> bytes:
+    """Return a GIF of 4x1 pixels: of each image the colour, the place, which colour is clear, and its disposal."""
+    content = b"GIF89a\4\0\1\0\x81\0\0" + bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+    for colour, (left, top, width, height), clear, disposal in images:
+        content += b"!\xf9\4" + struct.pack("<BHBx", disposal << 2 | (clear is not None), 5, clear or 0)
+        codes = [4, *(code for _ in range(width * height) for code in (colour, 4)), 5]  # cleared before each, 3 bits
+        bits = sum(code << 3 * number for number, code in enumerate(codes))
+        data = bits.to_bytes(-(-3 * len(codes) // 8), "little")
+        content += b"," + struct.pack("<HHHHB", left, top, width, height, 0) + bytes([2, len(data)]) + data + b"\0"
+    return content + b";"
+
+
+@pytest.mark.parametrize(
+    ("images", "shown"),
+    [
+        (  # what is cleared is clear, though the first frame has nothing clear and no colour is named
+            [(0, (0, 0, 4, 1), None, 1), (1, (1, 0, 2, 1), None, 2), (2, (3, 0, 1, 1), None, 1)],
+            [[RED] * 4, [RED, GREEN, GREEN, RED], [RED, CLEAR, CLEAR, BLUE]],
+        ),
+        (  # nor is it the colour that a frame names as clear
+            [(0, (0, 0, 4, 1), None, 1), (1, (1, 0, 2, 1), 3, 2), (2, (3, 0, 1, 1), 3, 1)],
+            [[RED] * 4, [RED, GREEN, GREEN, RED], [RED, CLEAR, CLEAR, BLUE]],
+        ),
+        (  # a frame after one that goes back stays where it does not say so
+            [(0, (0, 0, 4, 1), None, 1), (1, (0, 0, 2, 1), 3, 3), (2, (1, 0, 2, 1), 3, 0), (1, (3, 0, 1, 1), 3, 1)],
+            [[RED] * 4, [GREEN, GREEN, RED, RED], [RED, BLUE, BLUE, RED], [RED, BLUE, BLUE, GREEN]],
+        ),
+        (  # what goes back to before the first frame, and what it leaves free, is clear
+            [(0, (0, 0, 3, 1), None, 3), (1, (1, 0, 1, 1), 3, 1)],
+            [[RED, RED, RED, CLEAR], [CLEAR, GREEN, CLEAR, CLEAR]],
+        ),
+        (  # the clear colour of an image leaves what was there
+            [(0, (0, 0, 4, 1), None, 1), (1, (0, 0, 2, 1), 1, 1)],
+            [[RED] * 4, [RED] * 4],
+        ),
+    ],
+)
+def test_a_gif_is_shown_as_browsers_do(images: list[Any], shown: list[list[tuple[int, ...]]]) -> None:
+    frames = read_picture(io.BytesIO(gif(*images))).frames
+    found = [np.dstack([f.pixels, np.full((1, 4), 255) if f.alpha is None else f.alpha]) for f in frames]
+    for frame, expected in zip(found, shown, strict=True):
+        frame[frame[..., 3] == 0] = 0
+        assert [tuple(pixel) for pixel in frame[0].tolist()] == expected
+
+
 @pytest.mark.parametrize("name", ["png", "webp", "avif"])
 @pytest.mark.parametrize("alpha", [False, True])
 def test_an_animation_is_written_as_it_is(name: str, alpha: bool) -> None:

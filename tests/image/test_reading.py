@@ -16,7 +16,7 @@ import references
 from made import since_pillow_13
 from srgan.errors import ArgumentError, OutputError, PictureError, TooLargeError
 from srgan.image import avif, webp
-from srgan.image.measure import gif_canvas
+from srgan.image.gif import gif_canvas
 from srgan.image.picture import Limits, Picture, array_from_picture, image_from_picture, picture_from_array
 from srgan.image.reading import picture_from_image, read_picture, without_limits
 from srgan.image.size import Size

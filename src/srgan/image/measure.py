@@ -34,53 +34,9 @@ def decoded_pixels(image: ImageFile.ImageFile, file: BinaryIO) -> int:
     return width * height
 
 
-def gif_canvas(file: BinaryIO) -> tuple[int, int]:
-    """Return the width and height that a GIF has with all its frames; 0 and 0 of a file that is none.
-
-    Pillow fills a frame's place as it goes there, before it tells how large that is. So this goes through the blocks
-    just as Pillow does, by the same wrong ways where they are damaged.
-    """
-    file.seek(0)
-    if file.read(6) not in (b"GIF87a", b"GIF89a"):
-        return 0, 0
-    width, height, flags = struct.unpack("<HHBxx", file.read(7))
-    _skip_palette(file, flags)
-    first = True
-    while (kind := file.read(1)) not in (b"", b";"):
-        if kind == b"!":
-            label, block = file.read(1), _block(file)
-            if label == b"\xff" and first and block.startswith(b"NETSCAPE2.0"):
-                _block(file)
-            if label != b"\xfe" or block:
-                _skip_blocks(file)
-        elif kind == b",":
-            left, top, across, down, flags = struct.unpack("<HHHHB", file.read(9))
-            width, height, first = max(width, left + across), max(height, top + down), False
-            _skip_palette(file, flags)
-            file.read(1)
-            _skip_blocks(file)
-    return width, height
-
-
 def is_tiff_image(image: Image.Image) -> TypeGuard["TiffImageFile"]:
     """Return whether Pillow opened a TIFF."""
     return image.format == "TIFF"
-
-
-def _skip_palette(file: BinaryIO, flags: int) -> None:
-    if flags & 128:
-        file.read(6 << (flags & 7))
-
-
-def _block(file: BinaryIO) -> bytes:
-    """Return a GIF's next block, an empty one at the end of several."""
-    size = file.read(1)
-    return file.read(size[0]) if size else b""
-
-
-def _skip_blocks(file: BinaryIO) -> None:
-    while _block(file):
-        pass
 
 
 def _pixels_in_tiles(image: "TiffImageFile", file: BinaryIO) -> int:

@@ -29,7 +29,8 @@ from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageErr
 from srgan.errors import PictureError, TooLargeError, UnknownKindError
 from srgan.image import avif, webp
 from srgan.image.colour import Pixels, largest
-from srgan.image.measure import PLANAR, decoded_pixels, gif_canvas, is_tiff_image
+from srgan.image.gif import AS_BEFORE, CLEARED, Part, gif_canvas, gif_parts
+from srgan.image.measure import PLANAR, decoded_pixels, is_tiff_image
 from srgan.image.metadata import is_transposed, metadata_of
 from srgan.image.picture import Coding, Limits, Picture, Timing, in_words
 from srgan.image.png import is_png, read_chunks, without_texts
@@ -227,7 +228,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if not file.read(1):
         raise PictureError("the file is empty")
     with without_limits():
-        width, height = gif_canvas(file)
+        width, height = whole = gif_canvas(file)
         if width * height > limits.input_pixels:
             raise TooLargeError(_too_large(width, height, 0, width * height, limits))
         try:
@@ -244,6 +245,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                 raise PictureError(f"{article} {said} that is damaged, or of a rare kind") from error
             raise
         animated, paged = image.format in _ANIMATED, image.format in _PAGED
+        parts = gif_parts(file)
         frames: list[Picture] = []
         milliseconds: list[float] = []
         pixels, canvas = 0, (0, 0)
@@ -268,10 +270,13 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
                 pixels += decoded_pixels(image, file)
             if pixels > limits.input_pixels:
                 raise TooLargeError(_too_large(width, height, len(frames), pixels, limits))
-            # frames are put together by Pillow, and so not from halves of their samples
+            # frames are put together, and so not from halves of their samples
             still = not animated or getattr(image, "n_frames", 1) == 1
             if image.format == "PNG" and not still and image.mode in _PUT_TOGETHER:
                 shown, seen = _put_together(image, seen)
+                frames.append(_decode(shown))
+            elif image.format == "GIF" and not still and (part := next(parts, None)) is not None:
+                shown, seen = _drawn_upon(image, part, seen, whole)
                 frames.append(_decode(shown))
             else:
                 frames.append(_decode(image, partial(open_image, file, number) if still else None))
@@ -340,23 +345,53 @@ def _put_together(image: ImageFile.ImageFile, seen: Image.Image | None) -> tuple
     half clear, and would not go back to what was there before a frame.
     """
     png = cast(PngImagePlugin.PngImageFile, image)
-    box, disposal, blend = (png.info.get(name) for name in ("bbox", "disposal", "blend"))
+    box: tuple[int, int, int, int] = png.info["bbox"]
+    disposal, blend = png.info.get("disposal"), png.info.get("blend")
     png.dispose_op, png.blend_op = PngImagePlugin.Disposal.OP_NONE, PngImagePlugin.Blend.OP_SOURCE
     drawn = png.crop(box).convert("RGBA")
     shown = Image.new("RGBA", png.size) if seen is None else seen.copy()
     if blend == PngImagePlugin.Blend.OP_OVER:
         drawn = Image.alpha_composite(shown.crop(box), drawn)
     shown.paste(drawn, box)
-    following = shown
-    if disposal == PngImagePlugin.Disposal.OP_PREVIOUS and seen is not None:
-        following = seen
-    elif disposal in (PngImagePlugin.Disposal.OP_BACKGROUND, PngImagePlugin.Disposal.OP_PREVIOUS):
-        following = shown.copy()
-        following.paste((0, 0, 0, 0), box)
+    cleared, goes_back = (disposal == PngImagePlugin.Disposal[name] for name in ("OP_BACKGROUND", "OP_PREVIOUS"))
+    following = _following(shown, seen, box, cleared=cleared, goes_back=goes_back)
     gray = png.mode in ("1", "L", "LA") or (png.mode == "P" and "icc_profile" not in png.info and _is_gray(png))
     frame = shown.convert("LA") if gray else shown.copy()
     frame.info = {name: value for name, value in png.info.items() if name != "transparency"}
     return frame, following
+
+
+def _drawn_upon(
+    image: ImageFile.ImageFile, part: Part, seen: Image.Image | None, size: tuple[int, int]
+) -> tuple[Image.Image, Image.Image]:
+    """Return the frame that an animated GIF is at as browsers show it, and what the next one is drawn upon.
+
+    `seen` is what this one is drawn upon, None for the first. Pillow would colour what is cleared where the first frame
+    has nothing clear, and go back where a frame does not say so after one that did.
+    """
+    shown = Image.new("RGBA", size) if seen is None else seen.copy()
+    if part.box[0] < part.box[2] and part.box[1] < part.box[3]:
+        with Image.open(io.BytesIO(part.alone), formats=("GIF",)) as alone:
+            drawn = alone.convert("RGBA")
+        shown.paste(drawn, part.box[:2], drawn)
+    cleared, goes_back = part.disposal == CLEARED, part.disposal == AS_BEFORE
+    following = _following(shown, seen, part.box, cleared=cleared, goes_back=goes_back)
+    frame = shown.convert("LA") if _is_gray(shown) else shown.copy()
+    frame.info = {name: value for name, value in image.info.items() if name not in ("transparency", "background")}
+    return frame, following
+
+
+def _following(
+    shown: Image.Image, seen: Image.Image | None, box: tuple[int, int, int, int], *, cleared: bool, goes_back: bool
+) -> Image.Image:
+    """Return what is drawn upon after a frame, which may leave its box clear, or as it was before, clear before any."""
+    if goes_back and seen is not None:
+        return seen
+    if not cleared and not goes_back:
+        return shown
+    following = shown.copy()
+    following.paste((0, 0, 0, 0), box)
+    return following
 
 
 def _too_large(width: int, height: int, before: int, pixels: int, limits: Limits) -> str:
