@@ -102,6 +102,11 @@ class Run:
     started: float = field(default_factory=time.time)
     ended: float | None = None
 
+    @property
+    def about(self) -> tuple[str, int, str]:
+        """What tells a run from another that does as little: its source, that one's pictures, and its settings."""
+        return self.source, self.total, self.settings
+
 
 _TYPES: dict[Any, pa.DataType] = {int: pa.int64(), float: pa.float32(), datetime: pa.timestamp("ms", "UTC")}
 SCHEMA = pa.schema([(column.name, _TYPES.get(column.type, pa.string())) for column in fields(Record)])

@@ -90,8 +90,7 @@ def run_bulk(
         manifest.add(record)
     if not plan.tasks:
         last = manifest.last()
-        about = [(each.source, each.total, each.settings) for each in (run, last) if each is not None]
-        if last is not None and (last.ended is None or about[0] != about[1]):
+        if last is not None and (last.ended is None or last.about != run.about):
             manifest.end(run)  # else --status would tell of what is no longer so
         return outcome
     results = [task.target for task in plan.tasks if task.kind == "file"]

@@ -13,7 +13,7 @@ X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _WIDTH, _HEIGHT = 0x0100, 0x0101
 _EXIF_DIRECTORY = 0x8769
 _EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
-_ACROSS = ((X_RESOLUTION, Y_RESOLUTION), (0xA20E, 0xA20F))  # in the first directory, and of the sensor
+_OF_THE_SENSOR = 0xA20E, 0xA20F  # its resolution across and down, in the EXIF directory
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _ASCII, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -65,7 +65,7 @@ class Exif:
         """
         self._drop_thumbnail()
         kept = {entry.tag: entry for entry in self._entries}
-        across, down = (kept.get(tag) for tag in _ACROSS[0])
+        across, down = kept.get(X_RESOLUTION), kept.get(Y_RESOLUTION)
         if turned and across is not None and down is not None:
             kept |= {across.tag: replace(down, tag=across.tag), down.tag: replace(across, tag=down.tag)}
         for tag, value in ((_WIDTH, width), (_HEIGHT, height)):
@@ -150,14 +150,16 @@ class Exif:
         try:
             count = self._unpack("H", place)
             self._unpack("I", place + 2 + 12 * count)
-            starts = {self._unpack("H", start): start for start in range(place + 2, place + 2 + 12 * count, 12)}
-            if turned and starts.keys() >= {*_ACROSS[1]}:
-                x, y = (slice(starts[tag] + 2, starts[tag] + 12) for tag in _ACROSS[1])
-                self.data[x], self.data[y] = self.data[y], self.data[x]
-            for tag, start in starts.items():
+            values = {}
+            for start in range(place + 2, place + 2 + 12 * count, 12):
+                tag = self._unpack("H", start)
+                values[tag] = slice(start + 2, start + 12)
                 if tag in (_EXIF_WIDTH, _EXIF_HEIGHT):
                     entry = self._number(tag, width if tag == _EXIF_WIDTH else height)
                     self.data[start : start + 12] = packed(entry, self.order)
+            if turned and values.keys() >= {*_OF_THE_SENSOR}:
+                x, y = (values[tag] for tag in _OF_THE_SENSOR)
+                self.data[x], self.data[y] = self.data[y], self.data[x]
         except ValueError:
             return False
         return True
