@@ -328,6 +328,14 @@ def test_all_frames_count_against_the_limits(tmp_path: Path) -> None:
         check_result(tmp_path / "out.png", picture, X4, limits=Limits(output_pixels=11_519))
 
 
+def test_frames_of_a_gif_count_as_large_as_its_largest_from_the_first_on() -> None:
+    """Each is put together on a canvas of that size."""
+    small = (0, (0, 0, 1, 1), None, 1)
+    content = gif(small, small, small, (0, (0, 0, 40, 8), None, 1))
+    with pytest.raises(TooLargeError, match="2 frames or pages or more have 640 pixels, more than the limit of 500"):
+        read_picture(io.BytesIO(content), Limits(input_pixels=500))
+
+
 def test_a_gif_whose_later_frame_is_huge_is_refused() -> None:
     """The second frame of 60000x60000 makes the canvas as large, which the header says nothing of."""
     frame = b"\x2c" + bytes(4) + b"%s\0\2\2\x4c\1\0"

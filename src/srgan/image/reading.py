@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal, cast
+from typing import IO, Any, BinaryIO, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,7 +228,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
     if not file.read(1):
         raise PictureError("the file is empty")
     with without_limits():
-        width, height = whole = gif_canvas(file)
+        width, height = canvas = gif_canvas(file)
         if width * height > limits.input_pixels:
             raise TooLargeError(_too_large(width, height, 0, width * height, limits))
         try:
@@ -248,7 +248,7 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
         parts = gif_parts(file)
         frames: list[Picture] = []
         milliseconds: list[float] = []
-        pixels, canvas = 0, (0, 0)
+        pixels = 0
         seen: Image.Image | None = None
         for number in count(1 if getattr(image, "default_image", False) else 0):
             if animated or paged:
@@ -273,11 +273,11 @@ def _read(file: BinaryIO, limits: Limits) -> Picture:
             # frames are put together, and so not from halves of their samples
             still = not animated or getattr(image, "n_frames", 1) == 1
             if image.format == "PNG" and not still and image.mode in _PUT_TOGETHER:
-                shown, seen = _put_together(image, seen)
-                frames.append(_decode(shown))
+                shown, seen = _put_together(_drawn_by_png(image), seen, canvas)
+                frames.append(_decode(_as_frame(shown, image, gray=_is_gray_png(image))))
             elif image.format == "GIF" and not still and (part := next(parts, None)) is not None:
-                shown, seen = _drawn_upon(image, part, seen, whole)
-                frames.append(_decode(shown))
+                shown, seen = _put_together(_drawn_by_gif(part), seen, canvas)
+                frames.append(_decode(_as_frame(shown, image, gray=_is_gray(shown))))
             else:
                 frames.append(_decode(image, partial(open_image, file, number) if still else None))
             milliseconds.append(float(image.info.get("duration", 0)))
@@ -338,60 +338,65 @@ def open_image(file: IO[bytes], number: int = 0) -> ImageFile.ImageFile:
     return image
 
 
-def _put_together(image: ImageFile.ImageFile, seen: Image.Image | None) -> tuple[Image.Image, Image.Image]:
-    """Return the frame that an animated PNG is at as it is shown, and what the next one is drawn upon.
+class _Drawn(NamedTuple):
+    """What a frame of an animation draws, RGBA, and where, over what is there or not, and what becomes of its place."""
 
-    `seen` is what this one is drawn upon, None for the first. Pillow would make what is half clear over an opaque frame
-    half clear, and would not go back to what was there before a frame.
+    image: Image.Image
+    box: tuple[int, int, int, int]
+    over: bool
+    cleared: bool
+    goes_back: bool
+
+
+def _drawn_by_png(image: ImageFile.ImageFile) -> _Drawn:
+    """Return what the frame draws that an animated PNG is at.
+
+    Pillow would make what is half clear over an opaque frame half clear, and would not go back to what was there before
+    a frame.
     """
     png = cast(PngImagePlugin.PngImageFile, image)
-    box: tuple[int, int, int, int] = png.info["bbox"]
-    disposal, blend = png.info.get("disposal"), png.info.get("blend")
+    box, disposal, blend = png.info["bbox"], png.info.get("disposal"), png.info.get("blend")
     png.dispose_op, png.blend_op = PngImagePlugin.Disposal.OP_NONE, PngImagePlugin.Blend.OP_SOURCE
-    drawn = png.crop(box).convert("RGBA")
-    shown = Image.new("RGBA", png.size) if seen is None else seen.copy()
-    if blend == PngImagePlugin.Blend.OP_OVER:
-        drawn = Image.alpha_composite(shown.crop(box), drawn)
-    shown.paste(drawn, box)
     cleared, goes_back = (disposal == PngImagePlugin.Disposal[name] for name in ("OP_BACKGROUND", "OP_PREVIOUS"))
-    following = _following(shown, seen, box, cleared=cleared, goes_back=goes_back)
-    gray = png.mode in ("1", "L", "LA") or (png.mode == "P" and "icc_profile" not in png.info and _is_gray(png))
-    frame = shown.convert("LA") if gray else shown.copy()
-    frame.info = {name: value for name, value in png.info.items() if name != "transparency"}
-    return frame, following
+    return _Drawn(png.crop(box).convert("RGBA"), box, blend == PngImagePlugin.Blend.OP_OVER, cleared, goes_back)
 
 
-def _drawn_upon(
-    image: ImageFile.ImageFile, part: Part, seen: Image.Image | None, size: tuple[int, int]
-) -> tuple[Image.Image, Image.Image]:
-    """Return the frame that an animated GIF is at as browsers show it, and what the next one is drawn upon.
+def _drawn_by_gif(part: Part) -> _Drawn:
+    """Return what an image of a GIF draws.
 
-    `seen` is what this one is drawn upon, None for the first. Pillow would colour what is cleared where the first frame
-    has nothing clear, and go back where a frame does not say so after one that did.
+    Pillow would colour what is cleared where the first frame has nothing clear, and go back where a frame does not say
+    so after one that did.
     """
-    shown = Image.new("RGBA", size) if seen is None else seen.copy()
-    if part.box[0] < part.box[2] and part.box[1] < part.box[3]:
-        with Image.open(io.BytesIO(part.alone), formats=("GIF",)) as alone:
+    left, top, right, bottom = part.box
+    if left == right or top == bottom:
+        drawn = Image.new("RGBA", (right - left, bottom - top))
+    else:
+        with open_image(io.BytesIO(part.alone)) as alone:
             drawn = alone.convert("RGBA")
-        shown.paste(drawn, part.box[:2], drawn)
-    cleared, goes_back = part.disposal == CLEARED, part.disposal == AS_BEFORE
-    following = _following(shown, seen, part.box, cleared=cleared, goes_back=goes_back)
-    frame = shown.convert("LA") if _is_gray(shown) else shown.copy()
-    frame.info = {name: value for name, value in image.info.items() if name not in ("transparency", "background")}
-    return frame, following
+    return _Drawn(drawn, part.box, True, part.disposal == CLEARED, part.disposal == AS_BEFORE)
 
 
-def _following(
-    shown: Image.Image, seen: Image.Image | None, box: tuple[int, int, int, int], *, cleared: bool, goes_back: bool
-) -> Image.Image:
-    """Return what is drawn upon after a frame, which may leave its box clear, or as it was before, clear before any."""
-    if goes_back and seen is not None:
-        return seen
-    if not cleared and not goes_back:
-        return shown
-    following = shown.copy()
-    following.paste((0, 0, 0, 0), box)
-    return following
+def _put_together(drawn: _Drawn, seen: Image.Image | None, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
+    """Return what is seen with a frame, drawn upon what was `seen`, None at first, and what the next is drawn upon."""
+    shown = Image.new("RGBA", size) if seen is None else seen.copy()
+    if drawn.over:
+        shown.alpha_composite(drawn.image, drawn.box[:2])
+    else:
+        shown.paste(drawn.image, drawn.box)
+    if drawn.goes_back and seen is not None:
+        return shown, seen
+    following = shown
+    if drawn.cleared or drawn.goes_back:
+        following = shown.copy()
+        following.paste((0, 0, 0, 0), drawn.box)
+    return shown, following
+
+
+def _as_frame(shown: Image.Image, image: ImageFile.ImageFile, *, gray: bool) -> Image.Image:
+    """Return what is seen with a frame as an image of its own, with what the animation says of it."""
+    frame = shown.convert("LA") if gray else shown.copy()
+    frame.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return frame
 
 
 def _too_large(width: int, height: int, before: int, pixels: int, limits: Limits) -> str:
@@ -470,6 +475,10 @@ def _eight_bits(image: Image.Image) -> Picture:
     if not alpha:
         return Picture(array, icc=icc)
     return Picture(array[..., 0] if gray else array[..., :3], array[..., -1], icc)
+
+
+def _is_gray_png(png: Image.Image) -> bool:
+    return png.mode in ("1", "L", "LA") or (png.mode == "P" and "icc_profile" not in png.info and _is_gray(png))
 
 
 def _is_gray(image: Image.Image) -> bool:
